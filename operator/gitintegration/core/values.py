@@ -1,0 +1,19 @@
+"""The values everything is made of: JSON, and the key of an item."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+Json: TypeAlias = Any
+"""A JSON value as Python has it: dict with str keys, list, str, int, float, bool or None."""
+
+
+class ObjectKey(NamedTuple):
+    """What names an item within one integration: its namespace is the integration's own."""
+
+    group: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"

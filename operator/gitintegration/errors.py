@@ -1,0 +1,128 @@
+"""Every way a sync can fail, as one tree.
+
+    GitIntegrationError          reason, message, retry
+    ├── SpecError                the user must change the resource; waiting does not help
+    ├── CredentialError          the user must change the Secret
+    ├── RemoteError              the git server refused, or could not be reached
+    │   ├── StaleRemote          the branch moved under a push: plan anew
+    │   └── RemoteUnavailable    network or server trouble: retry with back-off
+    ├── ClusterError             the API server refused
+    │   ├── Stale                the object moved under a write (409): plan anew
+    │   ├── Refused              schema, webhook or quota said no to one object
+    │   ├── Forbidden            RBAC said no
+    │   └── ClusterUnavailable   the API server is away: retry with back-off
+    └── LimitExceeded            a bound that protects the operator was reached
+
+`reason` is the condition reason that the error becomes; `retry` says whether time alone may mend it.
+Messages are written for the user of the resource and never hold a credential.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Condition reasons. A contract with users and tools: add, never rename."""
+
+    Succeeded = "Succeeded"
+    Progressing = "Progressing"
+    ProgressingWithRetry = "ProgressingWithRetry"
+    Suspended = "Suspended"
+    InvalidSpec = "InvalidSpec"
+    InvalidURL = "InvalidURL"
+    SecretNotFound = "SecretNotFound"
+    InvalidSecret = "InvalidSecret"
+    AuthenticationFailed = "AuthenticationFailed"
+    PermissionDenied = "PermissionDenied"
+    RepositoryNotFound = "RepositoryNotFound"
+    BranchNotFound = "BranchNotFound"
+    HostKeyMismatch = "HostKeyMismatch"
+    NetworkUnreachable = "NetworkUnreachable"
+    Timeout = "Timeout"
+    PushRejected = "PushRejected"
+    RateLimited = "RateLimited"
+    Conflicts = "Conflicts"
+    InvalidManifests = "InvalidManifests"
+    DeletesHeld = "DeletesHeld"
+    HistoryRewritten = "HistoryRewritten"
+    Overlap = "Overlap"
+    Forbidden = "Forbidden"
+    LimitExceeded = "LimitExceeded"
+
+
+class GitIntegrationError(Exception):
+    """The root. `str(error)` is the message for the condition."""
+
+    def __init__(self, reason: Reason, message: str, *, retry: bool = False, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retry = retry
+        self.retry_after = retry_after
+        """Seconds the other side asked us to wait (Retry-After), or None."""
+
+
+class SpecError(GitIntegrationError):
+    """The resource asks for something that can't be done as it stands."""
+
+
+class CredentialError(GitIntegrationError):
+    """The Secret is missing, lacks a key, or holds one that can't be read."""
+
+
+class RemoteError(GitIntegrationError):
+    """The git server refused."""
+
+
+class StaleRemote(RemoteError):
+    """The branch is no longer at the commit that the push was planned on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.ProgressingWithRetry, message, retry=True)
+
+
+class RemoteUnavailable(RemoteError):
+    """Network, DNS, TLS, timeout, 5xx or rate limit: time may mend it."""
+
+    def __init__(self, reason: Reason, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(reason, message, retry=True, retry_after=retry_after)
+
+
+class ClusterError(GitIntegrationError):
+    """The API server refused."""
+
+
+class Stale(ClusterError):
+    """The object's resourceVersion moved, it exists already, or it is gone: plan anew."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.ProgressingWithRetry, message, retry=True)
+
+
+class Refused(ClusterError):
+    """Schema, admission webhook or quota said no to this object."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.InvalidManifests, message)
+
+
+class Forbidden(ClusterError):
+    """RBAC said no."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.Forbidden, message, retry=True)
+
+
+class ClusterUnavailable(ClusterError):
+    """The API server is away or overloaded."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(Reason.NetworkUnreachable, message, retry=True, retry_after=retry_after)
+
+
+class LimitExceeded(GitIntegrationError):
+    """A bound that protects the operator was reached (bytes, files, depth, memory)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.LimitExceeded, message, retry=True)
