@@ -1,0 +1,302 @@
+"""The three-way merge of one item. Pure: two bases and two present values in, a decision out.
+
+The base is a pair, because the two sides never hold quite the same value: the API server defaults, prunes and
+normalises. Each side's changes are found within its own space (`base.live` to `live`, `base.git` to `git`) and applied
+to the other. What the server did to a manifest is thus in both of its values, and never a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gitintegration.core.diff import (
+    ABSENT,
+    ORDER,
+    Change,
+    ListKeys,
+    Path,
+    UnappliableError,
+    apply,
+    diff,
+    format_path,
+    get,
+    merge_order,
+    moved,
+    no_list_keys,
+    same,
+)
+from gitintegration.core.values import Json
+
+
+class Strategy(StrEnum):
+    """Who wins a conflict: nobody, the cluster (ours), or the repository (theirs)."""
+
+    merge = "merge"
+    ours = "ours"
+    theirs = "theirs"
+
+
+class ConflictReason(StrEnum):
+    BothModified = "BothModified"
+    BothCreated = "BothCreated"
+    DeletedInGit = "DeletedInGit"
+    DeletedInCluster = "DeletedInCluster"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What both sides agreed on last, as each of them held it."""
+
+    git: Json
+    live: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """All that is known of one item; None: not there."""
+
+    base: Base | None
+    git: Json | None
+    live: Json | None
+    git_as_live: Json | None = None
+    """The manifest as the API server would store it (a dry run), asked for only where there is no base to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    reason: ConflictReason
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Make this side hold `value`; None: delete the item there."""
+
+    value: Json | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is ahead on each side, and what each side should become. Modes and limits are laid over it later."""
+
+    local: tuple[Change, ...] = ()
+    """The cluster's changes since the base that git does not have."""
+    remote: tuple[Change, ...] = ()
+    """Git's changes since the base that the cluster does not have."""
+    conflict: Conflict | None = None
+    cluster: Write | None = None
+    git: Write | None = None
+    local_ahead: bool = field(default=False)
+    remote_ahead: bool = field(default=False)
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is ahead: the two present values are the new base."""
+        return not (self.local_ahead or self.remote_ahead or self.conflict)
+
+
+def decide(v: Versions, strategy: Strategy = Strategy.merge, list_keys: ListKeys = no_list_keys) -> Decision:
+    """The table of what a sync means, for one item."""
+    if v.base is None:
+        return _without_base(v, strategy, list_keys)
+    if v.git is None or v.live is None:
+        return _with_delete(v, v.base, strategy, list_keys)
+    local = diff(v.base.live, v.live, list_keys)
+    remote = diff(v.base.git, v.git, list_keys)
+    return _merged(v.git, v.live, local, remote, strategy, ConflictReason.BothModified)
+
+
+def _without_base(v: Versions, strategy: Strategy, list_keys: ListKeys) -> Decision:
+    if v.git is None and v.live is None:
+        return Decision()
+    if v.git is None:
+        return Decision(git=Write(v.live), local_ahead=True)
+    if v.live is None:
+        return Decision(cluster=Write(v.git), remote_ahead=True)
+    stored = v.git if v.git_as_live is None else v.git_as_live
+    changes = diff(stored, v.live, list_keys)
+    if not changes or same(v.git, v.live):
+        return Decision()
+    winner = strategy if strategy is not Strategy.merge else None
+    conflict = None if winner else Conflict(ConflictReason.BothCreated, _names(c.path for c in changes))
+    return Decision(
+        local=tuple(changes) if winner is not Strategy.theirs else (),
+        remote=tuple(c.inverse() for c in changes) if winner is not Strategy.ours else (),
+        conflict=conflict,
+        git=Write(apply(changes, v.git)) if winner is Strategy.ours else None,
+        cluster=Write(apply([c.inverse() for c in changes], v.live)) if winner is Strategy.theirs else None,
+        local_ahead=winner is not Strategy.theirs,
+        remote_ahead=winner is not Strategy.ours,
+    )
+
+
+def _with_delete(v: Versions, base: Base, strategy: Strategy, list_keys: ListKeys) -> Decision:
+    if v.git is None and v.live is None:
+        return Decision()
+    if v.git is None:
+        changes = diff(base.live, v.live, list_keys)
+        if not changes:
+            return Decision(cluster=Write(None), remote_ahead=True)
+        if strategy is Strategy.merge:
+            conflict = Conflict(ConflictReason.DeletedInGit, _names(c.path for c in changes))
+            return Decision(local=tuple(changes), conflict=conflict, local_ahead=True, remote_ahead=True)
+        if strategy is Strategy.ours:
+            return Decision(local=tuple(changes), git=Write(v.live), local_ahead=True)
+        return Decision(cluster=Write(None), remote_ahead=True)
+    changes = diff(base.git, v.git, list_keys)
+    if not changes:
+        return Decision(git=Write(None), local_ahead=True)
+    if strategy is Strategy.merge:
+        conflict = Conflict(ConflictReason.DeletedInCluster, _names(c.path for c in changes))
+        return Decision(remote=tuple(changes), conflict=conflict, local_ahead=True, remote_ahead=True)
+    if strategy is Strategy.theirs:
+        return Decision(remote=tuple(changes), cluster=Write(v.git), remote_ahead=True)
+    return Decision(git=Write(None), local_ahead=True)
+
+
+def _merged(
+    git: Json, live: Json, local: list[Change], remote: list[Change], strategy: Strategy, reason: ConflictReason
+) -> Decision:
+    local, remote = _open(local, git, remote), _open(remote, live, local)
+    pairs = _overlaps(local, remote)
+    if pairs and strategy is Strategy.merge:
+        return _conflicting(local, remote, pairs, reason)
+    if pairs:
+        local, remote = _settle(pairs, local, remote, git, live, strategy)
+    theirs_first = strategy is Strategy.theirs
+    to_git = _one_order(local, remote, first=not theirs_first)
+    to_live = _one_order(remote, local, first=theirs_first)
+    try:
+        new_live, new_git = apply(to_live, live), apply(to_git, git)
+    except UnappliableError as error:
+        fields = _names(c.path for c in (*local, *remote)) or (str(error),)
+        return Decision(tuple(local), tuple(remote), Conflict(reason, fields), None, None, bool(local), bool(remote))
+    to_cluster, to_repository = not same(new_live, live), not same(new_git, git)
+    return Decision(
+        local=tuple(local) if to_repository else (),
+        remote=tuple(remote) if to_cluster else (),
+        cluster=Write(new_live) if to_cluster else None,
+        git=Write(new_git) if to_repository else None,
+        local_ahead=to_repository,
+        remote_ahead=to_cluster,
+    )
+
+
+def _open(changes: list[Change], other: Json, others: list[Change]) -> list[Change]:
+    """The changes that the other side does not hold already: an equal change on both sides has converged.
+
+    Two differing orders of one list stay, both: neither can be judged without the other.
+    """
+    reordered = {c.path: c.new for c in others if c.path[-1:] == (ORDER,)}
+    return [c for c in changes if (c.path in reordered and reordered[c.path] != c.new) or not _holds(other, c)]
+
+
+def _holds(value: Json, change: Change) -> bool:
+    if change.path[-1:] == (ORDER,):
+        items = get(value, change.path[:-1])
+        there = isinstance(items, list) and all(any(step.matches(i) for i in items) for step in change.new)
+        return there and _is_no_change(change, value)
+    found = get(value, change.path)
+    return found is change.new if change.new is ABSENT or found is ABSENT else same(found, change.new)
+
+
+def _is_no_change(change: Change, value: Json) -> bool:
+    try:
+        return same(apply([change], value), value)
+    except UnappliableError:
+        return False
+
+
+def _overlaps(local: list[Change], remote: list[Change]) -> list[tuple[Change, Change]]:
+    """Pairs of changes, one of each side, that speak of the same field and disagree."""
+    by_path = {c.path: (c,) for c in remote}
+    prefixes: dict[Path, list[Change]] = {}
+    for change in remote:
+        for length in range(len(change.path)):
+            prefixes.setdefault(change.path[:length], []).append(change)
+    pairs = []
+    for ours in local:
+        for length in range(len(ours.path) + 1):
+            pairs.extend((ours, theirs) for theirs in by_path.get(ours.path[:length], ()))
+        pairs.extend((ours, theirs) for theirs in prefixes.get(ours.path, ()))
+    return [pair for pair in pairs if not _agree(*pair)]
+
+
+def _one_order(changes: list[Change], others: list[Change], *, first: bool) -> list[Change]:
+    """`changes` with one common order for each list that both sides put in an order of their own.
+
+    `first` says that these changes are the side whose order stands where both moved the same items.
+    """
+    orders = {c.path: c for c in others if c.path[-1:] == (ORDER,)}
+    result = []
+    for change in changes:
+        if other := orders.get(change.path):
+            a, b = (change, other) if first else (other, change)
+            result.append(Change(change.path, (), tuple(merge_order(a.old, a.new, b.new))))
+        else:
+            result.append(change)
+    return result
+
+
+def _agree(a: Change, b: Change) -> bool:
+    if a.path[-1:] == (ORDER,) and b.path == a.path:
+        return not (moved(a.old, a.new) and moved(b.old, b.new))
+    if a.new is ABSENT or b.new is ABSENT:
+        return a.new is b.new
+    return a.path == b.path and same(a.new, b.new)
+
+
+def _conflicting(
+    local: list[Change], remote: list[Change], pairs: list[tuple[Change, Change]], reason: ConflictReason
+) -> Decision:
+    fields = _names(min(a.path, b.path, key=len) for a, b in pairs)
+    return Decision(tuple(local), tuple(remote), Conflict(reason, fields), None, None, bool(local), bool(remote))
+
+
+def _settle(
+    pairs: list[tuple[Change, Change]],
+    local: list[Change],
+    remote: list[Change],
+    git: Json,
+    live: Json,
+    strategy: Strategy,
+) -> tuple[list[Change], list[Change]]:
+    """Drop the loser's changes; where the paths differ, carry the winner's whole value at the shorter one.
+
+    Orders are left to `_one_order`, which needs both.
+    """
+    pairs = [(a, b) for a, b in pairs if a.path[-1:] != (ORDER,)]
+    ours_win = strategy is Strategy.ours
+    lost = {id(b if ours_win else a) for a, b in pairs}
+    local, remote = [c for c in local if id(c) not in lost], [c for c in remote if id(c) not in lost]
+    winner, value, other = (local, live, git) if ours_win else (remote, git, live)
+    for path in {min(a.path, b.path, key=len) for a, b in pairs if a.path != b.path}:
+        winner[:] = [c for c in winner if c.path[: len(path)] != path]
+        winner.append(Change(path, get(other, path), get(value, path)))
+    return local, remote
+
+
+def _names(paths: Iterable[Path]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(format_path(path) for path in paths))
+
+
+def rebase(decision: Decision, git: Json | None, live: Json | None, *, pulled: bool, pushed: bool) -> Base | None:
+    """The base after a write, when only some of what is ahead was carried.
+
+    `git` and `live` are the values as they now stand. What was not carried is taken back out of the base, so that it is
+    still found ahead the next time.
+    """
+    if git is None or live is None:
+        return None
+    base_live = live if pushed or not decision.local else _undo(decision.local, live)
+    base_git = git if pulled or not decision.remote else _undo(decision.remote, git)
+    return Base(base_git, base_live)
+
+
+def _undo(changes: tuple[Change, ...], value: Json) -> Json:
+    try:
+        return apply([c.inverse() for c in changes], value)
+    except UnappliableError:
+        return value
