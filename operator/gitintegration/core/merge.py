@@ -216,7 +216,7 @@ def _overlaps(local: list[Change], remote: list[Change]) -> list[tuple[Change, C
     for change in remote:
         for length in range(len(change.path)):
             prefixes.setdefault(change.path[:length], []).append(change)
-    pairs = []
+    pairs: list[tuple[Change, Change]] = []
     for ours in local:
         for length in range(len(ours.path) + 1):
             pairs.extend((ours, theirs) for theirs in by_path.get(ours.path[:length], ()))

@@ -1,0 +1,78 @@
+"""Runs what the queue hands out, so many at once, on the event loop.
+
+A run returns when the key wants to be run next. Runs are cancelled when their key is removed and when the loop stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Generic
+
+from gitintegration.core.queue import K, Priority, Queue
+
+
+class Dispatcher(Generic[K]):
+    def __init__(self, run: Callable[[K, Priority], Awaitable[float | None]], concurrency: int) -> None:
+        """`run(key, priority)` does the work and returns the seconds until its next periodic run, or None for never.
+
+        It must not raise but CancelledError: what goes wrong belongs to the resource's status.
+        """
+        self._run = run
+        self._concurrency = concurrency
+        self._queue: Queue[K] = Queue()
+        self._tasks: dict[K, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._closing = False
+
+    @property
+    def depth(self) -> int:
+        """How many keys wait or run."""
+        return len(self._queue)
+
+    def add(self, key: K, priority: Priority, delay: float = 0.0) -> None:
+        """Ask for a run of `key` in `delay` seconds."""
+        self._queue.add(key, asyncio.get_running_loop().time() + delay, priority)
+        self._wake.set()
+
+    async def remove(self, key: K) -> None:
+        """Forget `key`, and end its run if there is one; returns when it has ended."""
+        self._queue.remove(key)
+        if task := self._tasks.get(key):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+
+    async def run_forever(self) -> None:
+        """Hand out work until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            while (
+                len(self._tasks) < self._concurrency and not self._closing and (entry := self._queue.pop(loop.time()))
+            ):
+                self._tasks[entry[0]] = loop.create_task(self._one(*entry))
+            due = self._queue.next_due() if len(self._tasks) < self._concurrency else None
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), None if due is None else max(0.0, due - loop.time()))
+
+    async def drain(self, seconds: float) -> None:
+        """Start nothing more, let what runs end, and cancel what has not after `seconds`."""
+        self._closing = True
+        if tasks := list(self._tasks.values()):
+            _, late = await asyncio.wait(tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=1.0)
+
+    async def _one(self, key: K, priority: Priority) -> None:
+        try:
+            delay = await self._run(key, priority)
+            if delay is not None:
+                self.add(key, Priority.periodic, delay)
+        finally:
+            self._queue.done(key)
+            del self._tasks[key]
+            self._wake.set()
