@@ -53,9 +53,12 @@ class Dispatcher(Generic[K]):
                 len(self._tasks) < self._concurrency and not self._closing and (entry := self._queue.pop(loop.time()))
             ):
                 self._tasks[entry[0]] = loop.create_task(self._one(*entry))
-            due = self._queue.next_due() if len(self._tasks) < self._concurrency else None
+            due = self._queue.next_due() if self._has_room() else None
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), None if due is None else max(0.0, due - loop.time()))
+
+    def _has_room(self) -> bool:
+        return len(self._tasks) < self._concurrency and not self._closing
 
     async def drain(self, seconds: float) -> None:
         """Start nothing more, let what runs end, and cancel what has not after `seconds`."""

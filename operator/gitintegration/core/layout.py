@@ -1,0 +1,95 @@
+"""Where pipelines lie in the repository: the prefix, what is ignored, and the place of a new file."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from pathspec import GitIgnoreSpec
+
+IGNORE_FILE = ".gitintegrationignore"
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The layout of one integration. `prefix` ends in a slash, or is empty for the whole repository."""
+
+    prefix: str
+    template: str
+    patterns: tuple[str, ...] = ()
+    _spec: GitIgnoreSpec = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_spec", GitIgnoreSpec.from_lines(self.patterns))
+
+    @classmethod
+    def of(cls, prefix: str, template: str | None, ignore: str, ignore_file: str, kinds: int) -> Layout:
+        """From the spec's words. `ignore_file` is the text of the ignore file below the prefix, or empty."""
+        trimmed = prefix.strip("/")
+        trimmed = "" if trimmed == "." else trimmed.removeprefix("./")
+        return cls(
+            prefix=f"{trimmed}/" if trimmed else "",
+            template=template or ("{name}.yaml" if kinds == 1 else "{kind}/{name}.yaml"),
+            patterns=(*ignore.splitlines(), *ignore_file.splitlines()),
+        )
+
+    def covers(self, path: str) -> bool:
+        """Whether a file of the repository is read and written at all."""
+        return path.startswith(self.prefix) and path.endswith(SUFFIXES) and not self.ignores(path)
+
+    def ignores(self, path: str) -> bool:
+        return bool(self.patterns) and self._spec.match_file(path.removeprefix(self.prefix))
+
+    def new_path(self, kind: str, name: str, taken: Container[str]) -> str:
+        """The path for a pipeline that has no file yet; a number is added where another file lies there already."""
+        wanted = PurePosixPath(self.prefix + self.template.format(name=name, kind=kind.lower()))
+        candidates = [wanted, wanted.with_stem(f"{wanted.stem}-{kind.lower()}")]
+        for path in candidates:
+            if str(path) not in taken:
+                return str(path)
+        number = 2
+        while str(path := wanted.with_stem(f"{wanted.stem}-{number}")) in taken:
+            number += 1
+        return str(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a commit holds, for its message."""
+
+    created: Sequence[str] = ()
+    updated: Sequence[str] = ()
+    deleted: Sequence[str] = ()
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.created, *self.updated, *self.deleted]
+
+
+_NAMED = 3
+_LISTED = 50
+
+
+def commit_message(summary: Summary, *, integration: str, namespace: str, template: str | None = None) -> str:
+    """The message of a commit; the template's variables are those of `spec.sync.push.messageTemplate`."""
+    if template:
+        return template.format(
+            integration=integration,
+            namespace=namespace,
+            created=len(summary.created),
+            updated=len(summary.updated),
+            deleted=len(summary.deleted),
+            pipelines=", ".join(summary.names),
+        )
+    verbs = [("Create", summary.created), ("Update", summary.updated), ("Delete", summary.deleted)]
+    used = [(verb, names) for verb, names in verbs if names]
+    if len(summary.names) <= _NAMED:
+        title = "; ".join(f"{verb} {', '.join(names)}" for verb, names in used)
+    else:
+        title = "; ".join(f"{verb} {len(names)} pipelines" for verb, names in used)
+    lines = [f"{verb.lower()}: {name}" for verb, names in used for name in names]
+    more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
+    listing = [] if len(summary.names) <= _NAMED else ["", *lines[:_LISTED], *more]
+    return "\n".join([title, *listing, "", f"From the cluster: {namespace}/{integration}", ""])
