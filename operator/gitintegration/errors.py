@@ -62,6 +62,16 @@ class GitIntegrationError(Exception):
         self.retry_after = retry_after
         """Seconds the other side asked us to wait (Retry-After), or None."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors cross process borders; their own arguments differ from class to class."""
+        return _rebuild, (type(self), self.__dict__)
+
+
+def _rebuild(kind: type[GitIntegrationError], state: dict[str, object]) -> GitIntegrationError:
+    error = kind.__new__(kind, state["message"])
+    error.__dict__.update(state)
+    return error
+
 
 class SpecError(GitIntegrationError):
     """The resource asks for something that can't be done as it stands."""

@@ -1,0 +1,283 @@
+"""From the outcome of a sync to the status of the resource. Pure: the caller brings the time.
+
+Conditions follow kstatus: Ready says whether all is well; Reconciling and Stalled are there only while they are true.
+Stalled means that a person must act, and the message says how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from gitintegration.errors import GitIntegrationError, Reason, RemoteError
+
+SHOWN = 50
+"""So many conflicts and invalid manifests are listed."""
+
+REFRESH = timedelta(minutes=10)
+"""How old `lastSyncAt` may become while nothing else of the status changes."""
+
+_MESSAGE_LIMIT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictEntry:
+    kind: str
+    name: str
+    id: str
+    path: str
+    reason: str
+    fields: tuple[str, ...]
+
+    def to_status(self) -> dict[str, Any]:
+        entry = {"kind": self.kind, "name": self.name, "id": self.id, "path": self.path}
+        return {**entry, "fields": list(self.fields), "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidEntry:
+    path: str
+    reason: str
+    message: str
+
+    def to_status(self) -> dict[str, Any]:
+        return {"path": self.path, "reason": self.reason, "message": self.message[:1024]}
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDeletes:
+    """Deletes that wait for confirmation; `side` is where they would be carried out."""
+
+    side: str
+    count: int
+    known: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a sync found and did."""
+
+    generation: int
+    mode: str
+    suspended: bool = False
+    error: GitIntegrationError | None = None
+    connection: Mapping[str, Any] | None = None
+    pipelines: int = 0
+    local_ahead: int = 0
+    remote_ahead: int = 0
+    conflicts: Sequence[ConflictEntry] = ()
+    invalid: Sequence[InvalidEntry] = ()
+    held: Sequence[HeldDeletes] = ()
+    refusals: Sequence[GitIntegrationError] = ()
+    """What was said no to for single items or kinds (RBAC, overlap), while the rest was synced."""
+    rewritten: str | None = None
+    """How the branch's history was rewritten, in words; told until the branch moves again."""
+    remote_commit: str | None = None
+    synced_commit: str | None = None
+    history: Sequence[Mapping[str, Any]] | None = None
+    requested_at: str | None = None
+    source: str | None = None
+    observed: bool = True
+    """False where the sync ended before both sides were seen: counts keep their last values."""
+
+    @property
+    def in_sync(self) -> bool:
+        open_items = self.local_ahead or self.remote_ahead or self.conflicts or self.invalid or self.held
+        return not open_items and not self.refusals and self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    status: str
+    reason: Reason
+    message: str
+
+
+def build_status(previous: Mapping[str, Any], outcome: Outcome, now: datetime) -> dict[str, Any]:
+    """The whole new status; equal to `previous` where nothing is worth a write."""
+    status = {k: v for k, v in previous.items() if k not in ("conflictsTruncated", "invalidTruncated")}
+    status["observedGeneration"] = outcome.generation
+    status["conditions"] = _conditions(previous.get("conditions", []), outcome, now)
+    if outcome.requested_at is not None:
+        status["lastHandledReconcileAt"] = outcome.requested_at
+    if outcome.connection is not None:
+        status["connection"] = _connection(previous.get("connection"), outcome.connection, now)
+    if outcome.remote_commit is not None:
+        status["remoteCommit"] = outcome.remote_commit
+    if outcome.observed and not outcome.suspended:
+        status.update(_observed(outcome))
+    if outcome.suspended:
+        return _same_or(previous, status)
+    return _stamped(previous, status, outcome, now)
+
+
+def _observed(outcome: Outcome) -> dict[str, Any]:
+    status: dict[str, Any] = {
+        "inSync": outcome.in_sync,
+        "pipelineCount": outcome.pipelines,
+        "localAheadCount": outcome.local_ahead,
+        "remoteAheadCount": outcome.remote_ahead,
+        "conflictCount": len(outcome.conflicts),
+        "conflicts": [c.to_status() for c in sorted(outcome.conflicts, key=lambda c: (c.kind, c.name))[:SHOWN]],
+        "invalid": [i.to_status() for i in sorted(outcome.invalid, key=lambda i: (i.path, i.reason))[:SHOWN]],
+    }
+    if len(outcome.conflicts) > SHOWN:
+        status["conflictsTruncated"] = True
+    if len(outcome.invalid) > SHOWN:
+        status["invalidTruncated"] = True
+    if outcome.synced_commit is not None:
+        status["lastSyncedCommit"] = outcome.synced_commit
+    if outcome.history is not None:
+        status["history"] = [dict(entry) for entry in outcome.history]
+    if outcome.source is not None:
+        status["observedSource"] = outcome.source
+    return status
+
+
+def _connection(before: Mapping[str, Any] | None, found: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Latency and the time of the check move with every look; alone they are not worth a write."""
+    moving = ("latencyMs", "checkedAt")
+    if before and {k: v for k, v in before.items() if k not in moving} == {
+        k: v for k, v in found.items() if k not in moving
+    }:
+        return dict(before)
+    return {**found, "checkedAt": timestamp(now)}
+
+
+def _same_or(previous: Mapping[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+    return dict(previous) if status == dict(previous) else status
+
+
+def _stamped(previous: Mapping[str, Any], status: dict[str, Any], outcome: Outcome, now: datetime) -> dict[str, Any]:
+    last = previous.get("lastSyncAt")
+    if status == dict(previous) and last and now - parse_timestamp(last) < REFRESH:
+        return dict(previous)
+    status["lastSyncAt"] = timestamp(now)
+    if outcome.error is None:
+        status["lastSuccessfulSyncAt"] = timestamp(now)
+    return status
+
+
+def timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_timestamp(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _conditions(before: Sequence[Mapping[str, Any]], outcome: Outcome, now: datetime) -> list[dict[str, Any]]:
+    old = {c["type"]: c for c in before}
+    result = []
+    for kind, verdict in verdicts(outcome).items():
+        if verdict is None:
+            if kind in old:
+                result.append(dict(old[kind]))
+            continue
+        previous = old.get(kind)
+        moved = previous is None or previous["status"] != verdict.status
+        since = timestamp(now) if previous is None or moved else previous["lastTransitionTime"]
+        result.append(
+            {
+                "type": kind,
+                "status": verdict.status,
+                "reason": verdict.reason.value,
+                "message": verdict.message[:_MESSAGE_LIMIT],
+                "observedGeneration": outcome.generation,
+                "lastTransitionTime": since,
+            }
+        )
+    return result
+
+
+def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
+    """The conditions by type; None keeps what was there, an absent type is taken away."""
+    ready = _ready(outcome)
+    result: dict[str, _Verdict | None] = {"Ready": ready}
+    if outcome.suspended:
+        return {**result, "Connected": None, "InSync": None}
+    if outcome.error is not None and outcome.error.retry:
+        message = f"retrying after: {outcome.error.message}"
+        result["Reconciling"] = _Verdict("True", Reason.ProgressingWithRetry, message)
+    elif ready.status == "False":
+        result["Stalled"] = _Verdict("True", ready.reason, ready.message)
+    result["Connected"] = _connected(outcome)
+    result["InSync"] = _in_sync(outcome)
+    return result
+
+
+def _ready(outcome: Outcome) -> _Verdict:
+    if outcome.suspended:
+        return _Verdict("False", Reason.Suspended, "syncing is suspended: set spec.enabled to true to go on")
+    if outcome.error is not None:
+        return _Verdict("False", outcome.error.reason, outcome.error.message)
+    if trouble := _trouble(outcome):
+        return _Verdict("False", *trouble)
+    return _Verdict("True", Reason.Succeeded, _summary(outcome))
+
+
+def _connected(outcome: Outcome) -> _Verdict | None:
+    if isinstance(outcome.error, RemoteError):
+        if outcome.error.reason in (Reason.PushRejected, Reason.BranchNotFound):
+            return _Verdict("True", Reason.Succeeded, "the repository answers")
+        return _Verdict("False", outcome.error.reason, outcome.error.message)
+    return _Verdict("True", Reason.Succeeded, "the repository answers") if outcome.connection else None
+
+
+def _in_sync(outcome: Outcome) -> _Verdict | None:
+    if not outcome.observed:
+        reason = outcome.error.reason if outcome.error else Reason.Progressing
+        return _Verdict("Unknown", reason, outcome.error.message if outcome.error else "not yet compared")
+    if trouble := _trouble(outcome):
+        return _Verdict("False", *trouble)
+    if outcome.error is not None:
+        return _Verdict("False", outcome.error.reason, outcome.error.message)
+    if outcome.local_ahead or outcome.remote_ahead:
+        return _Verdict("False", Reason.Progressing, _summary(outcome))
+    if outcome.rewritten:
+        return _Verdict("True", Reason.HistoryRewritten, outcome.rewritten)
+    return _Verdict("True", Reason.Succeeded, _summary(outcome))
+
+
+def _trouble(outcome: Outcome) -> tuple[Reason, str] | None:
+    """What a person must look at, the most pressing first."""
+    if outcome.held:
+        return Reason.DeletesHeld, " ".join(_held_message(held) for held in outcome.held)
+    if outcome.refusals:
+        return outcome.refusals[0].reason, _listed([r.message for r in outcome.refusals], 3)
+    if outcome.conflicts:
+        names = [f"{c.kind}/{c.name} ({', '.join(c.fields) or c.reason})" for c in outcome.conflicts]
+        remedy = "make both sides equal in these fields, or set spec.sync.strategy to ours (cluster) or theirs (git)"
+        return Reason.Conflicts, f"{len(names)} in conflict: {_listed(names, 5)}; {remedy}"
+    if outcome.invalid:
+        told = [f"{i.path}: {i.message}" for i in outcome.invalid]
+        return Reason.InvalidManifests, f"{len(told)} invalid: {_listed(told, 3)}"
+    return None
+
+
+def _held_message(held: HeldDeletes) -> str:
+    where = "the cluster" if held.side == "cluster" else "git"
+    return (
+        f"{held.count} of {held.known} pipelines would be deleted in {where}; nothing was deleted. If that is meant: "
+        f"kubectl annotate gitintegration NAME planasonix.com/confirmDeletes={held.digest} --overwrite"
+    )
+
+
+def _listed(words: Sequence[str], most: int) -> str:
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return "; ".join(words[:most]) + more
+
+
+def _summary(outcome: Outcome) -> str:
+    if outcome.local_ahead or outcome.remote_ahead:
+        carry = {
+            "Manual": "mode Manual carries nothing by itself",
+            "Pull": "mode Pull does not write to git",
+            "Push": "mode Push does not write to the cluster",
+        }.get(outcome.mode, "they wait")
+        return f"{outcome.local_ahead} ahead in the cluster, {outcome.remote_ahead} ahead in git: {carry}"
+    at = f" at {outcome.remote_commit[:12]}" if outcome.remote_commit else ""
+    return f"{outcome.pipelines} pipelines are the same in the cluster and in git{at}"

@@ -1,0 +1,219 @@
+"""What a sync asks of a remote: its refs, commits, blobs, a push, a probe. Every call has a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from gitintegration.errors import (
+    GitIntegrationError,
+    LimitExceeded,
+    Reason,
+    RemoteError,
+    RemoteUnavailable,
+    StaleRemote,
+)
+from gitintegration.git import objects
+from gitintegration.git.http import HttpTransport
+from gitintegration.git.objects import NewCommit
+from gitintegration.git.remote import Remote
+from gitintegration.git.ssh import SshTransport
+from gitintegration.git.wire import (
+    Advertisement,
+    Refs,
+    Wanted,
+    fetch_request,
+    ls_refs_request,
+    parse_report,
+    push_request,
+    read_band,
+    read_ls_refs,
+    read_pack,
+)
+from gitintegration.git.workers import Workers
+
+UPLOAD, RECEIVE = "git-upload-pack", "git-receive-pack"
+_STALE_WORDS = ("failed to update ref", "cannot lock ref", "fetch first", "non-fast-forward", "stale info")
+_BATCH = 2000
+"""So many blobs are asked for in one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    can_read: bool
+    can_write: bool
+    default_branch: str | None
+    latency_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes. `blob` is the largest file that is fetched by itself, `pack` the largest answer of a server."""
+
+    blob: int = 1 << 20
+    pack: int = 1 << 29
+
+
+class GitClient:
+    """One for the process. `workers` ingest what arrives."""
+
+    def __init__(self, workers: Workers, limits: Limits = Limits(), connections_per_host: int = 8) -> None:
+        self._workers = workers
+        self._limits = limits
+        self._http = HttpTransport(connections_per_host)
+        self._ssh = SshTransport()
+
+    async def __aenter__(self) -> GitClient:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.__aexit__(kind, error, trace)
+        await self._ssh.close()
+
+    async def ls_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
+        """The refs that begin with one of `prefixes`, and HEAD. One round trip once the server is known."""
+        async with _deadline(remote):
+            if remote.url.is_ssh:
+                return await self._ssh_refs(remote, prefixes)
+            known = await self._http.advertisement(remote, UPLOAD, fresh=False)
+            if known.version != 2:
+                known = await self._http.advertisement(remote, UPLOAD, fresh=True)
+                assert known.refs is not None
+                return known.refs
+            try:
+                async with self._http.post(remote, UPLOAD, ls_refs_request(["HEAD", *prefixes])) as reader:
+                    return await read_ls_refs(reader)
+            except RemoteError:
+                self._http.forget(remote)
+                raise
+
+    async def _ssh_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
+        async with self._ssh.open(remote, UPLOAD) as channel:
+            if channel.advertisement.version == 2:
+                channel.write(ls_refs_request(["HEAD", *prefixes]))
+                return await read_ls_refs(channel.reader)
+            channel.end()
+            assert channel.advertisement.refs is not None
+            return channel.advertisement.refs
+
+    async def fetch(self, remote: Remote, directory: Path, tip: str, have: str | None) -> None:
+        """Bring commit `tip` with its trees into the cache: all since `have`, or where that is None just itself.
+
+        With `have` the changed blobs come along up to the size limit; without it none do (`fetch_blobs`).
+        """
+        wanted = Wanted([tip], have, f"blob:limit={self._limits.blob}" if have else "blob:none")
+        await self._receive(remote, directory, wanted, [tip])
+
+    async def fetch_blobs(self, remote: Remote, directory: Path, shas: Sequence[str]) -> None:
+        """Bring these blobs. Raises RemoteError where one did not arrive."""
+        for start in range(0, len(shas), _BATCH):
+            batch = shas[start : start + _BATCH]
+            await self._receive(remote, directory, Wanted(batch), batch)
+
+    async def _receive(self, remote: Remote, directory: Path, wanted: Wanted, expected: Sequence[str]) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / f"incoming-{os.getpid()}-{time.monotonic_ns()}"
+        try:
+            async with _deadline(remote):
+                if remote.url.is_ssh:
+                    async with self._ssh.open(remote, UPLOAD) as channel:
+                        channel.write(fetch_request(wanted, channel.advertisement))
+                        await self._save(read_pack(channel.reader, channel.advertisement), path)
+                else:
+                    known = await self._http.advertisement(remote, UPLOAD, fresh=False)
+                    async with self._http.post(remote, UPLOAD, fetch_request(wanted, known)) as reader:
+                        await self._save(read_pack(reader, known), path)
+            await self._workers.run(remote.timeout, objects.ingest, directory, path, list(expected), self._limits.pack)
+        finally:
+            path.unlink(missing_ok=True)
+
+    async def _save(self, chunks: AsyncIterator[bytes], path: Path) -> None:
+        total = 0
+        with path.open("wb") as stream:
+            async for chunk in chunks:
+                total += len(chunk)
+                if total > self._limits.pack:
+                    raise LimitExceeded(f"the server sends more than {self._limits.pack} bytes for one fetch")
+                stream.write(chunk)
+
+    async def push(self, remote: Remote, ref: str, old: str | None, commit: NewCommit) -> None:
+        """Move `ref` from `old` (None: it must not exist) to `commit`, or raise.
+
+        Raises StaleRemote where the ref moved, RemoteError with the server's words where it declines. A connection lost
+        on the way is no answer: the ref is read again, and what it says counts.
+        """
+        try:
+            async with _deadline(remote):
+                refusal, said = await self._send(remote, ref, old, commit)
+        except (RemoteUnavailable, asyncio.IncompleteReadError) as error:
+            if (await self.ls_refs(remote, [ref])).refs.get(ref) == commit.sha:
+                return
+            if isinstance(error, RemoteUnavailable):
+                raise
+            raise RemoteUnavailable(Reason.NetworkUnreachable, "the connection broke during the push") from None
+        if refusal is None:
+            return
+        if any(words in refusal for words in _STALE_WORDS):
+            raise StaleRemote(f"{ref} moved while the push was under way")
+        words = " ".join(" ".join(said).split()).removeprefix("error: ")
+        told = f"the server declines the push: {refusal}" + (f"; it says: {words}" if words else "")
+        raise RemoteError(Reason.PushRejected, told, retry=True)
+
+    async def _send(self, remote: Remote, ref: str, old: str | None, commit: NewCommit) -> tuple[str | None, list[str]]:
+        said: list[str] = []
+        request = push_request(ref, old, commit.sha)
+        if remote.url.is_ssh:
+            async with self._ssh.open(remote, RECEIVE) as channel:
+                _check_lease(channel.advertisement, ref, old)
+                channel.write(request + commit.pack.read_bytes())
+                report = b"".join([chunk async for chunk in read_band(channel.reader, said)])
+        else:
+            await self._http.advertisement(remote, RECEIVE, fresh=False)
+            async with self._http.post(remote, RECEIVE, request, commit.pack) as reader:
+                report = b"".join([chunk async for chunk in read_band(reader, said)])
+        return parse_report(report, ref), said
+
+    async def probe(self, remote: Remote) -> Probe:
+        """May these credentials read, may they write? Over git's own protocol, changing nothing."""
+        started = time.monotonic()
+        head = (await self.ls_refs(remote, ["refs/heads/"])).head
+        latency = int((time.monotonic() - started) * 1000)
+        return Probe(True, await self._may_write(remote), head, latency)
+
+    async def _may_write(self, remote: Remote) -> bool:
+        try:
+            async with _deadline(remote):
+                if remote.url.is_ssh:
+                    async with self._ssh.open(remote, RECEIVE) as channel:
+                        channel.end()
+                else:
+                    await self._http.advertisement(remote, RECEIVE, fresh=False)
+        except RemoteUnavailable:
+            raise
+        except GitIntegrationError:
+            return False
+        return True
+
+
+def _check_lease(advertised: Advertisement, ref: str, old: str | None) -> None:
+    if advertised.refs is not None and advertised.refs.refs.get(ref) != old:
+        raise StaleRemote(f"{ref} moved before the push")
+
+
+@asynccontextmanager
+async def _deadline(remote: Remote) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(remote.timeout):
+            yield
+    except TimeoutError:
+        words = f"{remote.url.host} did not answer within {remote.timeout:g} s (spec.sync.timeout)"
+        raise RemoteUnavailable(Reason.Timeout, words) from None

@@ -1,0 +1,224 @@
+"""Smart HTTP: one advertisement, then requests. Redirects are refused, because credentials would travel with them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from gitintegration.errors import CredentialError, Reason, RemoteError, RemoteUnavailable
+from gitintegration.git.remote import Basic, Bearer, Proxy, Remote, Tls
+from gitintegration.git.wire import Advertisement, Reader, read_advertisement
+
+_CHUNK = 1 << 16
+_REDIRECTS = range(300, 400)
+
+
+class HttpTransport:
+    """All HTTP remotes share one session; `limit` bounds the connections to one host."""
+
+    def __init__(self, limit: int = 8) -> None:
+        self._limit = limit
+        self._session: aiohttp.ClientSession | None = None
+        self._known: dict[tuple[Remote, str], Advertisement] = {}
+        self._contexts: dict[Tls, ssl.SSLContext] = {}
+
+    async def __aenter__(self) -> HttpTransport:
+        connector = aiohttp.TCPConnector(limit=0, limit_per_host=self._limit, ttl_dns_cache=60)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=True,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session:
+            await self._session.close()
+
+    def forget(self, remote: Remote) -> None:
+        """What was learnt of the remote may have changed: ask it again."""
+        for service in ("git-upload-pack", "git-receive-pack"):
+            self._known.pop((remote, service), None)
+
+    async def advertisement(self, remote: Remote, service: str, *, fresh: bool) -> Advertisement:
+        """What the server can do. Remembered, unless it must be `fresh`: then the refs are today's."""
+        known = self._known.get((remote, service))
+        if known and not fresh:
+            return known
+        if len(self._known) > 20_000:
+            self._known.clear()
+        url = f"{_base(remote)}/info/refs?service={service}"
+        headers = {"Git-Protocol": "version=2"} if service == "git-upload-pack" else {}
+        async with self._request("GET", url, remote, headers) as response:
+            if not response.headers.get("Content-Type", "").startswith(f"application/x-{service}-advertisement"):
+                raise RemoteError(
+                    Reason.RepositoryNotFound,
+                    "the server answers, but not with git's protocol: is spec.repositoryURL the address to clone from?",
+                    retry=True,
+                )
+            found = await read_advertisement(response.content)
+        self._known[(remote, service)] = found
+        return found
+
+    @asynccontextmanager
+    async def post(self, remote: Remote, service: str, body: bytes, pack: Path | None = None) -> AsyncIterator[Reader]:
+        """Sends a request (and behind it a pack); gives the answer to read."""
+        headers = {"Content-Type": f"application/x-{service}-request", "Accept": f"application/x-{service}-result"}
+        if service == "git-upload-pack":
+            headers["Git-Protocol"] = "version=2"
+        payload: bytes | AsyncIterator[bytes] = body
+        if pack is not None:
+            size = pack.stat().st_size + len(body)
+            if size <= 1 << 20:
+                payload = body + pack.read_bytes()
+            else:
+                payload = _stream(body, pack)
+                headers["Content-Length"] = str(size)
+        async with self._request("POST", f"{_base(remote)}/{service}", remote, headers, payload) as response:
+            yield response.content
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        remote: Remote,
+        headers: Mapping[str, str],
+        data: bytes | AsyncIterator[bytes] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        assert self._session
+        proxy, proxy_auth = _proxy(remote.proxy)
+        try:
+            async with self._session.request(
+                method,
+                url,
+                data=data,
+                headers={"User-Agent": "git/2.45 (gitintegration)", **headers, **_authorization(remote)},
+                allow_redirects=False,
+                ssl=self._context(remote.tls) if remote.url.scheme == "https" else True,
+                proxy=proxy,
+                proxy_auth=proxy_auth,
+            ) as response:
+                _check(response, remote)
+                yield response
+        except aiohttp.ClientError as error:
+            raise _translated(error, remote) from None
+        except asyncio.IncompleteReadError:
+            raise RemoteUnavailable(Reason.NetworkUnreachable, "the server closed the connection early") from None
+
+    def _context(self, tls: Tls) -> ssl.SSLContext:
+        if tls not in self._contexts:
+            self._contexts[tls] = _make_context(tls)
+        return self._contexts[tls]
+
+
+async def _stream(body: bytes, pack: Path) -> AsyncIterator[bytes]:
+    yield body
+    with pack.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+def _base(remote: Remote) -> str:
+    return str(remote.url).rstrip("/")
+
+
+def _authorization(remote: Remote) -> dict[str, str]:
+    """Sent at once: waiting for a 401 doubles every request."""
+    match remote.auth:
+        case Basic(username, password):
+            return {"Authorization": aiohttp.encode_basic_auth(username, password)}
+        case Bearer(token):
+            return {"Authorization": f"Bearer {token}"}
+    return {}
+
+
+def _proxy(proxy: Proxy | None) -> tuple[str | None, aiohttp.BasicAuth | None]:
+    if proxy is None:
+        return None, None
+    auth = aiohttp.BasicAuth(proxy.username, proxy.password or "") if proxy.username else None
+    return proxy.address, auth
+
+
+def _make_context(tls: Tls) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cadata=tls.ca)
+    except ssl.SSLError:
+        raise CredentialError(Reason.InvalidSecret, "ca.crt holds no PEM certificate") from None
+    if tls.certificate and tls.key:
+        _load_client(context, tls.certificate, tls.key)
+    return context
+
+
+def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """The ssl module reads client certificates from a file only: a descriptor without a name serves."""
+    descriptor = os.memfd_create("client", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, f"{certificate}\n{key}\n".encode())
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    except (ssl.SSLError, OSError):
+        raise CredentialError(Reason.InvalidSecret, "tls.crt and tls.key are not a PEM pair") from None
+    finally:
+        os.close(descriptor)
+
+
+def _check(response: aiohttp.ClientResponse, remote: Remote) -> None:
+    status = response.status
+    if status == 200:
+        return
+    if status == 401:
+        words = "the server does not accept the credentials"
+        if not isinstance(remote.auth, Basic | Bearer):
+            words = "the server asks for credentials: name a Secret in spec.credentials.secretRef"
+        raise RemoteError(Reason.AuthenticationFailed, words, retry=True)
+    if status == 403:
+        words = "the credentials are valid, but may not do this on the repository (403)"
+        raise RemoteError(Reason.PermissionDenied, words, retry=True)
+    if status in (404, 410):
+        words = f"{remote.url} is not there, or not visible with these credentials ({status})"
+        raise RemoteError(Reason.RepositoryNotFound, words, retry=True)
+    if status in _REDIRECTS:
+        target = urlsplit(response.headers.get("Location", ""))
+        place = f"{target.scheme}://{target.hostname}{target.path.removesuffix('/info/refs')}"
+        words = f"the server redirects to {place}: redirects are not followed; set spec.repositoryURL to where it lives"
+        raise RemoteError(Reason.InvalidURL, words, retry=True)
+    wait = _retry_after(response.headers.get("Retry-After"))
+    if status == 429 or (status == 503 and wait is not None):
+        raise RemoteUnavailable(Reason.RateLimited, f"the server asks to wait ({status})", retry_after=wait)
+    raise RemoteUnavailable(Reason.NetworkUnreachable, f"the server answers {status} {response.reason or ''}".rstrip())
+
+
+def _retry_after(value: str | None) -> float | None:
+    return float(value) if value and value.isdigit() else None
+
+
+def _translated(error: aiohttp.ClientError, remote: Remote) -> RemoteUnavailable:
+    host = f"{remote.url.host}:{remote.url.port}"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        words = f"the certificate of {host} is not trusted: put its authority into ca.crt of the Secret"
+        return RemoteUnavailable(Reason.NetworkUnreachable, words)
+    if isinstance(error, aiohttp.ClientConnectorSSLError | aiohttp.ClientSSLError):
+        return RemoteUnavailable(
+            Reason.NetworkUnreachable, f"no TLS connection to {host}: {type(error.os_error).__name__}"
+        )
+    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+        return RemoteUnavailable(
+            Reason.NetworkUnreachable, f"the proxy can't be used for {host}: {type(error).__name__}"
+        )
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return RemoteUnavailable(Reason.NetworkUnreachable, f"the name {remote.url.host} can't be resolved")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return RemoteUnavailable(Reason.NetworkUnreachable, f"no connection to {host}: {error.os_error.strerror}")
+    return RemoteUnavailable(Reason.NetworkUnreachable, f"the connection to {host} broke: {type(error).__name__}")

@@ -1,0 +1,375 @@
+"""The object cache of one integration: packs ingested, trees compared, blobs read, commits made. Runs in a worker.
+
+A cache is a folder with an object store, no more: no refs, no work tree, no index. It is partial and shallow, may be
+thrown away at any time, and nothing in it is believed beyond its object names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dulwich.errors import ObjectFormatException
+from dulwich.object_store import DiskObjectStore, PackInputTooLarge
+from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree, parse_tree
+from dulwich.pack import write_pack_objects
+
+from gitintegration.errors import GitIntegrationError, LimitExceeded, Reason, RemoteError
+
+MAX_PACKS = 50
+"""Each pack holds file descriptors; past so many the cache is made afresh."""
+
+_FOLDER, _FILE, _EXECUTABLE, _LINK, _SUBMODULE = 0o040000, 0o100644, 0o100755, 0o120000, 0o160000
+_FORBIDDEN = {"", ".", "..", ".git"}
+_MAX_DEPTH = 64
+
+
+class CacheCorruptError(GitIntegrationError):
+    """The cache misses an object, or can't be read: wipe it and fetch anew."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.ProgressingWithRetry, message, retry=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a tree."""
+
+    path: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The regular files below a folder, and the paths that can't be taken with the reason for each."""
+
+    files: tuple[Entry, ...]
+    refused: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewCommit:
+    sha: str
+    pack: Path
+    """A pack that holds just what the remote lacks."""
+
+
+def open_store(directory: Path) -> DiskObjectStore:
+    """The store in `directory`, made where there is none. What a killed process left half-written is swept away."""
+    if not (directory / "objects" / "pack").is_dir():
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "objects").mkdir(exist_ok=True)
+        return DiskObjectStore.init(str(directory / "objects"))
+    return DiskObjectStore(str(directory / "objects"))
+
+
+def sweep(directory: Path) -> None:
+    """Remove what a killed process left half-written."""
+    for pattern in ("objects/tmp_*", "objects/pack/tmp_*", "objects/**/*.lock", "incoming-*", "outgoing-*"):
+        for path in directory.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
+def wipe(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def pack_count(directory: Path) -> int:
+    return sum(1 for _ in (directory / "objects" / "pack").glob("*.pack"))
+
+
+def ingest(directory: Path, pack: Path, expected: Sequence[str], max_bytes: int) -> None:
+    """Put a received pack into the cache. Raises RemoteError where what was asked for did not come with it."""
+    store = open_store(directory)
+    try:
+        with contextlib.closing(store), pack.open("rb") as stream:
+            try:
+                store.add_thin_pack(stream.read, None, max_input_size=max_bytes)
+            except PackInputTooLarge:
+                raise LimitExceeded(f"the pack is larger than {max_bytes} bytes") from None
+            except (KeyError, ValueError, AssertionError, zlib.error, ObjectFormatException, OSError) as error:
+                raise RemoteError(
+                    Reason.NetworkUnreachable, f"broken pack: {type(error).__name__}", retry=True
+                ) from None
+            if absent := [sha for sha in expected if not _in(store, sha)]:
+                raise RemoteError(Reason.NetworkUnreachable, f"the server did not send {absent[0]}", retry=True)
+    finally:
+        pack.unlink(missing_ok=True)
+
+
+def _in(store: DiskObjectStore, sha: str) -> bool:
+    return ObjectID(sha.encode()) in store
+
+
+class Objects:
+    """Read access to a cache. Raises CacheCorruptError for what is missing or damaged."""
+
+    def __init__(self, directory: Path) -> None:
+        self.store = open_store(directory)
+
+    def __enter__(self) -> Objects:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
+
+    def raw(self, sha: str) -> bytes:
+        try:
+            return self.store.get_raw(ObjectID(sha.encode()))[1]
+        except (KeyError, ValueError, AssertionError, zlib.error, OSError) as error:
+            raise CacheCorruptError(f"object {sha} can't be read: {type(error).__name__}") from None
+
+    def commit(self, sha: str) -> Commit:
+        found = ShaFile.from_raw_string(Commit.type_num, self.raw(sha))
+        assert isinstance(found, Commit)
+        return found
+
+    def has(self, sha: str) -> bool:
+        return _in(self.store, sha)
+
+    def entries(self, tree: str) -> dict[bytes, tuple[int, str]]:
+        return {name: (mode, sha.decode()) for name, mode, sha in parse_tree(self.raw(tree), 20)}
+
+    def subtree(self, commit: str, folder: str) -> str | None:
+        """The tree at `folder`, which ends in a slash or is empty; None where there is none."""
+        tree: str = self.commit(commit).tree.decode()
+        for part in folder.split("/")[:-1]:
+            mode, sha = self.entries(tree).get(part.encode(), (0, ""))
+            if mode != _FOLDER:
+                return None
+            tree = sha
+        return tree
+
+    def walk(self, tree: str | None, folder: str, other: str | None = None) -> Iterator[tuple[str, int, str]]:
+        """Every (path, mode, sha) of `tree` that `other` does not hold alike; equal subtrees are not opened."""
+        stack = [(tree, other, folder)]
+        while stack:
+            mine, theirs, at = stack.pop()
+            if mine is None or mine == theirs:
+                continue
+            if at.count("/") > _MAX_DEPTH:
+                yield at, 0, ""
+                continue
+            known = self.entries(theirs) if theirs else {}
+            for name, (mode, sha) in self.entries(mine).items():
+                before = known.get(name)
+                if before == (mode, sha):
+                    continue
+                text = name.decode("utf-8", "surrogateescape")
+                if mode == _FOLDER and text not in _FORBIDDEN and _utf8(text):
+                    stack.append((sha, before[1] if before and before[0] == _FOLDER else None, f"{at}{text}/"))
+                else:
+                    yield f"{at}{text}", mode, sha
+
+
+def _utf8(text: str) -> bool:
+    return not any("\udc80" <= ch <= "\udcff" for ch in text)
+
+
+def listing(directory: Path, commit: str, folder: str, suffixes: tuple[str, ...], extra: str) -> Listing:
+    """The files below `folder` that end in a suffix, or are called `extra`."""
+    with Objects(directory) as objects:
+        found = objects.walk(objects.subtree(commit, folder), folder)
+        return _sorted_out(found, suffixes, extra)
+
+
+def changes(
+    directory: Path, old: str, new: str, folder: str, suffixes: tuple[str, ...], extra: str
+) -> tuple[Listing, tuple[str, ...]]:
+    """What `new` holds below `folder` otherwise than `old`, and the paths that are gone."""
+    with Objects(directory) as objects:
+        before, after = objects.subtree(old, folder), objects.subtree(new, folder)
+        changed = _sorted_out(objects.walk(after, folder, before), suffixes, extra)
+        there = {e.path for e in changed.files} | {path for path, _ in changed.refused}
+        gone = {path for path, _, _ in objects.walk(before, folder, after) if path not in there}
+        return changed, tuple(sorted(gone))
+
+
+def _sorted_out(found: Iterable[tuple[str, int, str]], suffixes: tuple[str, ...], extra: str) -> Listing:
+    files, refused = [], []
+    for path, mode, sha in found:
+        name = path.rsplit("/", 1)[-1]
+        if not (name.endswith(suffixes) or name == extra) and name not in _FORBIDDEN:
+            continue
+        if not _utf8(path) or "\\" in path or name in _FORBIDDEN or any(ord(ch) < 32 for ch in path):
+            refused.append((path.encode("utf-8", "replace").decode(), "its name can't be a file's on every system"))
+        elif mode == _LINK:
+            refused.append((path, "is a symbolic link; put the manifest itself here"))
+        elif mode in (_FILE, _EXECUTABLE, 0o100664):
+            files.append(Entry(path, sha))
+    return Listing(tuple(sorted(files, key=lambda e: e.path)), tuple(sorted(refused)))
+
+
+def missing(directory: Path, shas: Iterable[str]) -> list[str]:
+    """Those of `shas` that a partial fetch left out."""
+    with Objects(directory) as objects:
+        return [sha for sha in dict.fromkeys(shas) if not objects.has(sha)]
+
+
+def is_ancestor(directory: Path, old: str, new: str, limit: int = 100_000) -> bool:
+    """Whether `old` is reached from `new` by what the cache knows; commits the cache lacks end the walk."""
+    with Objects(directory) as objects:
+        seen, frontier = {new}, [new]
+        while frontier and len(seen) < limit:
+            sha = frontier.pop()
+            if sha == old:
+                return True
+            if objects.has(sha):
+                parents = [p.decode() for p in objects.commit(sha).parents]
+                frontier += [p for p in parents if p not in seen]
+                seen.update(parents)
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class CommitInfo:
+    sha: str
+    message: str
+    author: str
+    time: int
+    paths: tuple[str, ...]
+
+
+def commits(directory: Path, new: str, old: str | None, folder: str, limit: int) -> list[CommitInfo]:
+    """Commits of the first-parent line from `new` back to `old` that the cache holds with their trees, newest first."""
+    found: list[CommitInfo] = []
+    with Objects(directory) as objects:
+        sha: str | None = new
+        while sha and sha != old and len(found) < limit and objects.has(sha):
+            commit = objects.commit(sha)
+            parent = commit.parents[0].decode() if commit.parents else None
+            tree = objects.subtree(sha, folder)
+            before = objects.subtree(parent, folder) if parent and objects.has(parent) else None
+            known = parent is None or objects.has(parent)
+            paths = sorted({p for p, _, _ in objects.walk(tree, folder, before)}) if known else []
+            gone = sorted({p for p, _, _ in objects.walk(before, folder, tree)}) if known else []
+            message = commit.message.decode(errors="replace").strip()
+            touched = tuple(dict.fromkeys([*paths, *gone]))
+            found.append(CommitInfo(sha, message, commit.author.decode(errors="replace"), commit.commit_time, touched))
+            sha = parent
+    return found
+
+
+def build_commit(
+    directory: Path,
+    parents: Sequence[str],
+    files: Mapping[str, bytes | None],
+    *,
+    author: str,
+    committer: str,
+    message: str,
+    time: int,
+) -> NewCommit:
+    """A commit on top of the first parent with `files` written (None: removed), and a pack of all that is new in it.
+
+    No work tree and no index. Of wide trees only their raw lines are spliced: dulwich's own way was measured at 97 ms
+    for a folder of 10,000.
+    """
+    fresh: dict[bytes, ShaFile] = {}
+    with Objects(directory) as objects:
+        tree = objects.commit(parents[0]).tree.decode() if parents else None
+        nested = _nest(files)
+        root = _write_tree(objects, tree, nested, fresh)
+        commit = Commit()
+        commit.tree = ObjectID((root or _keep(fresh, Tree())).encode())
+        commit.parents = [ObjectID(p.encode()) for p in parents]
+        commit.author, commit.committer = author.encode(), committer.encode()
+        commit.author_time = commit.commit_time = time
+        commit.author_timezone = commit.commit_timezone = 0
+        commit.encoding = b"UTF-8"
+        commit.message = message.encode()
+        sha = _keep(fresh, commit)
+        pack = directory / f"outgoing-{sha}-{os.getpid()}.pack"
+        with pack.open("wb") as stream:
+            write_pack_objects(
+                stream, list(fresh.values()), objects.store.object_format, deltify=False, compression_level=1
+            )
+    return NewCommit(sha, pack)
+
+
+_Nested = dict[str, "bytes | _Nested | None"]
+
+
+def _nest(files: Mapping[str, bytes | None]) -> _Nested:
+    root: _Nested = {}
+    for path, content in files.items():
+        *folders, name = path.split("/")
+        if any(part in _FORBIDDEN or "\0" in part for part in (*folders, name)):
+            raise GitIntegrationError(Reason.InvalidManifests, f"{path!r} is not a path that can be committed")
+        at = root
+        for folder in folders:
+            inner = at.setdefault(folder, {})
+            assert isinstance(inner, dict), "a path is a folder and a file at once"
+            at = inner
+        at[name] = content
+    return root
+
+
+def _write_tree(objects: Objects, tree: str | None, nested: _Nested, fresh: dict[bytes, ShaFile]) -> str | None:
+    """The tree with the changes made, or None where nothing is left in it."""
+    old = objects.raw(tree) if tree else b""
+    known = {name: (mode, sha) for name, mode, sha in parse_tree(old, 20)} if old else {}
+    replaced: dict[bytes, tuple[int, bytes] | None] = {}
+    for text, content in nested.items():
+        name = text.encode()
+        before = known.get(name)
+        if isinstance(content, dict):
+            inner = before[1].decode() if before and before[0] == _FOLDER else None
+            made = _write_tree(objects, inner, content, fresh)
+            replaced[name] = (_FOLDER, made.encode()) if made else None
+        elif content is None:
+            replaced[name] = None
+        else:
+            mode = before[0] if before and before[0] in (_FILE, _EXECUTABLE) else _FILE
+            replaced[name] = (mode, _keep(fresh, Blob.from_string(content)).encode())
+    raw = _splice(old, known, replaced)
+    return _keep(fresh, ShaFile.from_raw_string(Tree.type_num, raw)) if raw else None
+
+
+def _splice(
+    old: bytes, known: Mapping[bytes, tuple[int, bytes]], replaced: Mapping[bytes, tuple[int, bytes] | None]
+) -> bytes:
+    """The raw tree with the replaced lines; where only shas change, the rest is copied as it lies."""
+    if all(new and name in known and known[name][0] == new[0] for name, new in replaced.items()):
+        raw = old
+        for name, new in replaced.items():
+            assert new
+            line = b"%o %b\0" % (new[0], name)
+            before, after = line + bytes.fromhex(known[name][1].decode()), line + bytes.fromhex(new[1].decode())
+            if raw.count(before) != 1:
+                break
+            raw = raw.replace(before, after)
+        else:
+            return raw
+    lines = {name: entry for name, entry in known.items() if name not in replaced}
+    lines.update({name: entry for name, entry in replaced.items() if entry})
+    ordered = sorted(lines.items(), key=lambda item: item[0] + b"/" if item[1][0] == _FOLDER else item[0])
+    return b"".join(b"%o %b\0%b" % (mode, name, bytes.fromhex(sha.decode())) for name, (mode, sha) in ordered)
+
+
+def _keep(fresh: dict[bytes, ShaFile], made: ShaFile) -> str:
+    fresh[made.id] = made
+    return made.id.decode()
+
+
+def adopt(directory: Path, commit: NewCommit) -> None:
+    """After a push was accepted: its objects belong to the cache as well."""
+    with contextlib.closing(open_store(directory)) as store, commit.pack.open("rb") as stream:
+        store.add_thin_pack(stream.read, None)
+    commit.pack.unlink(missing_ok=True)
+
+
+def read_blobs(directory: Path, shas: Iterable[str], each: Callable[[str, bytes], None]) -> None:
+    """Hands each blob to `each` as it is read; none is kept."""
+    with Objects(directory) as objects:
+        for sha in shas:
+            each(sha, objects.raw(sha))
+
+
+def blob_sha(content: bytes) -> str:
+    return Blob.from_string(content).id.decode()

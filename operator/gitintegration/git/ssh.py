@@ -1,0 +1,166 @@
+"""Git over SSH by asyncssh: keys in memory only, host keys known beforehand, connections kept for the next poll."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import asyncssh
+
+from gitintegration.errors import CredentialError, Reason, RemoteError, RemoteUnavailable
+from gitintegration.git.remote import Remote, SshKey
+from gitintegration.git.wire import Advertisement, Reader, Special, read_advertisement, server_said
+
+_KEEP = 900
+"""Connections unused for so many seconds are closed."""
+
+
+@dataclass(slots=True)
+class Channel:
+    """A running git service on the other side."""
+
+    advertisement: Advertisement
+    reader: Reader
+    process: asyncssh.SSHClientProcess[bytes]
+
+    def write(self, data: bytes) -> None:
+        self.process.stdin.write(data)
+
+    def end(self) -> None:
+        """Tell the service that nothing more is wanted."""
+        self.process.stdin.write(Special.flush.value)
+        self.process.stdin.write_eof()
+
+
+class SshTransport:
+    """Connections by remote; a remote holds its credentials, so no connection is shared across them."""
+
+    def __init__(self) -> None:
+        self._connections: dict[Remote, tuple[asyncssh.SSHClientConnection, float]] = {}
+        self._locks: dict[Remote, asyncio.Lock] = {}
+
+    async def close(self) -> None:
+        for connection, _ in self._connections.values():
+            connection.abort()
+        self._connections.clear()
+
+    @asynccontextmanager
+    async def open(self, remote: Remote, service: str) -> AsyncIterator[Channel]:
+        """Start `service` for the repository of `remote`."""
+        path = remote.url.path.replace("'", "'\\''")
+        try:
+            connection = await self._connect(remote)
+            process = await connection.create_process(
+                f"{service} '{path}'", encoding=None, env={"GIT_PROTOCOL": "version=2"} if "upload" in service else {}
+            )
+        except (asyncssh.Error, OSError) as error:
+            self._drop(remote)
+            raise _translated(error, remote) from None
+        try:
+            yield Channel(await read_advertisement(process.stdout), process.stdout, process)
+        except (asyncio.IncompleteReadError, asyncssh.Error, ConnectionError):
+            raise await self._explained(process, remote) from None
+        finally:
+            process.close()
+
+    async def _explained(self, process: asyncssh.SSHClientProcess[bytes], remote: Remote) -> RemoteError:
+        """The stream ended early: what did the other side say?"""
+        words = b""
+        try:
+            async with asyncio.timeout(2):
+                words = await process.stderr.read(4096)
+        except (TimeoutError, asyncssh.Error):
+            pass
+        if text := words.decode(errors="replace").strip():
+            return server_said(" ".join(text.split())[:500])
+        self._drop(remote)
+        return RemoteUnavailable(Reason.NetworkUnreachable, f"the connection to {remote.url.host} broke")
+
+    def _drop(self, remote: Remote) -> None:
+        if entry := self._connections.pop(remote, None):
+            entry[0].abort()
+
+    async def _connect(self, remote: Remote) -> asyncssh.SSHClientConnection:
+        now = asyncio.get_running_loop().time()
+        for key, (_, used) in list(self._connections.items()):
+            if now - used > _KEEP:
+                self._drop(key)
+        async with self._locks.setdefault(remote, asyncio.Lock()):
+            entry = self._connections.get(remote)
+            if entry is None or entry[0].is_closed():
+                self._connections[remote] = (await _dial(remote), now)
+            connection = self._connections[remote][0]
+            self._connections[remote] = (connection, now)
+            return connection
+
+
+async def _dial(remote: Remote) -> asyncssh.SSHClientConnection:
+    auth = remote.auth
+    if not isinstance(auth, SshKey):
+        raise CredentialError(Reason.InvalidSecret, "an ssh address needs a Secret with identity and known_hosts")
+    try:
+        key = asyncssh.import_private_key(auth.private_key, auth.passphrase)
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError):
+        raise CredentialError(
+            Reason.InvalidSecret, "the private key can't be read: is it whole, and is `password` its passphrase?"
+        ) from None
+    try:
+        known = asyncssh.import_known_hosts(auth.known_hosts.decode())
+    except (ValueError, UnicodeDecodeError):
+        raise CredentialError(Reason.InvalidSecret, "known_hosts can't be read") from None
+    return await asyncssh.connect(
+        remote.url.host,
+        remote.url.port,
+        username=remote.url.user or "git",
+        client_keys=[key],
+        known_hosts=known,
+        config=None,
+        agent_path=None,
+        preferred_auth="publickey",
+        keepalive_interval=60,
+        login_timeout=remote.timeout,
+        tunnel=None,
+        sock=await _through_proxy(remote) if remote.proxy else None,
+    )
+
+
+async def _through_proxy(remote: Remote) -> object:
+    """A socket that an HTTP proxy has connected to the host."""
+    assert remote.proxy
+    parts = urlsplit(remote.proxy.address)
+    loop = asyncio.get_running_loop()
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    try:
+        found = await loop.getaddrinfo(parts.hostname, parts.port or 3128, family=socket.AF_INET)
+        await loop.sock_connect(sock, found[0][4])
+        target = f"{remote.url.host}:{remote.url.port}"
+        login = f"{remote.proxy.username}:{remote.proxy.password or ''}".encode()
+        auth = f"Proxy-Authorization: Basic {base64.b64encode(login).decode()}\r\n" if remote.proxy.username else ""
+        await loop.sock_sendall(sock, f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{auth}\r\n".encode())
+        answer = b""
+        while b"\r\n\r\n" not in answer and len(answer) < 8192 and (byte := await loop.sock_recv(sock, 1)):
+            answer += byte
+        if b" 200" not in answer.split(b"\r\n", 1)[0]:
+            raise OSError("the proxy refuses to connect")
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _translated(error: Exception, remote: Remote) -> RemoteError:
+    host = f"{remote.url.host}:{remote.url.port}"
+    if isinstance(error, asyncssh.HostKeyNotVerifiable):
+        words = f"the host key of {host} is not the one in known_hosts of the Secret: add it there if it is right"
+        return RemoteError(Reason.HostKeyMismatch, words, retry=True)
+    if isinstance(error, asyncssh.PermissionDenied):
+        return RemoteError(Reason.AuthenticationFailed, f"{host} does not accept the key", retry=True)
+    if isinstance(error, OSError):
+        return RemoteUnavailable(Reason.NetworkUnreachable, f"no connection to {host}: {error.strerror or error}")
+    return RemoteUnavailable(Reason.NetworkUnreachable, f"no SSH connection to {host}: {type(error).__name__}")

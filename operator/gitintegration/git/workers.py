@@ -1,0 +1,71 @@
+"""Work that burns a core or chews on hostile bytes, in processes that can be killed.
+
+dulwich and the YAML parser hold the interpreter's lock, and a bomb can make of a megabyte a gigabyte: so they run
+beside the event loop, with a bound on memory, and end when the deadline does. Plain data goes in and out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as PoolTimeout
+from typing import ParamSpec, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from gitintegration.errors import LimitExceeded, Reason, RemoteUnavailable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _prepare(max_memory: int) -> None:
+    """In the new process: bound its memory, leave Ctrl-C to the parent, and die with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == 1:
+        os._exit(1)
+    resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
+    gc.freeze()
+
+
+class Workers:
+    """A lazy pool. `max_memory` bounds the address space of each process, in bytes."""
+
+    def __init__(self, count: int = 2, *, max_memory: int = 1 << 30, max_tasks: int = 500) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPool(
+            max_workers=count, max_tasks=max_tasks, initializer=_prepare, initargs=[max_memory], context=context
+        )
+
+    async def run(self, seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """`function(*args)` in a worker. Past `seconds`, or when this call is cancelled, the worker is killed.
+
+        Raises what the function raised, LimitExceeded where it ran out of memory, RemoteUnavailable where it died.
+        """
+        future = self._pool.schedule(function, args=list(args), kwargs=dict(kwargs), timeout=seconds)
+        try:
+            return await asyncio.wrap_future(future)
+        except (PoolTimeout, TimeoutError):
+            raise RemoteUnavailable(Reason.Timeout, f"{function.__name__} took longer than {seconds:g} s") from None
+        except (MemoryError, ProcessExpired) as error:
+            if isinstance(error, MemoryError):
+                raise LimitExceeded("the repository's content needs more memory than a worker may use") from None
+            raise RemoteUnavailable(Reason.ProgressingWithRetry, "a worker process died; trying again") from None
+        except asyncio.CancelledError:
+            future.cancel()  # type: ignore[no-untyped-call]
+            raise
+
+    def close(self) -> None:
+        """Kills what runs and returns when all workers are gone."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
