@@ -1,0 +1,254 @@
+"""From the models to CustomResourceDefinitions: structural schemas, described field by field, with CEL rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from gitintegration.api.base_model import GROUP, VERSION
+from gitintegration.api.integration import (
+    GitIntegrationBaseSpec,
+    GitIntegrationSpec,
+    GitIntegrationStatus,
+    PipelineSpec,
+)
+
+_DROPPED = {"title", "examples", "discriminator", "$defs", "additionalProperties"}
+_HEADER = "# Generated from the models by `make generate`; do not edit.\n"
+
+
+def render_crds() -> dict[str, str]:
+    """File name -> text, for each kind."""
+    made = [_integration(), _bases(), _pipeline()]
+    return {f"{GROUP}_{crd['spec']['names']['plural']}.yaml": _HEADER + _dump(crd) for crd in made}
+
+
+def _dump(crd: Mapping[str, Any]) -> str:
+    return str(yaml.safe_dump(dict(crd), sort_keys=False, width=120, allow_unicode=True))
+
+
+def schema_of(model: type[BaseModel], *, open_objects: Sequence[str] = ()) -> dict[str, Any]:
+    """The structural schema of a model. Objects named in `open_objects` (model titles) keep unknown fields."""
+    root = model.model_json_schema(by_alias=True)
+    made = _structural(root, root.get("$defs", {}), set(open_objects))
+    assert isinstance(made, dict)
+    return made
+
+
+def _structural(node: Any, definitions: Mapping[str, Any], open_objects: set[str]) -> Any:
+    if isinstance(node, list):
+        return [_structural(item, definitions, open_objects) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        target = definitions[node["$ref"].rsplit("/", 1)[-1]]
+        node = {**target, **{k: v for k, v in node.items() if k != "$ref"}}
+    if options := node.get("anyOf"):
+        kept = [option for option in options if option != {"type": "null"}]
+        rest = {k: v for k, v in node.items() if k != "anyOf"}
+        if rest.get("default", ...) is None:
+            del rest["default"]
+        if node.get("x-kubernetes-int-or-string"):
+            return {k: v for k, v in rest.items() if k not in _DROPPED}
+        return _structural({**kept[0], **rest}, definitions, open_objects)
+    if node.get("default", ...) is None:
+        node = {k: v for k, v in node.items() if k != "default"}
+    result = {k: v for k, v in node.items() if k not in _DROPPED and k not in ("properties", "items", "const")}
+    if "const" in node:
+        result["enum"] = [node["const"]]
+    if "properties" in node:
+        result["properties"] = {n: _structural(p, definitions, open_objects) for n, p in node["properties"].items()}
+    if "items" in node:
+        result["items"] = _structural(node["items"], definitions, open_objects)
+    extra = node.get("additionalProperties")
+    if isinstance(extra, dict):
+        result["additionalProperties"] = _structural(extra, definitions, open_objects)
+    elif extra is True or node.get("title") in open_objects:
+        result["x-kubernetes-preserve-unknown-fields"] = True
+    return result
+
+
+def _rule(rule: str, message: str, path: str | None = None) -> dict[str, str]:
+    return {"rule": rule, "message": message, **({"fieldPath": path} if path else {})}
+
+
+_URL_RULES = [
+    _rule(
+        r"""self.matches('^(https?|ssh)://') || (!self.contains('://') && self.matches('^([A-Za-z0-9._-]+@)?[A-Za-z0-9.-]+:[^/-].*$|^([A-Za-z0-9._-]+@)?[A-Za-z0-9.-]+:/[^/].*$'))""",
+        "repositoryURL: use https://, http://, ssh:// or user@host:path",
+    ),
+    _rule(
+        r"""!self.matches('^https?://[^/?#]*@') && !self.matches('^ssh://[^/?#]*:[^/?#]*@')""",
+        "repositoryURL holds a credential: put it into a Secret and name that in credentials.secretRef",
+    ),
+    _rule(r"""!self.matches('[\\s?#]')""", "repositoryURL must not hold white space, ? or #"),
+]
+_PREFIX_RULES = [
+    _rule(
+        r"""!self.startsWith('/') && !self.contains('\\') && !self.split('/').exists(p, p == '..' || p == '.git')""",
+        "pathPrefix must stay in the repository: relative, without .., .git or backslashes",
+    )
+]
+_NEW_FILE_RULES = [
+    _rule(
+        r"""!self.startsWith('/') && !self.contains('\\') && !self.split('/').exists(p, p == '..' || p == '.git' || p == '')""",
+        "newFilePath must stay below pathPrefix: relative, without .., .git or backslashes",
+    ),
+    _rule(
+        r"""self.contains('{name}') && !self.replace('{name}', '').replace('{kind}', '').matches('[{}]')""",
+        "newFilePath must hold {name}, and no other variable than {name} and {kind}",
+    ),
+    _rule(r"""self.matches('[.](yaml|yml|json)$')""", "newFilePath must end in .yaml, .yml or .json"),
+]
+_BRANCH_RULE = _rule(
+    r"""self.matches('^[^-/.][^\\s~^:?*\\[\\\\]*$') && !self.contains('..') && !self.contains('@{') && !self.endsWith('/') && !self.endsWith('.lock') && !self.endsWith('.')""",
+    "is not a branch name that git accepts",
+)
+_RESOURCES_RULES = [
+    _rule(
+        "self.all(r, !((r.apiVersion == 'v1' && r.kind == 'Secret') || r.apiVersion.startsWith('rbac.authorization.k8s.io/')))",
+        "resources: Secrets and RBAC can't be synced",
+    ),
+    _rule(
+        "self.all(r, self.exists_one(o, o.kind == r.kind && o.apiVersion.split('/')[0] == r.apiVersion.split('/')[0]))",
+        "resources: a kind of a group can be listed once only",
+    ),
+]
+_TEMPLATE_RULE = _rule(
+    r"""!self.replace('{integration}', '').replace('{namespace}', '').replace('{created}', '').replace('{updated}', '').replace('{deleted}', '').replace('{pipelines}', '').matches('[{}]')""",
+    "messageTemplate: the variables are {integration}, {namespace}, {created}, {updated}, {deleted} and {pipelines}",
+)
+
+
+def _integration() -> dict[str, Any]:
+    spec = schema_of(GitIntegrationSpec)
+    fields = spec["properties"]
+    fields["repositoryURL"]["x-kubernetes-validations"] = _URL_RULES
+    fields["pathPrefix"]["x-kubernetes-validations"] = _PREFIX_RULES
+    fields["newFilePath"]["x-kubernetes-validations"] = _NEW_FILE_RULES
+    fields["defaultBranch"]["x-kubernetes-validations"] = [_BRANCH_RULE]
+    fields["resources"]["x-kubernetes-validations"] = _RESOURCES_RULES
+    sync = fields["sync"]["properties"]
+    sync["interval"]["x-kubernetes-validations"] = [
+        _rule("duration(self) >= duration('10s')", "sync.interval must be at least 10s")
+    ]
+    sync["timeout"]["x-kubernetes-validations"] = [
+        _rule("duration(self) >= duration('1s') && duration(self) <= duration('1h')", "sync.timeout must be 1s to 1h")
+    ]
+    sync["maxDeletes"]["x-kubernetes-validations"] = [
+        _rule(
+            "type(self) == int ? self >= 0 : self.matches('^([0-9]{1,6}|[0-9]{1,2}%|100%)$')",
+            "sync.maxDeletes must be a count or a percentage like 50%",
+        )
+    ]
+    push = sync["push"]["properties"]
+    push["branch"]["x-kubernetes-validations"] = [_BRANCH_RULE]
+    push["messageTemplate"]["x-kubernetes-validations"] = [_TEMPLATE_RULE]
+    push["quietPeriod"]["x-kubernetes-validations"] = [
+        _rule("duration(self) <= duration('5m')", "sync.push.quietPeriod must be at most 5m")
+    ]
+    spec["x-kubernetes-validations"] = [
+        _rule(
+            "!has(self.credentials) || !has(self.credentials.type) || (self.credentials.type == 'ssh') == "
+            "(!self.repositoryURL.matches('^https?://'))",
+            "credentials.type ssh goes with an ssh address, token and basic with http and https",
+            ".credentials.type",
+        )
+    ]
+    return _crd(
+        "GitIntegration",
+        "gitintegrations",
+        "gi",
+        "Keeps the pipelines of its namespace and the manifests of a git repository the same, in both directions.",
+        spec,
+        schema_of(GitIntegrationStatus),
+        _COLUMNS,
+    )
+
+
+def _column(name: str, kind: str, path: str, *, wide: bool = False) -> dict[str, Any]:
+    return {"name": name, "type": kind, "jsonPath": path, **({"priority": 1} if wide else {})}
+
+
+_READY = '.status.conditions[?(@.type=="Ready")]'
+_COLUMNS = [
+    _column("Repository", "string", ".spec.repositoryURL", wide=True),
+    _column("Branch", "string", ".spec.defaultBranch", wide=True),
+    _column("In-Sync", "boolean", ".status.inSync"),
+    _column("Local-Ahead", "integer", ".status.localAheadCount"),
+    _column("Remote-Ahead", "integer", ".status.remoteAheadCount"),
+    _column("Conflicts", "integer", ".status.conflictCount"),
+    _column("Ready", "string", f"{_READY}.status"),
+    _column("Reason", "string", f"{_READY}.reason"),
+    _column("Last-Sync", "date", ".status.lastSyncAt", wide=True),
+    _column("Age", "date", ".metadata.creationTimestamp"),
+]
+
+
+def _bases() -> dict[str, Any]:
+    columns = [_column("Shard", "string", ".spec.shard"), _column("Age", "date", ".metadata.creationTimestamp")]
+    words = str(GitIntegrationBaseSpec.__doc__)
+    spec = schema_of(GitIntegrationBaseSpec)
+    return _crd("GitIntegrationBase", "gitintegrationbases", "gib", words, spec, None, columns, hidden=True)
+
+
+def _pipeline() -> dict[str, Any]:
+    spec = schema_of(PipelineSpec, open_objects=("PipelineSpec", "Step"))
+    columns = [
+        _column("Display-Name", "string", ".spec.displayName"),
+        _column("Schedule", "string", ".spec.schedule"),
+        _column("Owner", "string", ".spec.owner", wide=True),
+        _column("Age", "date", ".metadata.creationTimestamp"),
+    ]
+    status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "description": "How it runs."}
+    return _crd("Pipeline", "pipelines", "pl", "A pipeline definition.", spec, status, columns)
+
+
+def _crd(
+    kind: str,
+    plural: str,
+    short: str,
+    description: str,
+    spec: dict[str, Any],
+    status: dict[str, Any] | None,
+    columns: list[dict[str, Any]],
+    *,
+    hidden: bool = False,
+) -> dict[str, Any]:
+    meta = {
+        "apiVersion": {"type": "string", "description": "Version of this schema."},
+        "kind": {"type": "string", "description": f"{kind}."},
+        "metadata": {"type": "object"},
+    }
+    properties = {**meta, "spec": spec, **({"status": status} if status else {})}
+    version: dict[str, Any] = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "additionalPrinterColumns": columns,
+        "schema": {
+            "openAPIV3Schema": {
+                "type": "object",
+                "description": description,
+                "required": ["spec"],
+                "properties": properties,
+            }
+        },
+    }
+    if status:
+        version["subresources"] = {"status": {}}
+    names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower(), "shortNames": [short]}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "names": {**names, "categories": [] if hidden else ["all", "planasonix"]},
+            "scope": "Namespaced",
+            "versions": [version],
+        },
+    }

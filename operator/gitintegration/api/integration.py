@@ -1,0 +1,321 @@
+"""GitIntegration: what its users write and read back."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from gitintegration.api.base_model import Model
+from gitintegration.api.durations import PATTERN, parse_duration
+
+Name = Annotated[str, Field(min_length=1, max_length=253)]
+Duration = Annotated[str, Field(pattern=PATTERN, max_length=32)]
+MaxDeletes = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
+
+
+class Mode(StrEnum):
+    Manual = "Manual"
+    Pull = "Pull"
+    Push = "Push"
+    Bidirectional = "Bidirectional"
+
+
+class Provider(StrEnum):
+    generic = "generic"
+    github = "github"
+    gitlab = "gitlab"
+    gitea = "gitea"
+    bitbucket = "bitbucket"
+    azuredevops = "azuredevops"
+
+
+class CredentialType(StrEnum):
+    token = "token"
+    basic = "basic"
+    ssh = "ssh"
+
+
+class SecretRef(Model):
+    """A Secret in the integration's own namespace."""
+
+    name: Name = Field(description="Name of a Secret in the same namespace.")
+
+
+class Credentials(Model):
+    """How to log in to the git server. Absent: anonymously."""
+
+    type: CredentialType | None = Field(
+        None,
+        description="How to log in. Default: told by the keys of the Secret (token, username+password, or identity).",
+    )
+    secret_ref: SecretRef = Field(description="The Secret that holds the credentials.")
+    reclaim_policy: Literal["Retain", "Delete"] = Field(
+        "Retain",
+        description="Delete: the Secret goes with the GitIntegration, unless another GitIntegration still names it.",
+    )
+
+
+class Author(Model):
+    """Who the operator's commits are by."""
+
+    name: str = Field("GitIntegration", min_length=1, max_length=128, description="Name in the commits.")
+    email: str = Field(
+        "gitintegration@planasonix.com", min_length=1, max_length=254, description="Mail address in the commits."
+    )
+
+
+class Requirement(Model):
+    """One condition on a label."""
+
+    key: str = Field(max_length=316, description="The label.")
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(description="How the label is compared.")
+    values: list[Annotated[str, Field(max_length=63)]] | None = Field(
+        None, max_length=64, description="Values for In and NotIn."
+    )
+
+
+class LabelSelector(Model):
+    """Which objects, by their labels; all conditions must hold."""
+
+    match_labels: dict[str, Annotated[str, Field(max_length=63)]] | None = Field(
+        None, max_length=32, description="Labels and the values they must have."
+    )
+    match_expressions: list[Requirement] | None = Field(None, max_length=32, description="Conditions on labels.")
+
+
+class Resource(Model):
+    """One kind of pipelines."""
+
+    api_version: str = Field(
+        min_length=1,
+        max_length=316,
+        description="Version in which new files are written. Matching is by group and kind.",
+    )
+    kind: str = Field(
+        min_length=1, max_length=63, description="Kind of the pipelines. Namespaced; no Secrets, no RBAC."
+    )
+    label_selector: LabelSelector | None = Field(None, description="Only objects and manifests with these labels.")
+    ignore_fields: list[Annotated[str, Field(max_length=256, pattern="^/")]] | None = Field(
+        None,
+        max_length=64,
+        description="JSON pointers to fields that are neither compared nor carried, /spec/suspend say.",
+    )
+
+
+DEFAULT_RESOURCES = (Resource(api_version="planasonix.com/v1alpha1", kind="Pipeline"),)
+
+
+class Push(Model):
+    """How modes Push and Bidirectional write to git."""
+
+    quiet_period: Duration = Field(
+        "1s", description="Edits in the cluster closer together than this become one commit. 0s: at once."
+    )
+    branch: str | None = Field(
+        None, min_length=1, max_length=244, description="Branch that is pushed to. Default: the default branch."
+    )
+    message_template: str | None = Field(
+        None,
+        max_length=4096,
+        description="Commit message. Variables in braces: integration, namespace, created, updated, deleted, pipelines.",
+    )
+
+
+class Sync(Model):
+    """When and how to sync."""
+
+    mode: Mode = Field(
+        Mode.Bidirectional,
+        description="Which way the operator writes by itself: Pull to the cluster, Push to git, Bidirectional both, "
+        "Manual neither. What it may not write it counts as ahead.",
+    )
+    interval: Duration = Field("5m", description="How often git is asked for changes, with 5 % jitter. At least 10s.")
+    timeout: Duration = Field("60s", description="Deadline of one round trip to the git server.")
+    strategy: Literal["merge", "ours", "theirs"] = Field(
+        "merge",
+        description="Who wins where both sides changed one field: nobody (merge: a conflict is told), the cluster (ours) "
+        "or the repository (theirs).",
+    )
+    prune: bool = Field(True, description="Carry a delete on one side to the other.")
+    max_deletes: MaxDeletes = Field(
+        "50%",
+        description="More deletes than this at once (a count or a percentage), and more than 3, wait for confirmation.",
+    )
+    push: Push = Field(Push(), description="How modes Push and Bidirectional write to git.")
+
+    @property
+    def interval_seconds(self) -> float:
+        return parse_duration(self.interval)
+
+    @property
+    def timeout_seconds(self) -> float:
+        return parse_duration(self.timeout)
+
+
+class GitIntegrationSpec(Model):
+    """What to keep the same with what."""
+
+    enabled: bool = Field(True, description="False suspends all syncing; the status keeps its last values.")
+    provider: Provider = Field(Provider.generic, description="What serves the repository.")
+    repository_url: str = Field(
+        alias="repositoryURL",
+        min_length=1,
+        max_length=2048,
+        description="Address to clone from: https://, http://, ssh:// or user@host:path; never with a credential in it.",
+    )
+    default_branch: str | None = Field(
+        None,
+        min_length=1,
+        max_length=244,
+        description="Branch to sync with. Default: what the remote's HEAD points to.",
+    )
+    path_prefix: str = Field(
+        "pipelines/", max_length=512, description="Folder of the manifests; nothing outside it is read or written."
+    )
+    ignore: str | None = Field(
+        None,
+        max_length=8192,
+        description="Patterns as in .gitignore, one a line, for files below the prefix that are no pipelines; "
+        "a file .gitintegrationignore below the prefix adds to them.",
+    )
+    new_file_path: str | None = Field(
+        None,
+        min_length=1,
+        max_length=512,
+        description="Place below the prefix for a pipeline that has no file yet. Variables: {name}, {kind}. "
+        "Default: {name}.yaml with one kind, {kind}/{name}.yaml with several.",
+    )
+    credentials: Credentials | None = Field(None, description="How to log in to the git server. Absent: anonymously.")
+    author: Author = Field(Author(), description="Who the operator's commits are by.")
+    resources: list[Resource] = Field(
+        list(DEFAULT_RESOURCES), min_length=1, max_length=32, description="The kinds that are pipelines here."
+    )
+    sync: Sync = Field(Sync(), description="When and how to sync.")
+    proxy_secret_ref: SecretRef | None = Field(
+        None, description="Secret with the keys address, username and password of an HTTP proxy."
+    )
+    history_limit: int = Field(10, ge=0, le=50, description="Commits shown in status.history.")
+
+
+class Condition(Model):
+    """As in every Kubernetes API."""
+
+    type: str = Field(max_length=316, description="Ready, Reconciling, Stalled, Connected or InSync.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: str = Field(max_length=1024, description="Why, in one word.")
+    message: str = Field(max_length=32768, description="Why, and what to do.")
+    observed_generation: int | None = Field(None, description="Generation of the spec that this speaks of.")
+    last_transition_time: str = Field(
+        description="When status last changed.", json_schema_extra={"format": "date-time"}
+    )
+
+
+class Connection(Model):
+    """How the git server was met last."""
+
+    reachable: bool | None = Field(None, description="Whether it answered.")
+    permissions: list[str] | None = Field(None, max_length=8, description="What the credentials may do: read, write.")
+    default_branch: str | None = Field(None, description="What the remote's HEAD points to.")
+    latency_ms: int | None = Field(None, description="Milliseconds of one round trip.")
+    checked_at: str | None = Field(None, description="When.", json_schema_extra={"format": "date-time"})
+
+
+class ConflictStatus(Model):
+    """A pipeline that both sides changed; neither side is written until it is settled."""
+
+    kind: str | None = Field(None, description="Kind of the pipeline.")
+    name: str | None = Field(None, description="Its name.")
+    id: str | None = Field(None, description="Its planasonix.com/pipeline-id, else its name.")
+    path: str | None = Field(None, description="Its file.")
+    fields: list[str] | None = Field(None, description="The fields that disagree.")
+    reason: str | None = Field(None, description="BothModified, BothCreated, DeletedInGit or DeletedInCluster.")
+
+
+class InvalidStatus(Model):
+    """A manifest that was left alone, and why."""
+
+    path: str | None = Field(None, description="Its file.")
+    reason: str | None = Field(None, description="Why, in one word.")
+    message: str | None = Field(None, description="Why, and what to do.")
+
+
+class HistoryEntry(Model):
+    """A commit that touched the prefix."""
+
+    sha: str | None = Field(None, description="The commit.")
+    message: str | None = Field(None, description="Its message.")
+    author: str | None = Field(None, description="Name and mail address.")
+    committed_at: str | None = Field(None, description="When.", json_schema_extra={"format": "date-time"})
+    pipelines_touched: list[str] | None = Field(None, description="Ids of the pipelines it touched.")
+
+
+class GitIntegrationStatus(Model):
+    """What was found, written by the operator."""
+
+    observed_generation: int | None = Field(None, description="Generation of the spec that was looked at last.")
+    conditions: list[Condition] | None = Field(
+        None,
+        description="Ready; Reconciling and Stalled while they are true; Connected; InSync.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    connection: Connection | None = Field(None, description="How the git server was met last.")
+    in_sync: bool | None = Field(None, description="Both sides are the same.")
+    pipeline_count: int | None = Field(None, description="Pipelines known on either side.")
+    local_ahead_count: int | None = Field(None, description="Pipelines changed in the cluster and not yet in git.")
+    remote_ahead_count: int | None = Field(None, description="Pipelines changed in git and not yet in the cluster.")
+    conflict_count: int | None = Field(None, description="Pipelines that both sides changed in the same field.")
+    conflicts: list[ConflictStatus] | None = Field(None, description="The conflicts, at most 50.")
+    conflicts_truncated: bool | None = Field(None, description="There are more than 50 conflicts.")
+    invalid: list[InvalidStatus] | None = Field(None, description="Manifests that were left alone, at most 50.")
+    invalid_truncated: bool | None = Field(None, description="There are more than 50 invalid manifests.")
+    remote_commit: str | None = Field(None, description="The branch's head when last looked at.")
+    last_synced_commit: str | None = Field(None, description="The commit at which both sides last agreed.")
+    last_sync_at: str | None = Field(
+        None,
+        description="Last sync; refreshed at most every 10 minutes while nothing else changes.",
+        json_schema_extra={"format": "date-time"},
+    )
+    last_successful_sync_at: str | None = Field(
+        None, description="Last sync without an error.", json_schema_extra={"format": "date-time"}
+    )
+    last_handled_reconcile_at: str | None = Field(
+        None, description="Echo of the annotation planasonix.com/requestedAt."
+    )
+    history: list[HistoryEntry] | None = Field(None, description="Newest commits that touched the prefix.")
+    observed_source: str | None = Field(
+        None, description="Digest of repository, branch and prefix that the sync memory belongs to."
+    )
+
+
+class GitIntegrationBaseSpec(Model):
+    """The operator's memory of what both sides last agreed on. Do not edit; deleting it is safe."""
+
+    integration_uid: str = Field(alias="integrationUID", max_length=64, description="UID of the GitIntegration.")
+    shard: str = Field(max_length=32, description="Bits that the hashes of the keys in this piece begin with.")
+    data: str = Field(max_length=1_400_000, description="Records: JSON, compressed by zlib, in base64.")
+
+
+class Step(Model):
+    """One step of a pipeline; unknown fields are kept."""
+
+    name: str = Field(min_length=1, max_length=253, description="Name of the step, unique within the pipeline.")
+
+
+class PipelineSpec(Model):
+    """A pipeline definition; unknown fields are kept."""
+
+    display_name: str | None = Field(None, description="Name for people.")
+    description: str | None = Field(None, description="What the pipeline is for.")
+    owner: str | None = Field(None, description="Who answers for it.")
+    schedule: str | None = Field(None, description="When it runs, as cron.")
+    enabled: bool | None = Field(None, description="Whether it runs.")
+    source: dict[str, Any] | None = Field(None, description="Where the data comes from.")
+    steps: list[Step] | None = Field(
+        None,
+        max_length=1024,
+        description="What is done with it, in order.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    destination: dict[str, Any] | None = Field(None, description="Where it goes.")
