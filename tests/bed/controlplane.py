@@ -1,0 +1,206 @@
+"""A real control plane on loopback: etcd, kube-apiserver, and kube-controller-manager for garbage and role aggregation."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.bed.build import binaries
+
+ROOT = Path(__file__).parents[2]
+_LIBC = ctypes.CDLL(None)
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(1, signal.SIGKILL)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def kubectl_program() -> str:
+    """The kubectl of the project's own environment, else the one on PATH."""
+    beside = Path(sys.executable).parent / "kubectl"
+    return str(beside) if beside.exists() else (shutil.which("kubectl") or "kubectl")
+
+
+class ControlPlane:
+    """Starts in the constructor; `stop` ends it. All state is below `directory`."""
+
+    def __init__(self, directory: Path, *, controller_manager: bool = True) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._bin = binaries()
+        self._token = secrets.token_hex(16)
+        self._port, self._etcd, peer = free_port(), free_port(), free_port()
+        self.url = f"https://127.0.0.1:{self._port}"
+        self.ca = directory / "certs" / "apiserver.crt"
+        self.kubeconfig = directory / "admin.kubeconfig"
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._write_keys()
+        self._commands = {
+            "etcd": [
+                f"--data-dir={directory / 'etcd'}",
+                f"--listen-client-urls=http://127.0.0.1:{self._etcd}",
+                f"--advertise-client-urls=http://127.0.0.1:{self._etcd}",
+                f"--listen-peer-urls=http://127.0.0.1:{peer}",
+                "--unsafe-no-fsync",
+                "--log-level=error",
+            ],
+            "kube-apiserver": [
+                f"--etcd-servers=http://127.0.0.1:{self._etcd}",
+                "--bind-address=127.0.0.1",
+                f"--secure-port={self._port}",
+                f"--cert-dir={directory / 'certs'}",
+                f"--token-auth-file={directory / 'tokens.csv'}",
+                "--authorization-mode=RBAC",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={directory / 'sa.pub'}",
+                f"--service-account-signing-key-file={directory / 'sa.key'}",
+                "--disable-admission-plugins=ServiceAccount",
+                "--service-cluster-ip-range=10.96.0.0/16",
+                "--max-requests-inflight=2000",
+                "--max-mutating-requests-inflight=1000",
+            ],
+            "kube-controller-manager": [
+                f"--kubeconfig={self.kubeconfig}",
+                "--controllers=garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller",
+                "--leader-elect=false",
+                "--use-service-account-credentials=false",
+                "--secure-port=0",
+            ],
+        }
+        if not controller_manager:
+            del self._commands["kube-controller-manager"]
+        self._start("etcd")
+        self._start("kube-apiserver")
+        self._wait(self._ready, "kube-apiserver", 90)
+        self._write_kubeconfig(self.kubeconfig, self._token)
+        if controller_manager:
+            self._start("kube-controller-manager")
+
+    def kubectl(self, *args: str, stdin: str | None = None, check: bool = True, kubeconfig: Path | None = None) -> str:
+        """Runs kubectl as administrator; its output, with what it said on stderr where `check` is off."""
+        command = [kubectl_program(), f"--kubeconfig={kubeconfig or self.kubeconfig}", *args]
+        env = {k: v for k, v in os.environ.items() if k != "KUBECONFIG"}
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=env)
+        if check and done.returncode:
+            raise RuntimeError(f"kubectl {' '.join(args)}: {done.stderr}")
+        return done.stdout if check else done.stdout + done.stderr
+
+    def json(self, *args: str) -> Any:
+        return json.loads(self.kubectl(*args, "-o", "json"))
+
+    def apply(self, *documents: dict[str, Any], namespace: str | None = None) -> None:
+        where = ["-n", namespace] if namespace else []
+        self.kubectl(*where, "apply", "-f", "-", stdin="\n---\n".join(json.dumps(d) for d in documents))
+
+    def install(self) -> None:
+        """What a user's `kubectl apply -k manifests/` does."""
+        self.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests"))
+        self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
+        """A kubeconfig with a token of that ServiceAccount."""
+        token = self.kubectl("-n", namespace, "create", "token", name, "--duration=24h").strip()
+        path = self.directory / f"{namespace}-{name}.kubeconfig"
+        self._write_kubeconfig(path, token)
+        return path
+
+    def restart(self, name: str = "kube-apiserver") -> None:
+        self._end(name)
+        self._start(name)
+        self._wait(self._ready, name, 90)
+
+    def stop(self) -> None:
+        for name in reversed(list(self._processes)):
+            self._end(name)
+
+    def memory(self, name: str) -> int:
+        """Resident bytes of a part."""
+        status = Path(f"/proc/{self._processes[name].pid}/status").read_text()
+        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) * 1024
+
+    def _start(self, name: str) -> None:
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [str(self._bin / name), *self._commands[name]],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self.directory,
+                preexec_fn=_die_with_parent,
+            )
+
+    def _end(self, name: str) -> None:
+        process = self._processes.pop(name)
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _wait(self, ready: Callable[[], bool], name: str, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not ready():
+            if self._processes[name].poll() is not None or time.monotonic() > end:
+                tail = (self.directory / f"{name}.log").read_text(errors="replace")[-3000:]
+                raise RuntimeError(f"{name} does not start:\n{tail}")
+            time.sleep(0.1)
+
+    def _ready(self) -> bool:
+        if not self.ca.exists():
+            return False
+        context = ssl.create_default_context(cafile=str(self.ca))
+        request = urllib.request.Request(f"{self.url}/readyz", headers={"Authorization": f"Bearer {self._token}"})
+        try:
+            with urllib.request.urlopen(request, context=context, timeout=5) as response:
+                return bool(response.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def _write_keys(self) -> None:
+        key = rsa.generate_private_key(65537, 2048)
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        )
+        public = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        (self.directory / "sa.key").write_bytes(private)
+        (self.directory / "sa.pub").write_bytes(public)
+        (self.directory / "tokens.csv").write_text(f'{self._token},admin,admin,"system:masters"\n')
+
+    def _write_kubeconfig(self, path: Path, token: str) -> None:
+        cluster = {"server": self.url, "certificate-authority": str(self.ca)}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "bed", "cluster": cluster}],
+            "users": [{"name": "user", "user": {"token": token}}],
+            "contexts": [{"name": "bed", "context": {"cluster": "bed", "user": "user"}}],
+            "current-context": "bed",
+        }
+        path.write_text(json.dumps(config))
+        path.chmod(0o600)
