@@ -1,0 +1,1 @@
+"""Everything about the API server. The kubernetes client is known only here."""

@@ -1,0 +1,75 @@
+"""Keeps the memory of a sync in the cluster, in objects of the operator's own kind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from gitintegration.api.base_model import API_VERSION, GROUP, VERSION
+from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.core.base_shards import ShardSet
+from gitintegration.errors import Stale
+
+_KIND = ResourceKind(GROUP, VERSION, "GitIntegrationBase", "gitintegrationbases", True)
+_LABEL = f"{GROUP}/integration-uid"
+_PARALLEL = 8
+
+
+def _name(uid: str, prefix: str) -> str:
+    return f"base-{uid}-{prefix or 'all'}"
+
+
+class BaseStore:
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def load(self, namespace: str, uid: str) -> ShardSet:
+        """What is remembered; nothing remembered is an empty set. Its damaged shards are named in `lost`."""
+        found: dict[str, str] = {}
+        query = {"labelSelector": f"{_LABEL}={uid}", "limit": "100"}
+        while True:
+            page = await self._cluster.request("GET", _KIND.path(namespace), query=query)
+            found.update({item["spec"]["shard"]: item["spec"]["data"] for item in page["items"]})
+            token = page["metadata"].get("continue")
+            if not token:
+                return ShardSet(found)
+            query["continue"] = token
+
+    async def save(self, namespace: str, name: str, uid: str, shards: ShardSet) -> None:
+        """Writes the changed shards, then removes the replaced ones: cut short, it reads as before or as after."""
+        written, removed = shards.take_changes()
+        gate = asyncio.Semaphore(_PARALLEL)
+
+        async def write(prefix: str, data: str) -> None:
+            async with gate:
+                await self._write(namespace, name, uid, prefix, data)
+
+        await asyncio.gather(*(write(prefix, data) for prefix, data in written.items()))
+        for prefix in removed:
+            try:
+                await self._cluster.request("DELETE", _KIND.path(namespace, _name(uid, prefix)))
+            except NotFoundError:
+                continue
+
+    async def _write(self, namespace: str, name: str, uid: str, prefix: str, data: str) -> None:
+        """The operator is the only writer, under its own lock: the newest data wins."""
+        path = _KIND.path(namespace, _name(uid, prefix))
+        patch = {"spec": {"data": data}}
+        try:
+            await self._cluster.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
+        except NotFoundError:
+            try:
+                await self._cluster.request("POST", _KIND.path(namespace), body=_body(name, uid, prefix, data))
+            except Stale:
+                await self._cluster.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
+
+
+def _body(name: str, uid: str, prefix: str, data: str) -> dict[str, Any]:
+    owner = {"apiVersion": API_VERSION, "kind": "GitIntegration", "name": name, "uid": uid}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": _KIND.kind,
+        "metadata": {"name": _name(uid, prefix), "labels": {_LABEL: uid}, "ownerReferences": [owner]},
+        "spec": {"integrationUID": uid, "shard": prefix, "data": data},
+    }

@@ -1,0 +1,159 @@
+"""The connection to the API server: kubernetes.aio finds it and logs in, requests are raw JSON on top.
+
+The client's typed models would cost more than the requests themselves where thousands of objects are read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from gitintegration.errors import ClusterError, ClusterUnavailable, Forbidden, Reason, Refused, Stale
+
+JSON = "application/json"
+METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+FIELD_MANAGER = "gitintegration"
+_IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+class NotFoundError(ClusterError):
+    """404, for callers to whom that is no surprise."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.ProgressingWithRetry, message, retry=True)
+
+
+class Cluster:
+    """One API server. `timeout` is in seconds, for a whole request."""
+
+    def __init__(self, configuration: Configuration, *, limit: int = 32, timeout: float = 30.0) -> None:
+        self._configuration = configuration
+        self._api = ApiClient(configuration)
+        connector = aiohttp.TCPConnector(ssl=self._api.rest_client.ssl_context, limit=limit, ttl_dns_cache=60)
+        self._watching = aiohttp.TCPConnector(ssl=self._api.rest_client.ssl_context, limit=0)
+        headers = {"User-Agent": f"gitintegration/{version('gitintegration')}"}
+        never = aiohttp.ClientTimeout(total=None)
+        jar = aiohttp.DummyCookieJar()
+        self._session = aiohttp.ClientSession(connector=connector, headers=headers, timeout=never, cookie_jar=jar)
+        self._watches = aiohttp.ClientSession(connector=self._watching, headers=headers, timeout=never, cookie_jar=jar)
+        self._timeout = timeout
+
+    @classmethod
+    async def connect(cls, kubeconfig: str | None = None, context: str | None = None, limit: int = 32) -> Cluster:
+        """The cluster of a kubeconfig, else the one the process runs in, else the default kubeconfig's."""
+        configuration = Configuration()
+        if kubeconfig is None and await asyncio.to_thread(_IN_CLUSTER.exists):
+            config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        else:
+            await config.load_kube_config(  # type: ignore[no-untyped-call]
+                kubeconfig, context, configuration, persist_config=False
+            )
+        return cls(configuration, limit=limit)
+
+    async def close(self) -> None:
+        await self._session.close()
+        await self._watches.close()
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+    @property
+    def configuration(self) -> Configuration:
+        return self._configuration
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = JSON) -> Any:
+        """The JSON at `path`, or None on 404."""
+        try:
+            return await self.request("GET", path, query=query, accept=accept)
+        except NotFoundError:
+            return None
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        accept: str = JSON,
+        content_type: str = JSON,
+    ) -> Any:
+        """One request; its JSON answer. Raises ClusterError: NotFoundError, Stale, Refused, Forbidden, unavailable."""
+        data = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
+        headers = {"Accept": accept, **({"Content-Type": content_type} if data is not None else {})}
+        for attempt in (1, 2):
+            headers["Authorization"] = await self._authorization()
+            try:
+                async with asyncio.timeout(self._timeout):
+                    async with self._session.request(
+                        method, self._configuration.host + path, params=query, data=data, headers=headers
+                    ) as response:
+                        text = await response.read()
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                words = f"the API server can't be reached: {type(error).__name__}"
+                raise ClusterUnavailable(words) from None
+            if response.status == 401 and attempt == 1:
+                continue
+            if response.status < 300:
+                return orjson.loads(text) if text else None
+            raise _error(response.status, text, response.headers)
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def watch(self, path: str, query: Mapping[str, str], accept: str) -> AsyncIterator[AsyncIterator[Any]]:
+        """The events of a watch as they come; ends when the server ends it."""
+        headers = {"Accept": accept, "Authorization": await self._authorization()}
+        try:
+            async with self._watches.get(
+                self._configuration.host + path,
+                params={**query, "watch": "true", "allowWatchBookmarks": "true"},
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=330),
+            ) as response:
+                if response.status >= 300:
+                    raise _error(response.status, await response.read(), response.headers)
+                yield _lines(response.content)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ClusterUnavailable(f"the watch broke: {type(error).__name__}") from None
+
+    async def _authorization(self) -> str:
+        return await self._configuration.get_api_key_with_prefix("BearerToken", "authorization") or ""
+
+
+async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[Any]:
+    """Events may be longer than the reader's line limit."""
+    rest = b""
+    async for chunk in stream.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield orjson.loads(line)
+
+
+def _error(status: int, text: bytes, headers: Mapping[str, str]) -> ClusterError:
+    try:
+        said = orjson.loads(text)
+        message = str(said.get("message") or text[:500].decode(errors="replace"))
+    except orjson.JSONDecodeError:
+        message = text[:500].decode(errors="replace")
+    wait = headers.get("Retry-After", "")
+    match status:
+        case 404:
+            return NotFoundError(message)
+        case 409 | 410:
+            return Stale(message)
+        case 403 if "exceeded quota" in message or "admission" in message or "is forbidden: User" not in message:
+            return Refused(message)
+        case 401 | 403:
+            return Forbidden(message)
+        case 400 | 405 | 413 | 415 | 422:
+            return Refused(message)
+    return ClusterUnavailable(message, retry_after=float(wait) if wait.isdigit() else None)

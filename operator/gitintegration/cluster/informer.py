@@ -1,0 +1,188 @@
+"""Which objects there are, and in which version: metadata-only watches, shared by all that need them.
+
+A watch of its own for each kind, so that a kind that can't be read degrades itself alone. Deletes missed across a break
+are found by set difference at the next list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from gitintegration.cluster.client import METADATA, METADATA_LIST, Cluster, NotFoundError
+from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.errors import ClusterError, Stale
+
+_CHUNK = 500
+_BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+class Meta(NamedTuple):
+    """What is kept of an object. `controlled`: it is the output of a controller."""
+
+    resource_version: str
+    controlled: bool
+
+
+Listener = Callable[[str, str], None]
+
+
+class Informer:
+    """Watches one kind, in one namespace or in all; `objects` maps namespace to name to Meta."""
+
+    def __init__(self, cluster: Cluster, kind: ResourceKind, namespace: str | None) -> None:
+        self._cluster = cluster
+        self._kind = kind
+        self._namespace = namespace
+        self._listeners: set[Listener] = set()
+        self._synced = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.objects: dict[str, dict[str, Meta]] = {}
+        self.error: ClusterError | None = None
+        """Why the kind can't be read now, or None."""
+
+    def listen(self, listener: Listener) -> None:
+        self._listeners.add(listener)
+
+    def mute(self, listener: Listener) -> None:
+        self._listeners.discard(listener)
+
+    def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name=f"informer {self._kind.plural}")
+
+    async def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    async def synced(self, seconds: float) -> bool:
+        """Whether the first list is there, waiting for it so long; at once False where it can't be had."""
+        if self.error is None and not self._synced.is_set():
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._synced.wait()
+            except TimeoutError:
+                return False
+        return self.error is None and self._synced.is_set()
+
+    def of(self, namespace: str) -> Mapping[str, Meta]:
+        return self.objects.get(namespace, {})
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                version = await self._list()
+                self.error = None
+                self._synced.set()
+                failures = 0
+                await self._watch(version)
+            except Stale:
+                continue
+            except ClusterError as error:
+                self.error = error
+                self._synced.set()
+                wait = error.retry_after or _BACKOFF[min(failures, len(_BACKOFF) - 1)]
+                failures += 1
+                if isinstance(error, NotFoundError):
+                    self._forget_all()
+                await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+
+    async def _list(self) -> str:
+        found: dict[str, dict[str, Meta]] = {}
+        query = {"limit": str(_CHUNK)}
+        while True:
+            path = self._kind.path(self._namespace)
+            page = await self._cluster.request("GET", path, query=query, accept=METADATA_LIST)
+            for item in page["items"]:
+                namespace, name, meta = _read(item)
+                found.setdefault(namespace, {})[name] = meta
+            token = page["metadata"].get("continue")
+            if not token:
+                break
+            query["continue"] = token
+        self._replace(found)
+        return str(page["metadata"]["resourceVersion"])
+
+    def _replace(self, found: dict[str, dict[str, Meta]]) -> None:
+        before, self.objects = self.objects, found
+        for namespace in before.keys() | found.keys():
+            old, new = before.get(namespace, {}), found.get(namespace, {})
+            for name in old.keys() | new.keys():
+                if old.get(name) != new.get(name):
+                    self._tell(namespace, name)
+
+    def _forget_all(self) -> None:
+        self._replace({})
+
+    async def _watch(self, version: str) -> None:
+        while True:
+            query = {"resourceVersion": version, "timeoutSeconds": str(random.randint(240, 320))}  # noqa: S311 - jitter
+            try:
+                async with self._cluster.watch(self._kind.path(self._namespace), query, METADATA) as events:
+                    async for event in events:
+                        version = self._take(event) or version
+            except ClusterError as error:
+                if not error.retry or isinstance(error, Stale | NotFoundError):
+                    raise
+                await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - jitter
+                raise
+
+    def _take(self, event: Mapping[str, Any]) -> str | None:
+        item = event["object"]
+        if event["type"] == "ERROR":
+            raise Stale(str(item.get("message", "the watch is too old")))
+        if event["type"] != "BOOKMARK":
+            namespace, name, meta = _read(item)
+            if event["type"] == "DELETED":
+                self.objects.get(namespace, {}).pop(name, None)
+                self._tell(namespace, name)
+            elif self.objects.setdefault(namespace, {}).get(name) != meta:
+                self.objects[namespace][name] = meta
+                self._tell(namespace, name)
+        return str(item["metadata"]["resourceVersion"])
+
+    def _tell(self, namespace: str, name: str) -> None:
+        for listener in tuple(self._listeners):
+            listener(namespace, name)
+
+
+def _read(item: Mapping[str, Any]) -> tuple[str, str, Meta]:
+    metadata = item["metadata"]
+    controlled = any(owner.get("controller") for owner in metadata.get("ownerReferences", ()))
+    return metadata.get("namespace", ""), metadata["name"], Meta(metadata["resourceVersion"], controlled)
+
+
+class Informers:
+    """One informer for each kind and namespace, started when first wanted and stopped when nobody wants it."""
+
+    def __init__(self, cluster: Cluster, *, by_namespace: bool) -> None:
+        """`by_namespace`: the operator may read some namespaces only, so none is watched as a whole."""
+        self._cluster = cluster
+        self._by_namespace = by_namespace
+        self._known: dict[tuple[str, str, str | None], tuple[Informer, int]] = {}
+
+    def acquire(self, kind: ResourceKind, namespace: str) -> Informer:
+        key = (kind.group, kind.kind, namespace if self._by_namespace else None)
+        informer, users = self._known.get(key) or (Informer(self._cluster, kind, key[2]), 0)
+        self._known[key] = (informer, users + 1)
+        informer.start()
+        return informer
+
+    async def release(self, kind: ResourceKind, namespace: str) -> None:
+        key = (kind.group, kind.kind, namespace if self._by_namespace else None)
+        informer, users = self._known[key]
+        if users > 1:
+            self._known[key] = (informer, users - 1)
+            return
+        del self._known[key]
+        await informer.stop()
+
+    async def close(self) -> None:
+        for informer, _ in self._known.values():
+            await informer.stop()
+        self._known.clear()

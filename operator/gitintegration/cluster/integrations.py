@@ -1,0 +1,94 @@
+"""The GitIntegration objects themselves: read, finalizer, status, events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from gitintegration.api.base_model import API_VERSION, GROUP, VERSION
+from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.errors import ClusterError, Stale
+
+KIND = ResourceKind(GROUP, VERSION, "GitIntegration", "gitintegrations", True)
+FINALIZER = f"{GROUP}/cleanup"
+_SECRETS = ResourceKind("", "v1", "Secret", "secrets", True)
+_EVENT_LIMIT = 1000
+
+
+class Integrations:
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def get(self, namespace: str, name: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = await self._cluster.get(KIND.path(namespace, name))
+        return found
+
+    async def all(self, namespace: str | None) -> list[dict[str, Any]]:
+        found = await self._cluster.request("GET", KIND.path(namespace))
+        return list(found["items"])
+
+    async def write_status(self, seen: Mapping[str, Any], status: Mapping[str, Any]) -> None:
+        """Sets the status of the very object that was seen: the same name made anew keeps its own. The only writer."""
+        metadata = seen["metadata"]
+        path = KIND.path(metadata["namespace"], metadata["name"]) + "/status"
+        dropped = {field: None for field in seen.get("status", {}) if field not in status}
+        body = {"metadata": {"uid": metadata["uid"]}, "status": {**dropped, **status}}
+        try:
+            await self._cluster.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+        except (NotFoundError, Stale):
+            return
+
+    async def set_finalizer(self, seen: Mapping[str, Any], *, wanted: bool) -> None:
+        """Raises Stale where the object moved."""
+        metadata = seen["metadata"]
+        others = [f for f in metadata.get("finalizers", []) if f != FINALIZER]
+        finalizers = [*others, FINALIZER] if wanted else others
+        body = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": finalizers}}
+        path = KIND.path(metadata["namespace"], metadata["name"])
+        try:
+            await self._cluster.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+        except NotFoundError:
+            return
+
+    async def secret(self, namespace: str, name: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = await self._cluster.get(_SECRETS.path(namespace, name))
+        return found
+
+    async def delete_secret(self, namespace: str, name: str) -> None:
+        try:
+            await self._cluster.request("DELETE", _SECRETS.path(namespace, name))
+        except NotFoundError:
+            return
+
+    async def event(self, seen: Mapping[str, Any], kind: str, reason: str, message: str) -> None:
+        """Best effort: an event that can't be written is no reason to fail a sync."""
+        metadata = seen["metadata"]
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        involved = {
+            "apiVersion": API_VERSION,
+            "kind": KIND.kind,
+            "namespace": metadata["namespace"],
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+            "resourceVersion": metadata.get("resourceVersion", ""),
+        }
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{metadata['name']}.{time.time_ns():x}", "namespace": metadata["namespace"]},
+            "involvedObject": involved,
+            "type": kind,
+            "reason": reason,
+            "message": message[:_EVENT_LIMIT],
+            "source": {"component": "gitintegration"},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        try:
+            await self._cluster.request("POST", f"/api/v1/namespaces/{metadata['namespace']}/events", body=body)
+        except ClusterError:
+            return

@@ -1,0 +1,67 @@
+"""Reading and writing whole objects. Every write carries what it was planned on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from gitintegration.cluster.client import FIELD_MANAGER, Cluster, NotFoundError
+from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.errors import Stale
+
+CHUNK = 500
+
+_WRITE = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Ignore"}
+"""A field that the schema does not know is pruned, as kubectl without validation has it: it stays in git, and is no
+reason to leave a pipeline unsynced."""
+
+
+class Objects:
+    """The objects of all kinds."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def get(self, kind: ResourceKind, namespace: str, name: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = await self._cluster.get(kind.path(namespace, name))
+        return found
+
+    async def list(self, kind: ResourceKind, namespace: str) -> AsyncIterator[dict[str, Any]]:
+        """Every object of a namespace, as it is now (not from the server's cache)."""
+        query = {"limit": str(CHUNK)}
+        while True:
+            page = await self._cluster.request("GET", kind.path(namespace), query=query)
+            for item in page["items"]:
+                yield {"apiVersion": kind.api_version, "kind": kind.kind, **item}
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    async def create(self, kind: ResourceKind, namespace: str, body: Any, *, dry_run: bool = False) -> dict[str, Any]:
+        """Raises Stale where it exists already."""
+        query = {**_WRITE, **({"dryRun": "All"} if dry_run else {})}
+        made: dict[str, Any] = await self._cluster.request("POST", kind.path(namespace), query=query, body=body)
+        return made
+
+    async def replace(
+        self, kind: ResourceKind, namespace: str, name: str, body: Any, *, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """`body` holds the resourceVersion it was made from. Raises Stale where the object moved or is gone."""
+        query = {**_WRITE, **({"dryRun": "All"} if dry_run else {})}
+        try:
+            made: dict[str, Any] = await self._cluster.request(
+                "PUT", kind.path(namespace, name), query=query, body=body
+            )
+        except NotFoundError as error:
+            raise Stale(error.message) from None
+        return made
+
+    async def delete(self, kind: ResourceKind, namespace: str, name: str, *, uid: str, resource_version: str) -> None:
+        """Raises Stale where the object moved; one that is gone already is fine."""
+        conditions = {"uid": uid, "resourceVersion": resource_version}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions}
+        try:
+            await self._cluster.request("DELETE", kind.path(namespace, name), body=body)
+        except NotFoundError:
+            return
