@@ -21,3 +21,20 @@ $(STAMP): requirements-dev.lock pyproject.toml
 lock:  ## write the lock files anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 pyproject.toml -o requirements.lock
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 --all-extras --allow-unsafe pyproject.toml -o requirements-dev.lock
+
+.PHONY: generate verify test bed testbed demo clean
+generate: $(STAMP)  ## write CRDs and the reference page anew from the models
+	$(BIN)/python -m gitintegration.api
+
+verify: $(STAMP)  ## format, lint, types, import contracts, generated files
+	$(BIN)/ruff format --check --quiet operator tests
+	$(BIN)/ruff check --quiet operator tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m gitintegration.api --check
+
+bed: $(STAMP)  ## build the control plane of the test bed, once; it is cached outside the checkout
+	$(BIN)/python -m tests.bed.build
+
+test: verify bed  ## everything: verify, unit tests, end to end on a real control plane and real git servers
+	$(BIN)/pytest -n 2 --dist loadgroup

@@ -1,0 +1,38 @@
+"""Why a manifest was left alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class InvalidReason(StrEnum):
+    """A contract with users: add, never rename."""
+
+    NotYAML = "NotYAML"
+    TooLarge = "TooLarge"
+    TooDeep = "TooDeep"
+    NoName = "NoName"
+    InvalidName = "InvalidName"
+    WrongNamespace = "WrongNamespace"
+    Duplicate = "Duplicate"
+    Refused = "Refused"
+    InvalidPath = "InvalidPath"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One entry of `status.invalid`."""
+
+    path: str
+    reason: InvalidReason
+    message: str
+
+
+class ManifestError(Exception):
+    """A file that can't be read as manifests, as a whole."""
+
+    def __init__(self, reason: InvalidReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
