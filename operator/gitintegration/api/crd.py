@@ -79,8 +79,9 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(v) for v in value] if isinstance(value, list) else value
 
 
-def _rule(rule: str, message: str, path: str | None = None) -> dict[str, str]:
-    return {"rule": rule, "message": message, **({"fieldPath": path} if path else {})}
+def _rule(rule: str, message: str, path: str | None = None, reason: str | None = None) -> dict[str, str]:
+    extra = {"fieldPath": path, "reason": reason}
+    return {"rule": rule, "message": message, **{k: v for k, v in extra.items() if v}}
 
 
 _URL_RULES = [
@@ -91,6 +92,7 @@ _URL_RULES = [
     _rule(
         r"""!self.matches('^https?://[^/?#]*@') && !self.matches('^ssh://[^/?#]*:[^/?#]*@')""",
         "repositoryURL holds a credential: put it into a Secret and name that in credentials.secretRef",
+        reason="FieldValueForbidden",  # this one alone does not repeat the value, which is a secret
     ),
     _rule(r"""!self.matches('[\\s?#]')""", "repositoryURL must not hold white space, ? or #"),
 ]
@@ -153,7 +155,6 @@ def _integration() -> dict[str, Any]:
         )
     ]
     push = sync["push"]["properties"]
-    push["branch"]["x-kubernetes-validations"] = [_BRANCH_RULE]
     push["messageTemplate"]["x-kubernetes-validations"] = [_TEMPLATE_RULE]
     push["quietPeriod"]["x-kubernetes-validations"] = [
         _rule("duration(self) <= duration('5m')", "sync.push.quietPeriod must be at most 5m")

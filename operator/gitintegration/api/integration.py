@@ -113,9 +113,6 @@ class Push(Model):
     quiet_period: Duration = Field(
         "1s", description="Edits in the cluster closer together than this become one commit. 0s: at once."
     )
-    branch: str | None = Field(
-        None, min_length=1, max_length=244, description="Branch that is pushed to. Default: the default branch."
-    )
     message_template: str | None = Field(
         None,
         max_length=4096,

@@ -80,22 +80,25 @@ class ShardSet:
         self._dirty: set[str] = set()
         self._removed: set[str] = set()
         found = shards or {}
+        left: list[BaseRecord] = []
         for prefix, data in found.items():
             self._stored.add(prefix)
-            if any(other != prefix and other.startswith(prefix) for other in found):
-                self._removed.add(
-                    prefix
-                )  # a split was cut short: the children hold all of it, or its writer starts anew
-                continue
+            split = any(other != prefix and other.startswith(prefix) for other in found)
             try:
                 records = decode(data)
             except ValueError:
                 self.lost.append(prefix)
                 self._removed.add(prefix)
                 continue
+            if split:  # cut short: what its children do not hold yet is still good
+                self._removed.add(prefix)
+                left += [r for r in records if not any(p != prefix and key_bits(r.key).startswith(p) for p in found)]
+                continue
             self._data[prefix] = data
             self.marks.update({r.key: Mark(r.path, r.blob, r.resource_version) for r in records})
         self._fill_gaps()
+        for record in left:
+            self.put(record)
 
     def _fill_gaps(self) -> None:
         """Every hash has exactly one shard, also where some were lost."""

@@ -527,4 +527,5 @@ def _plain(node: Any) -> Json:
 
 def _tagged_text(node: Any) -> bool:
     """`!!str 1`: a plain scalar with a tag is longer than its text."""
-    return node.tag == "tag:yaml.org,2002:str" and node.end_mark.index - node.start_mark.index > len(node.value)
+    longer: bool = node.end_mark.index - node.start_mark.index > len(node.value)
+    return longer and bool(node.tag == "tag:yaml.org,2002:str")

@@ -1,0 +1,1 @@
+"""The imperative shell: observe both sides, plan, write, remember, report."""

@@ -1,0 +1,183 @@
+"""The cluster side of a sync: the kinds of an integration, which objects moved, their values, and writes to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gitintegration.api.integration import Resource
+from gitintegration.cluster.informer import Informer
+from gitintegration.cluster.kinds import Kinds, ResourceKind, split_api_version
+from gitintegration.cluster.objects import Objects
+from gitintegration.core.schema import Schema
+from gitintegration.core.selection import selects
+from gitintegration.core.values import Json, ObjectKey
+from gitintegration.core.view import Pointer, restore, view
+
+_PARALLEL = 8
+_LIST_ABOVE = 200
+"""So many objects to read and more are read by listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """An object as it is now. `whole` lacks only managedFields, which the server keeps by itself."""
+
+    whole: dict[str, Any]
+    view: Json
+
+    @property
+    def resource_version(self) -> str:
+        return str(self.whole["metadata"]["resourceVersion"])
+
+    @property
+    def uid(self) -> str:
+        return str(self.whole["metadata"]["uid"])
+
+    @property
+    def controlled(self) -> bool:
+        return any(owner.get("controller") for owner in self.whole["metadata"].get("ownerReferences", ()))
+
+    @property
+    def leaving(self) -> bool:
+        """It is being deleted, and only a finalizer keeps it."""
+        return "deletionTimestamp" in self.whole["metadata"]
+
+
+@dataclass(slots=True)
+class Kind:
+    """One kind of an integration, ready for use."""
+
+    resource: Resource
+    kind: ResourceKind
+    informer: Informer
+    schema: Schema
+    pointers: tuple[Pointer, ...]
+
+    @property
+    def id(self) -> tuple[str, str]:
+        return self.kind.group, self.kind.kind
+
+    def key(self, name: str) -> ObjectKey:
+        return ObjectKey(self.kind.group, self.kind.kind, name)
+
+    def selects(self, whole: Mapping[str, Any] | None) -> bool:
+        return selects(self.resource.label_selector, whole)
+
+    def view(self, whole: Json) -> Json:
+        return view(whole, self.pointers)
+
+
+class ClusterSide:
+    def __init__(self, objects: Objects, kinds: Kinds) -> None:
+        self._objects = objects
+        self._kinds = kinds
+
+    async def version(self, kind: Kind, api_version: str) -> ResourceKind | None:
+        """The kind in the version that a file names, or None where that is not served."""
+        if api_version == kind.kind.api_version:
+            return kind.kind
+        group, _ = split_api_version(api_version)
+        if group != kind.kind.group:
+            return None
+        return await self._kinds.resolve(api_version, kind.kind.kind)
+
+    async def read(
+        self, kind: Kind, namespace: str, wanted: Mapping[str, str], selected_only: bool = False
+    ) -> dict[str, Live]:
+        """The objects by name; `wanted` maps each name to the version to read it in. Absent ones are left out."""
+        by_version: dict[str, list[str]] = {}
+        for name, api_version in wanted.items():
+            by_version.setdefault(api_version, []).append(name)
+        found: dict[str, Live] = {}
+        for api_version, names in by_version.items():
+            served = await self.version(kind, api_version)
+            if served is None:
+                continue
+            if len(names) > _LIST_ABOVE:
+                await self._list(kind, served, namespace, set(names), found)
+            else:
+                await self._get(kind, served, namespace, names, found)
+        return found
+
+    async def _list(
+        self, kind: Kind, served: ResourceKind, namespace: str, names: set[str], found: dict[str, Live]
+    ) -> None:
+        async for whole in self._objects.list(served, namespace):
+            if whole["metadata"]["name"] in names:
+                found[whole["metadata"]["name"]] = self._live(kind, whole)
+
+    async def _get(
+        self, kind: Kind, served: ResourceKind, namespace: str, names: list[str], found: dict[str, Live]
+    ) -> None:
+        gate = asyncio.Semaphore(_PARALLEL)
+
+        async def one(name: str) -> None:
+            async with gate:
+                whole = await self._objects.get(served, namespace, name)
+            if whole is not None:
+                found[name] = self._live(kind, whole)
+
+        await asyncio.gather(*(one(name) for name in names))
+
+    @staticmethod
+    def _live(kind: Kind, whole: dict[str, Any]) -> Live:
+        whole["metadata"].pop("managedFields", None)
+        return Live(whole, kind.view(whole))
+
+    async def as_stored(self, kind: Kind, namespace: str, manifest: Json, live: Live) -> Json:
+        """The manifest as the API server would store it in place of the live object: a dry run, which writes nothing.
+
+        Raises ClusterError where it would be refused.
+        """
+        served = await self.version(kind, manifest["apiVersion"]) or kind.kind
+        body = restore(live.whole, kind.view(manifest), kind.pointers)
+        made = await self._objects.replace(served, namespace, live.whole["metadata"]["name"], body, dry_run=True)
+        return kind.view(made)
+
+    async def write(self, kind: Kind, namespace: str, name: str, value: Json | None, live: Live | None) -> Live | None:
+        """Make the object hold `value` (None: be gone). Raises ClusterError; Stale where it moved since `live`."""
+        if value is None:
+            if live is not None:
+                await self._objects.delete(
+                    kind.kind, namespace, name, uid=live.uid, resource_version=live.resource_version
+                )
+            return None
+        served = await self.version(kind, value["apiVersion"]) or kind.kind
+        if live is None:
+            whole = {"metadata": {"name": name}}
+            body = restore(whole, value)
+            body["metadata"]["namespace"] = namespace
+            return self._live(kind, await self._objects.create(served, namespace, body))
+        body = restore(live.whole, value, kind.pointers)
+        return self._live(kind, await self._objects.replace(served, namespace, name, body))
+
+
+def moved(
+    kind: Kind, namespace: str, marks: Mapping[ObjectKey, Any], verified: Mapping[ObjectKey, str]
+) -> set[ObjectKey]:
+    """Keys whose object is there in another version than remembered, or is not there any more, by what was watched."""
+    there = kind.informer.of(namespace)
+    found = set()
+    for name, meta in there.items():
+        key = kind.key(name)
+        mark = marks.get(key)
+        if meta.controlled and mark is None:
+            continue
+        if (mark is None or mark.resource_version != meta.resource_version) and (
+            verified.get(key) != meta.resource_version
+        ):
+            found.add(key)
+    gone = (key for key in marks if (key.group, key.kind) == kind.id and key.name not in there)
+    return found | set(gone)
+
+
+def by_kind(keys: Iterable[ObjectKey], kinds: Mapping[tuple[str, str], Kind]) -> dict[tuple[str, str], list[ObjectKey]]:
+    """The keys whose kind can be worked with now, by kind."""
+    result: dict[tuple[str, str], list[ObjectKey]] = {}
+    for key in keys:
+        if (key.group, key.kind) in kinds:
+            result.setdefault((key.group, key.kind), []).append(key)
+    return result

@@ -1,0 +1,488 @@
+"""One sync: observe, plan, write, remember. Level-triggered: every run starts from what both sides now are."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+import structlog
+
+from gitintegration.api.base_model import PIPELINE_ID
+from gitintegration.api.integration import GitIntegrationSpec, Mode
+from gitintegration.cluster.base_store import BaseStore
+from gitintegration.core.base_shards import BaseRecord
+from gitintegration.core.deletes import DeleteLimit, held
+from gitintegration.core.invalid import InvalidReason, Problem
+from gitintegration.core.layout import Layout, Summary, commit_message
+from gitintegration.core.merge import Base, Decision, Strategy, Versions, decide, rebase
+from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome
+from gitintegration.core.values import Json, ObjectKey
+from gitintegration.core.view import restore
+from gitintegration.core.yaml_read import ReadLimits
+from gitintegration.errors import ClusterError, Forbidden, GitIntegrationError, Reason, Refused, Stale, StaleRemote
+from gitintegration.git import objects
+from gitintegration.git.client import GitClient
+from gitintegration.git.remote import Remote
+from gitintegration.git.workers import Workers
+from gitintegration.sync import files
+from gitintegration.sync.cluster_side import ClusterSide, Kind, Live, by_kind, moved
+from gitintegration.sync.files import Edit, GitItem, Scope
+from gitintegration.sync.observe import Head, Observer, look
+from gitintegration.sync.workspace import Pending, Workspace
+
+_ATTEMPTS = 6
+"""Lost races are planned anew so often before the rest waits for the next run."""
+_PARALLEL = 8
+_BATCH = 1000
+"""Items planned and written at a time; bounds memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be synced, and what its user asked for."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: GitIntegrationSpec
+    remote: Remote
+    kinds: Mapping[tuple[str, str], Kind]
+    refusals: tuple[GitIntegrationError, ...] = ()
+    confirmed: str | None = None
+    requested_at: str | None = None
+    source: str = ""
+
+    @property
+    def may_pull(self) -> bool:
+        return self.spec.sync.mode in (Mode.Pull, Mode.Bidirectional)
+
+    @property
+    def may_push(self) -> bool:
+        return self.spec.sync.mode in (Mode.Push, Mode.Bidirectional)
+
+
+@dataclass(slots=True)
+class Item:
+    """One item while it is planned and written."""
+
+    key: ObjectKey
+    kind: Kind
+    record: BaseRecord | None
+    git: GitItem | None
+    live: Live | None
+    manifest: Json | None = None
+    git_view: Json | None = None
+    decision: Decision = field(default_factory=Decision)
+    problem: Problem | None = None
+    pulled: bool = False
+    pushed: bool = False
+    held: bool = False
+    new_path: str = ""
+
+    @property
+    def path(self) -> str:
+        return self.git.path if self.git else (self.record.path if self.record else "")
+
+    @property
+    def id(self) -> str:
+        for source in (
+            self.live.whole if self.live else None,
+            self.manifest,
+            self.record.live if self.record else None,
+        ):
+            annotations = ((source or {}).get("metadata") or {}).get("annotations") or {}
+            if PIPELINE_ID in annotations:
+                return str(annotations[PIPELINE_ID])
+        return self.key.name
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one run wrote, for the log, the events and the tests."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    commits: list[str] = field(default_factory=list)
+    held: list[HeldDeletes] = field(default_factory=list)
+    coarse: list[str] = field(default_factory=list)
+
+    @property
+    def wrote(self) -> bool:
+        return bool(self.created or self.updated or self.deleted or self.commits)
+
+
+class Engine:
+    """Holds nothing of any integration; that is the workspace's."""
+
+    def __init__(
+        self,
+        git: GitClient,
+        workers: Workers,
+        cluster: ClusterSide,
+        store: BaseStore,
+        limits: ReadLimits = ReadLimits(),  # noqa: B008
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._git = git
+        self._workers = workers
+        self._cluster = cluster
+        self._store = store
+        self._limits = limits
+        self._clock = clock
+        self._observer = Observer(git, workers)
+        self._log = structlog.get_logger("sync")
+
+    async def sync(self, ws: Workspace, request: Request) -> tuple[Outcome, Tally]:
+        """Bring both sides together as far as mode, conflicts and limits allow. Raises GitIntegrationError."""
+        tally = Tally()
+        if ws.base is None:
+            ws.base = await self._store.load(request.namespace, request.uid)
+        for _ in range(_ATTEMPTS):
+            head = await look(self._git, request.remote, request.spec.default_branch)
+            try:
+                await self._once(ws, request, head, tally)
+            except (StaleRemote, Stale):
+                continue
+            if not self._dirty(ws, request):
+                break
+        return self._outcome(ws, request, head, tally), tally
+
+    def _dirty(self, ws: Workspace, request: Request) -> bool:
+        """Whether a race left something to be planned anew at once."""
+        return bool(by_kind(ws.live_dirty | ws.git_dirty, request.kinds))
+
+    async def _once(self, ws: Workspace, request: Request, head: Head, tally: Tally) -> None:
+        scope = Scope(frozenset(request.kinds), request.namespace, self._limits)
+        layout = await self._observer.bring_to(ws, request.remote, request.spec, head, scope, self._scope_text(request))
+        self._find_work(ws, request)
+        keys = sorted(ws.live_dirty | ws.git_dirty)
+        if not keys:
+            return
+        known = len(ws.base.marks) if ws.base else 0
+        items = await self._plan(ws, request, layout, keys)
+        tally.held = self._hold_deletes(ws, request, items, known)
+        await self._write_cluster(ws, request, items, tally)
+        try:
+            await self._write_git(ws, request, layout, head, items, tally)
+        finally:
+            self._remember(ws, request, items)
+            assert ws.base is not None
+            await self._store.save(request.namespace, request.name, request.uid, ws.base)
+
+    @staticmethod
+    def _scope_text(request: Request) -> str:
+        spec = request.spec
+        parts = (spec.path_prefix, spec.ignore, sorted(request.kinds), request.source)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _find_work(self, ws: Workspace, request: Request) -> None:
+        assert ws.base is not None
+        for kind in request.kinds.values():
+            ws.live_dirty |= moved(kind, request.namespace, ws.base.marks, ws.verified)
+        asked = f"{request.generation} {request.confirmed} {request.requested_at}"
+        if ws.planned_for != asked:
+            ws.live_dirty |= ws.pending.keys()
+            ws.planned_for = asked
+        ws.live_dirty |= {key for key, p in ws.pending.items() if p.problem or p.held}
+
+    # --- planning ---------------------------------------------------------------------------------------------------
+
+    async def _plan(self, ws: Workspace, request: Request, layout: Layout, keys: list[ObjectKey]) -> list[Item]:
+        items: list[Item] = []
+        grouped = by_kind(keys, request.kinds)
+        for kind_id, names in grouped.items():
+            kind = request.kinds[kind_id]
+            for start in range(0, len(names), _BATCH):
+                items += await self._plan_batch(ws, request, layout, kind, names[start : start + _BATCH])
+        ws.live_dirty -= set(keys)
+        ws.git_dirty -= set(keys)
+        return items
+
+    async def _plan_batch(
+        self, ws: Workspace, request: Request, layout: Layout, kind: Kind, keys: list[ObjectKey]
+    ) -> list[Item]:
+        assert ws.base is not None
+        records = {key: ws.base.get(key) for key in keys}
+        versions = {}
+        for key in keys:
+            git, record = ws.index.items.get(key), records[key]
+            versions[key.name] = (
+                git.api_version if git else (record.live["apiVersion"] if record else kind.kind.api_version)
+            )
+        present = await self._cluster.read(kind, request.namespace, versions)
+        items = []
+        for key in keys:
+            item = Item(key, kind, records[key], ws.index.items.get(key), present.get(key.name))
+            if self._is_ours(ws, layout, item):
+                await self._decide(ws, request, item)
+                items.append(item)
+        return items
+
+    def _is_ours(self, ws: Workspace, layout: Layout, item: Item) -> bool:
+        """Not ours: frozen, ignored, somebody's output, or without the labels that are asked for."""
+        known_path = item.record.path if item.record else None
+        if ws.index.frozen(item.key, known_path):
+            if (item.live is not None and item.record is not None and item.live.view != item.record.live) or (
+                item.record is None and item.live is not None
+            ):
+                ws.pending[item.key] = Pending(True, False, item.path, item.id)
+            return False
+        if item.git is None and known_path and not layout.covers(known_path):
+            ws.pending.pop(item.key, None)
+            return False
+        if item.live is not None and (item.live.controlled or item.live.leaving):
+            if item.live.leaving:
+                return False
+            if item.record is None and item.git is None:
+                ws.verified[item.key] = item.live.resource_version
+                return False
+        if item.git is not None:
+            item.manifest = orjson.loads(item.git.value)
+            item.git_view = item.kind.view(item.manifest)
+        if item.record is None and not (
+            item.kind.selects(item.manifest) or item.kind.selects(item.live.whole if item.live else None)
+        ):
+            if item.live is not None:
+                ws.verified[item.key] = item.live.resource_version
+            ws.pending.pop(item.key, None)
+            return False
+        return True
+
+    async def _decide(self, ws: Workspace, request: Request, item: Item) -> None:
+        base = Base(item.record.git, item.record.live) if item.record else None
+        live = item.live.view if item.live else None
+        stored: Json | None = None
+        if item.git is not None and item.git.api_version != item.kind.kind.api_version:
+            if await self._cluster.version(item.kind, item.git.api_version) is None:
+                words = f"{item.key} names apiVersion {item.git.api_version}, which the cluster does not serve"
+                item.problem = Problem(item.git.path, InvalidReason.Refused, words)
+                item.decision = Decision(remote_ahead=True)
+                return
+        if base is None and item.git_view is not None and item.live is not None and item.git_view != live:
+            try:
+                stored = await self._cluster.as_stored(item.kind, request.namespace, item.manifest, item.live)
+            except (Refused, Forbidden):
+                stored = None
+        strategy = Strategy(request.spec.sync.strategy)
+        versions = Versions(base, item.git_view, live, stored)
+        item.decision = decide(versions, strategy, item.kind.schema.list_keys)
+
+    def _hold_deletes(self, ws: Workspace, request: Request, items: list[Item], known: int) -> list[HeldDeletes]:
+        limit = DeleteLimit.parse(request.spec.sync.max_deletes)
+        found = []
+        there = any(request.kinds[i].informer.of(request.namespace) for i in request.kinds)
+        for side, may, empty in (
+            ("cluster", request.may_pull, ws.index.empty),
+            ("git", request.may_push, not there),
+        ):
+            deletes = [i for i in items if (w := getattr(i.decision, side)) is not None and w.value is None]
+            if not may or not request.spec.sync.prune:
+                continue
+            keys = [i.key for i in deletes]
+            wanted = held(side, keys, known=known, side_is_empty=empty, limit=limit, confirmed=request.confirmed)
+            if wanted:
+                found.append(HeldDeletes(side, len(keys), known, wanted))
+                for item in deletes:
+                    item.held = True
+        return found
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    def _may_write(self, request: Request, item: Item, side: str) -> bool:
+        write = getattr(item.decision, side)
+        if write is None or item.decision.conflict or item.problem or item.held:
+            return False
+        if write.value is None and not request.spec.sync.prune:
+            return False
+        return request.may_pull if side == "cluster" else request.may_push
+
+    async def _write_cluster(self, ws: Workspace, request: Request, items: list[Item], tally: Tally) -> None:
+        wanted = [item for item in items if self._may_write(request, item, "cluster")]
+        queue = iter(wanted)
+
+        async def work() -> None:
+            for item in queue:
+                await self._write_object(ws, request, item, tally)
+
+        await asyncio.gather(*(work() for _ in range(min(_PARALLEL, len(wanted)))))
+
+    async def _write_object(self, ws: Workspace, request: Request, item: Item, tally: Tally) -> None:
+        assert item.decision.cluster is not None
+        value, before = item.decision.cluster.value, item.live
+        try:
+            item.live = await self._cluster.write(item.kind, request.namespace, item.key.name, value, before)
+        except Stale:
+            ws.live_dirty.add(item.key)
+            item.problem = Problem(item.path, InvalidReason.Refused, "moved while it was written")
+            return
+        except (Refused, Forbidden) as error:
+            item.problem = Problem(item.path, InvalidReason.Refused, f"{item.key}: {error.message}")
+            return
+        item.pulled = True
+        if value is None:
+            tally.deleted += 1
+        elif before is None:
+            tally.created += 1
+        else:
+            tally.updated += 1
+
+    async def _write_git(
+        self, ws: Workspace, request: Request, layout: Layout, head: Head, items: list[Item], tally: Tally
+    ) -> None:
+        wanted = [item for item in items if self._may_write(request, item, "git")]
+        if not wanted:
+            return
+        edits = self._edits(ws, layout, wanted)
+        spec = request.spec
+        summary = Summary(
+            created=[i.key.name for i in wanted if i.git is None],
+            updated=[i.key.name for i in wanted if i.git and i.decision.git and i.decision.git.value is not None],
+            deleted=[i.key.name for i in wanted if i.decision.git and i.decision.git.value is None],
+        )
+        message = commit_message(
+            summary,
+            integration=request.name,
+            namespace=request.namespace,
+            template=spec.sync.push.message_template,
+        )
+        scope = Scope(frozenset(request.kinds), request.namespace, self._limits)
+        made = await self._workers.run(
+            max(120.0, request.remote.timeout),
+            files.commit,
+            ws.directory,
+            head.commit,
+            edits,
+            scope,
+            author=f"{spec.author.name} <{spec.author.email}>",
+            message=message,
+            time=int(self._clock()),
+        )
+        failed = dict(made.failed)
+        for item in wanted:
+            if item.key in failed:
+                item.problem = Problem(item.path, InvalidReason.Refused, failed[item.key])
+        if made.commit is not None:
+            await self._git.push(request.remote, head.ref, head.commit, made.commit)
+            await self._workers.run(request.remote.timeout, objects.adopt, ws.directory, made.commit)
+            tally.commits.append(made.commit.sha)
+            tally.coarse += made.coarse
+            for path in made.removed:
+                ws.index.remove(path)
+            for scanned in made.files:
+                ws.index.put(scanned)
+            ws.index.commit = made.commit.sha
+        for item in wanted:
+            if item.problem is None:
+                item.pushed = True
+                item.git = ws.index.items.get(item.key)
+                item.git_view = item.kind.view(orjson.loads(item.git.value)) if item.git else None
+
+    def _edits(self, ws: Workspace, layout: Layout, wanted: list[Item]) -> dict[str, tuple[str | None, list[Edit]]]:
+        edits: dict[str, tuple[str | None, list[Edit]]] = {}
+        taken = set(ws.index.files) | set(ws.index.refused)
+        for item in wanted:
+            assert item.decision.git is not None
+            value = item.decision.git.value
+            if item.git is not None:
+                whole = None
+                if value is not None:
+                    whole = orjson.dumps(restore(item.manifest, value, item.kind.pointers))
+                edit = Edit(item.key, item.git.location, whole)
+                edits.setdefault(item.git.path, (item.git.blob, []))[1].append(edit)
+            elif value is not None:
+                path = layout.new_path(item.key.kind, item.key.name, taken)
+                taken.add(path)
+                item.new_path = path
+                edits[path] = (None, [Edit(item.key, None, orjson.dumps(item.kind.schema.strip_defaults(value)))])
+        return edits
+
+    # --- remembering ------------------------------------------------------------------------------------------------
+
+    def _remember(self, ws: Workspace, request: Request, items: list[Item]) -> None:
+        assert ws.base is not None
+        for item in items:
+            self._remember_one(ws, item)
+
+    def _remember_one(self, ws: Workspace, item: Item) -> None:
+        assert ws.base is not None
+        decision = item.decision
+        pulled = item.pulled or (not decision.remote_ahead and item.problem is None)
+        pushed = item.pushed or (not decision.local_ahead and item.problem is None)
+        live = item.live.view if item.live else None
+        if not decision.conflict and (item.pulled or item.pushed or decision.settled):
+            if item.git is None and item.live is None:
+                ws.base.delete(item.key)
+            elif item.git is not None and item.live is not None:
+                self._put(ws, item, rebase(decision, item.git_view, live, pulled=pulled, pushed=pushed))
+        open_local = decision.local_ahead and not item.pushed
+        open_remote = decision.remote_ahead and not item.pulled
+        if open_local or open_remote or decision.conflict or item.problem:
+            problem = item.problem if item.problem and item.key not in ws.live_dirty else None
+            ws.pending[item.key] = Pending(
+                open_local, open_remote, item.path, item.id, decision.conflict, problem, item.held
+            )
+        else:
+            ws.pending.pop(item.key, None)
+        if item.live is not None and item.key not in ws.live_dirty:
+            ws.verified[item.key] = item.live.resource_version
+        elif item.live is None:
+            ws.verified.pop(item.key, None)
+
+    def _put(self, ws: Workspace, item: Item, base: Base | None) -> None:
+        assert ws.base is not None
+        assert item.git is not None and item.live is not None
+        if base is None:
+            return
+        if not (item.kind.selects(item.manifest) or item.kind.selects(item.live.whole)) and item.pulled == item.pushed:
+            ws.base.delete(item.key)
+            return
+        version = item.live.resource_version
+        record = BaseRecord(item.key, item.git.path, item.git.blob, version, base.git, base.live)
+        if item.record != record:
+            ws.base.put(record)
+
+    # --- telling ----------------------------------------------------------------------------------------------------
+
+    def _outcome(self, ws: Workspace, request: Request, head: Head, tally: Tally) -> Outcome:
+        assert ws.base is not None
+        pending = ws.pending
+        conflicts = [
+            ConflictEntry(key.kind, key.name, p.id, p.path, p.conflict.reason.value, p.conflict.fields)
+            for key, p in pending.items()
+            if p.conflict
+        ]
+        problems = [*ws.index.problems(), *(p.problem for p in pending.values() if p.problem)]
+        commit = ws.index.commit
+        local = sum(p.local for p in pending.values())
+        remote = sum(p.remote for p in pending.values())
+        settled = not pending and not problems
+        return Outcome(
+            generation=request.generation,
+            mode=request.spec.sync.mode.value,
+            connection={**(ws.connection or {"reachable": True}), "latencyMs": head.latency_ms},
+            pipelines=len(ws.base.marks.keys() | pending.keys()),
+            local_ahead=local,
+            remote_ahead=remote,
+            conflicts=conflicts,
+            invalid=[InvalidEntry(p.path, p.reason.value, p.message) for p in problems],
+            held=tuple(tally.held),
+            refusals=request.refusals,
+            rewritten=ws.rewritten,
+            remote_commit=commit,
+            synced_commit=commit if settled else None,
+            requested_at=request.requested_at,
+            source=request.source,
+        )
+
+
+def explain(error: BaseException) -> GitIntegrationError:
+    """Any error as one of ours: what is not is a defect, told as such without its words, which may hold anything."""
+    if isinstance(error, GitIntegrationError):
+        return error
+    return ClusterError(Reason.ProgressingWithRetry, f"internal error: {type(error).__name__}", retry=True)

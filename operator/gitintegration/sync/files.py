@@ -1,0 +1,155 @@
+"""What happens to files in a worker process: manifests read out of the object cache, and edited into a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from gitintegration.core.invalid import InvalidReason, ManifestError, Problem
+from gitintegration.core.manifest_file import parse_file
+from gitintegration.core.values import ObjectKey
+from gitintegration.core.yaml_edit import Location, remove_item, set_item
+from gitintegration.core.yaml_read import ReadLimits
+from gitintegration.core.yaml_render import render
+from gitintegration.git import objects
+from gitintegration.git.objects import Entry, NewCommit
+
+
+@dataclass(frozen=True, slots=True)
+class GitItem:
+    """A manifest in git. `value` is its JSON."""
+
+    key: ObjectKey
+    path: str
+    blob: str
+    location: Location
+    api_version: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedFile:
+    path: str
+    blob: str
+    items: tuple[GitItem, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One item of a file: set to `value` (JSON), or removed. Without a location it is new."""
+
+    key: ObjectKey
+    location: Location | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    commit: NewCommit | None
+    """None where the edits came to nothing."""
+    files: tuple[ScannedFile, ...]
+    removed: tuple[str, ...]
+    failed: tuple[tuple[ObjectKey, str], ...]
+    coarse: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which manifests of a file are items."""
+
+    kinds: Set[tuple[str, str]]
+    namespace: str
+    limits: ReadLimits
+
+
+def scan(directory: Path, entries: Sequence[Entry], scope: Scope) -> list[ScannedFile]:
+    """The items of these files."""
+    found: list[ScannedFile] = []
+    paths: dict[str, list[str]] = {}
+    for entry in entries:
+        paths.setdefault(entry.sha, []).append(entry.path)
+
+    def each(sha: str, content: bytes) -> None:
+        found.extend(_scan_one(path, sha, content, scope) for path in paths[sha])
+
+    objects.read_blobs(directory, paths, each)
+    return found
+
+
+def _scan_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile:
+    parsed = parse_file(path, content, scope.kinds, scope.namespace, scope.limits)
+    items = tuple(GitItem(i.key, path, blob, i.location, i.api_version, orjson.dumps(i.value)) for i in parsed.items)
+    return ScannedFile(path, blob, items, parsed.problems)
+
+
+def read_text(directory: Path, sha: str) -> str:
+    """A small text file, the ignore file say."""
+    with objects.Objects(directory) as store:
+        return store.raw(sha)[: 1 << 16].decode("utf-8", "replace")
+
+
+def commit(
+    directory: Path,
+    parent: str | None,
+    edits: Mapping[str, tuple[str | None, Sequence[Edit]]],
+    scope: Scope,
+    *,
+    author: str,
+    message: str,
+    time: int,
+) -> Committed:
+    """One commit with these edits: path -> (the blob it has now, the edits). An edit that fails leaves its file alone."""
+    contents: dict[str, bytes | None] = {}
+    scanned: list[ScannedFile] = []
+    failed: list[tuple[ObjectKey, str]] = []
+    coarse: list[str] = []
+    with objects.Objects(directory) as store:
+        for path, (blob, changes) in edits.items():
+            source = store.raw(blob) if blob else None
+            try:
+                made, rough = _edited(path, source, changes, scope.limits)
+            except ManifestError as error:
+                failed += [(change.key, f"{path}: {error.message}") for change in changes]
+                continue
+            if made == source:
+                continue
+            contents[path] = made
+            coarse += [path] if rough else []
+            if made is not None:
+                scanned.append(_scan_one(path, objects.blob_sha(made), made, scope))
+    removed = tuple(path for path, content in contents.items() if content is None)
+    if not contents:
+        return Committed(None, (), (), tuple(failed), ())
+    new = objects.build_commit(
+        directory,
+        [parent] if parent else [],
+        contents,
+        author=author,
+        committer=author,
+        message=message,
+        time=time,
+    )
+    return Committed(new, tuple(scanned), removed, tuple(failed), tuple(coarse))
+
+
+def _edited(path: str, source: bytes | None, edits: Sequence[Edit], limits: ReadLimits) -> tuple[bytes | None, bool]:
+    """Sets first, then removals from the last to the first, because a removal moves what is behind it."""
+    coarse = False
+    for edit in edits:
+        if edit.value is not None and edit.location is None:
+            made = render(orjson.loads(edit.value), path)
+            if source is not None:
+                raise ManifestError(InvalidReason.InvalidPath, "lies where a new file should go")
+            source = made
+        elif edit.value is not None and source is not None and edit.location is not None:
+            result = set_item(source, path, edit.location, orjson.loads(edit.value), limits)
+            source, coarse = result.source, coarse or result.coarse
+    removals = [edit.location for edit in edits if edit.value is None and edit.location is not None]
+    for location in sorted(removals, key=lambda at: (at.document, at.item or 0), reverse=True):
+        if source is not None:
+            source = remove_item(source, path, location, limits)
+    return source, coarse

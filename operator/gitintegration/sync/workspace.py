@@ -1,0 +1,129 @@
+"""What the operator keeps in memory of one integration: what git holds, what was agreed, what is open.
+
+All of it can be had again from the repository and the cluster; it is here so that a sync costs what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gitintegration.core.base_shards import ShardSet
+from gitintegration.core.invalid import InvalidReason, Problem
+from gitintegration.core.merge import Conflict
+from gitintegration.core.values import ObjectKey
+from gitintegration.git.remote import Remote
+from gitintegration.sync.files import GitItem, ScannedFile
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Why an item is not settled."""
+
+    local: bool
+    remote: bool
+    path: str
+    id: str
+    conflict: Conflict | None = None
+    problem: Problem | None = None
+    """The API server refused it, or its file can't be edited."""
+    held: bool = False
+
+
+class GitIndex:
+    """The items of one commit, by key, with the files they are in."""
+
+    def __init__(self) -> None:
+        self.commit: str | None = None
+        self.items: dict[ObjectKey, GitItem] = {}
+        self.files: dict[str, ScannedFile] = {}
+        self.refused: dict[str, str] = {}
+        """Paths that can't be taken, with the reason."""
+        self._copies: dict[ObjectKey, list[GitItem]] = {}
+
+    def put(self, scanned: ScannedFile) -> set[ObjectKey]:
+        """The keys that may have changed by it."""
+        touched = self.remove(scanned.path)
+        self.files[scanned.path] = scanned
+        for item in scanned.items:
+            touched.add(item.key)
+            if item.key in self._copies:
+                self._copies[item.key].append(item)
+            elif other := self.items.pop(item.key, None):
+                self._copies[item.key] = [other, item]
+            else:
+                self.items[item.key] = item
+        return touched
+
+    def remove(self, path: str) -> set[ObjectKey]:
+        self.refused.pop(path, None)
+        old = self.files.pop(path, None)
+        touched = set()
+        for item in old.items if old else ():
+            touched.add(item.key)
+            if copies := self._copies.get(item.key):
+                left = [c for c in copies if c.path != path]
+                del self._copies[item.key]
+                if len(left) == 1:
+                    self.items[item.key] = left[0]
+                elif left:
+                    self._copies[item.key] = left
+            else:
+                self.items.pop(item.key, None)
+        return touched
+
+    def problems(self) -> list[Problem]:
+        """All that is wrong with the files of this commit."""
+        found = [p for scanned in self.files.values() for p in scanned.problems]
+        found += [Problem(path, InvalidReason.InvalidPath, words) for path, words in self.refused.items()]
+        for key, copies in self._copies.items():
+            paths = sorted(c.path for c in copies)
+            others = ", ".join(paths[1:])
+            words = f"{key} stands in {others} as well; keep one of them"
+            found.append(Problem(paths[0], InvalidReason.Duplicate, words))
+        return found
+
+    def frozen(self, key: ObjectKey, known_path: str | None) -> bool:
+        """Whether what git says of `key` can't be known: it stands twice, or its file can't be read as it was."""
+        if key in self._copies:
+            return True
+        if key in self.items or known_path is None:
+            return False
+        scanned = self.files.get(known_path)
+        return known_path in self.refused or bool(scanned and scanned.problems)
+
+    @property
+    def empty(self) -> bool:
+        return not self.items and not self._copies and not any(f.problems for f in self.files.values())
+
+
+@dataclass(slots=True)
+class Workspace:
+    """One integration, from its first sync to its end or the operator's."""
+
+    uid: str
+    directory: Path
+    index: GitIndex = field(default_factory=GitIndex)
+    base: ShardSet | None = None
+    pending: dict[ObjectKey, Pending] = field(default_factory=dict)
+    verified: dict[ObjectKey, str] = field(default_factory=dict)
+    """resourceVersions that were looked at and found to bring nothing new."""
+    live_dirty: set[ObjectKey] = field(default_factory=set)
+    git_dirty: set[ObjectKey] = field(default_factory=set)
+    remote: Remote | None = None
+    connection: Mapping[str, object] | None = None
+    scope: str = ""
+    """What the index was made for: another prefix, kinds or ignore patterns make it anew."""
+    ignore_blob: str | None = None
+    ignore_text: str = ""
+    planned_for: str = ""
+    """Spec and annotations of the last plan: when they change, all that is open is planned again."""
+    rewritten: str | None = None
+    history: list[dict[str, object]] | None = None
+
+    def reset_git(self) -> None:
+        """Forget what was read from git; the cache is fetched anew."""
+        self.index = GitIndex()
+        self.scope = ""
+        self.ignore_blob = None
