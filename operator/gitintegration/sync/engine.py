@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 import structlog
@@ -14,7 +14,7 @@ import structlog
 from gitintegration.api.base_model import PIPELINE_ID
 from gitintegration.api.integration import GitIntegrationSpec, Mode
 from gitintegration.cluster.base_store import BaseStore
-from gitintegration.core.base_shards import BaseRecord
+from gitintegration.core.base_shards import BaseRecord, ShardSet
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, Summary, commit_message
@@ -139,19 +139,34 @@ class Engine:
         self._log = structlog.get_logger("sync")
 
     async def sync(self, ws: Workspace, request: Request) -> tuple[Outcome, Tally]:
-        """Bring both sides together as far as mode, conflicts and limits allow. Raises GitIntegrationError."""
+        """Bring both sides together as far as mode, conflicts and limits allow.
+
+        What goes wrong after both sides were seen is in the outcome, with true counts; before that it is raised.
+        """
         tally = Tally()
         if ws.base is None:
             ws.base = await self._store.load(request.namespace, request.uid)
+        error: GitIntegrationError | None = None
         for _ in range(_ATTEMPTS):
             head = await look(self._git, request.remote, request.spec.default_branch)
+            error = None
             try:
                 await self._once(ws, request, head, tally)
-            except (StaleRemote, Stale):
+            except (StaleRemote, Stale) as lost:
+                error = lost
                 continue
+            except GitIntegrationError as trouble:
+                if ws.index.commit != head.commit:
+                    raise
+                error = trouble
+                break
             if not self._dirty(ws, request):
                 break
-        return self._outcome(ws, request, head, tally), tally
+        return self._outcome(ws, request, head, tally, error), tally
+
+    async def load(self, namespace: str, uid: str) -> ShardSet:
+        """What is remembered of an integration."""
+        return await self._store.load(namespace, uid)
 
     def _dirty(self, ws: Workspace, request: Request) -> bool:
         """Whether a race left something to be planned anew at once."""
@@ -170,6 +185,9 @@ class Engine:
         await self._write_cluster(ws, request, items, tally)
         try:
             await self._write_git(ws, request, layout, head, items, tally)
+        except GitIntegrationError:
+            ws.live_dirty |= {item.key for item in items if item.decision.git is not None and not item.pushed}
+            raise
         finally:
             self._remember(ws, request, items)
             assert ws.base is not None
@@ -258,12 +276,11 @@ class Engine:
         base = Base(item.record.git, item.record.live) if item.record else None
         live = item.live.view if item.live else None
         stored: Json | None = None
-        if item.git is not None and item.git.api_version != item.kind.kind.api_version:
-            if await self._cluster.version(item.kind, item.git.api_version) is None:
-                words = f"{item.key} names apiVersion {item.git.api_version}, which the cluster does not serve"
-                item.problem = Problem(item.git.path, InvalidReason.Refused, words)
-                item.decision = Decision(remote_ahead=True)
-                return
+        if item.git is not None and await self._cluster.version(item.kind, item.git.api_version) is None:
+            words = f"{item.key} names apiVersion {item.git.api_version}, which the cluster does not serve"
+            item.problem = Problem(item.git.path, InvalidReason.Refused, words)
+            item.decision = Decision(remote_ahead=True)
+            return
         if base is None and item.git_view is not None and item.live is not None and item.git_view != live:
             try:
                 stored = await self._cluster.as_stored(item.kind, request.namespace, item.manifest, item.live)
@@ -419,7 +436,7 @@ class Engine:
             if item.git is None and item.live is None:
                 ws.base.delete(item.key)
             elif item.git is not None and item.live is not None:
-                self._put(ws, item, rebase(decision, item.git_view, live, pulled=pulled, pushed=pushed))
+                self._put(ws, item, rebase(decision, item.git_view, live, pulled=pulled, pushed=pushed), pulled, pushed)
         open_local = decision.local_ahead and not item.pushed
         open_remote = decision.remote_ahead and not item.pulled
         if open_local or open_remote or decision.conflict or item.problem:
@@ -434,7 +451,8 @@ class Engine:
         elif item.live is None:
             ws.verified.pop(item.key, None)
 
-    def _put(self, ws: Workspace, item: Item, base: Base | None) -> None:
+    def _put(self, ws: Workspace, item: Item, base: Base | None, pulled: bool, pushed: bool) -> None:
+        """An empty blob or version marks a side with changes that were not carried: it is looked at after a restart."""
         assert ws.base is not None
         assert item.git is not None and item.live is not None
         if base is None:
@@ -442,14 +460,17 @@ class Engine:
         if not (item.kind.selects(item.manifest) or item.kind.selects(item.live.whole)) and item.pulled == item.pushed:
             ws.base.delete(item.key)
             return
-        version = item.live.resource_version
-        record = BaseRecord(item.key, item.git.path, item.git.blob, version, base.git, base.live)
-        if item.record != record:
+        version = item.live.resource_version if pushed else ""
+        blob = item.git.blob if pulled else ""
+        record = BaseRecord(item.key, item.git.path, blob, version, base.git, base.live)
+        if item.record is None or replace(record, resource_version=item.record.resource_version) != item.record:
             ws.base.put(record)
 
     # --- telling ----------------------------------------------------------------------------------------------------
 
-    def _outcome(self, ws: Workspace, request: Request, head: Head, tally: Tally) -> Outcome:
+    def _outcome(
+        self, ws: Workspace, request: Request, head: Head, tally: Tally, error: GitIntegrationError | None
+    ) -> Outcome:
         assert ws.base is not None
         pending = ws.pending
         conflicts = [
@@ -465,6 +486,7 @@ class Engine:
         return Outcome(
             generation=request.generation,
             mode=request.spec.sync.mode.value,
+            error=error,
             connection={**(ws.connection or {"reachable": True}), "latencyMs": head.latency_ms},
             pipelines=len(ws.base.marks.keys() | pending.keys()),
             local_ahead=local,
@@ -475,7 +497,7 @@ class Engine:
             refusals=request.refusals,
             rewritten=ws.rewritten,
             remote_commit=commit,
-            synced_commit=commit if settled else None,
+            synced_commit=commit if settled and error is None else None,
             requested_at=request.requested_at,
             source=request.source,
         )

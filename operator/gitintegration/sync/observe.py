@@ -108,8 +108,21 @@ class Observer:
             ws.git_dirty |= ws.index.remove(path)
             if layout.covers(path):
                 ws.index.refused[path] = words
+        if whole:
+            self._compare_with_memory(ws)
         ws.index.commit, ws.scope = head.commit, scope_text
         return layout
+
+    @staticmethod
+    def _compare_with_memory(ws: Workspace) -> None:
+        """Of a whole reading, only what is not as remembered needs a plan."""
+        marks = ws.base.marks if ws.base else {}
+        items = ws.index.items
+        ws.git_dirty = set(ws.pending) | (marks.keys() - items.keys())
+        for key, item in items.items():
+            mark = marks.get(key)
+            if mark is None or (mark.path, mark.blob) != (item.path, item.blob):
+                ws.git_dirty.add(key)
 
     @staticmethod
     def _layout(ws: Workspace, spec: GitIntegrationSpec) -> Layout:

@@ -1,0 +1,215 @@
+"""The composition root: flags and environment to settings, settings to parts, parts to a running process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated
+
+import kopf
+import structlog
+from aiohttp import web
+from cyclopts import App, Parameter
+from cyclopts.config import Env
+
+from gitintegration.api.crd import render_crds
+from gitintegration.cluster.base_store import BaseStore
+from gitintegration.cluster.client import Cluster
+from gitintegration.cluster.informer import Informers
+from gitintegration.cluster.integrations import Integrations
+from gitintegration.cluster.kinds import Kinds
+from gitintegration.cluster.objects import Objects
+from gitintegration.core.yaml_read import ReadLimits
+from gitintegration.git.client import GitClient, Limits
+from gitintegration.git.workers import Workers
+from gitintegration.handlers import integrations as handlers
+from gitintegration.settings import Settings
+from gitintegration.sync.cluster_side import ClusterSide
+from gitintegration.sync.engine import Engine
+from gitintegration.sync.operator import Operator
+
+_DRAIN = 6.0
+"""Seconds that running syncs have to end after SIGTERM."""
+
+app = App(
+    name="gitintegration",
+    help="Keeps pipeline resources and their manifests in git the same, in both directions.",
+    config=Env("GITINTEGRATION_", command=False),
+)
+
+
+@app.command
+def crds() -> None:
+    """Print the CustomResourceDefinitions."""
+    print("---\n".join(render_crds().values()), end="")
+
+
+@app.command
+def run(
+    *,
+    kubeconfig: str | None = None,
+    namespace: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    cache_dir: Path | None = None,
+    concurrency: int = 16,
+    workers: int = 2,
+    worker_memory: int = 1 << 30,
+    max_file_size: int = 1 << 20,
+    connections_per_host: int = 4,
+    log_format: str = "console",
+    log_level: str = "info",
+    probe_port: int = 8080,
+) -> None:
+    """Run the operator, against a kubeconfig or in the cluster.
+
+    Parameters
+    ----------
+    kubeconfig
+        Path of a kubeconfig. Default: the cluster it runs in, else $KUBECONFIG.
+    namespace
+        Only this namespace; may be given more than once. Default: all.
+    cache_dir
+        Folder for what was fetched; may be lost at any time.
+    concurrency
+        Syncs at a time.
+    workers
+        Processes for packs and YAML.
+    worker_memory
+        Bytes of address space for each of them.
+    max_file_size
+        Bytes; larger manifests are told as TooLarge.
+    connections_per_host
+        To one git server at a time.
+    log_format
+        console or json.
+    log_level
+        debug, info, warning or error.
+    probe_port
+        Port of /healthz and /readyz; 0: none.
+    """
+    settings = Settings(
+        kubeconfig=kubeconfig or os.environ.get("KUBECONFIG"),
+        namespaces=tuple(namespace),
+        cache_dir=cache_dir or Settings().cache_dir,
+        concurrency=concurrency,
+        workers=workers,
+        worker_memory=worker_memory,
+        max_file_size=max_file_size,
+        connections_per_host=connections_per_host,
+        log_format=log_format,
+        log_level=log_level,
+        probe_port=probe_port,
+    )
+    configure_logging(settings.log_format, settings.log_level)
+    asyncio.run(serve(settings))
+
+
+def configure_logging(form: str, level: str) -> None:
+    """JSON or console lines on stderr; libraries speak only when something is wrong."""
+    renderer: structlog.typing.Processor
+    renderer = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    for name in ("kopf", "asyncssh", "aiohttp", "asyncio"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    async with AsyncExitStack() as stack:
+        cluster = await Cluster.connect(settings.kubeconfig)
+        stack.push_async_callback(cluster.close)
+        workers = Workers(settings.workers, max_memory=settings.worker_memory)
+        stack.push_async_callback(asyncio.to_thread, workers.close)
+        limits = Limits(blob=settings.max_file_size)
+        git = await stack.enter_async_context(GitClient(workers, limits, settings.connections_per_host))
+        informers = Informers(cluster, by_namespace=bool(settings.namespaces))
+        stack.push_async_callback(informers.close)
+        kinds, integrations = Kinds(cluster), Integrations(cluster)
+        side = ClusterSide(Objects(cluster), kinds)
+        engine = Engine(git, workers, side, BaseStore(cluster), ReadLimits(size=settings.max_file_size))
+        operator = Operator(
+            engine=engine,
+            git=git,
+            workers=workers,
+            integrations=integrations,
+            kinds=kinds,
+            informers=informers,
+            cache=settings.cache_dir,
+            concurrency=settings.concurrency,
+        )
+        settings.cache_dir.mkdir(parents=True, exist_ok=True)
+        alive = [i for ns in settings.namespaces or (None,) for i in await integrations.all(ns)]
+        await operator.sweep({item["metadata"]["uid"] for item in alive})
+        await _run(settings, cluster, operator, stack)
+
+
+async def _run(settings: Settings, cluster: Cluster, operator: Operator, stack: AsyncExitStack) -> None:
+    ready, stop = asyncio.Event(), asyncio.Event()
+    if settings.probe_port:
+        await _probes(settings.probe_port, ready, stack)
+    loop = asyncio.get_running_loop()
+    dispatching = loop.create_task(operator.dispatcher.run_forever())
+    registry = handlers.registry(operator)
+    handlers.login(registry, cluster.configuration)
+    watching = loop.create_task(
+        kopf.operator(
+            registry=registry,
+            settings=handlers.settings(),
+            namespaces=settings.namespaces,
+            clusterwide=not settings.namespaces,
+            ready_flag=ready,
+            stop_flag=stop,
+        )
+    )
+    waiting = loop.create_task(ready.wait())
+    await asyncio.wait([waiting, watching], return_when=asyncio.FIRST_COMPLETED)
+    closing = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, closing.set)  # in place of kopf's own, which would cancel what runs
+    structlog.get_logger("operator").info("watching", namespaces=list(settings.namespaces) or "all")
+    ended = loop.create_task(closing.wait())
+    await asyncio.wait([ended, watching, dispatching], return_when=asyncio.FIRST_COMPLETED)
+    await operator.dispatcher.drain(_DRAIN)
+    stop.set()
+    dispatching.cancel()
+    await asyncio.wait([watching], timeout=2.0)
+    if watching.done() and not closing.is_set():
+        watching.result()
+        raise SystemExit("the watch of GitIntegrations ended")
+
+
+async def _probes(port: int, ready: asyncio.Event, stack: AsyncExitStack) -> None:
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n") if ready.is_set() else web.Response(status=503, text="starting\n")
+
+    served = web.Application()
+    served.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    runner = web.AppRunner(served, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, port=port).start()
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Hands every event of a GitIntegration to the operator; all else is done from its queue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import kopf
+
+from gitintegration.api.base_model import GROUP, VERSION
+from gitintegration.sync.operator import Operator
+
+
+def registry(operator: Operator) -> kopf.OperatorRegistry:
+    """The handlers, bound to an operator."""
+    made = kopf.OperatorRegistry()
+
+    @kopf.on.event(GROUP, VERSION, "gitintegrations", registry=made)
+    async def event(event: Mapping[str, Any], body: kopf.Body, **_: Any) -> None:
+        metadata = body["metadata"]
+        if event["type"] == "DELETED":
+            await operator.gone((metadata["namespace"], metadata["name"]))
+        else:
+            await operator.seen(dict(body))
+
+    return made
+
+
+def settings() -> kopf.OperatorSettings:
+    """kopf leaves no trace of its own on the objects: no annotations, no events."""
+    made = kopf.OperatorSettings()
+    made.posting.enabled = False
+    made.posting.level = 100
+    made.watching.server_timeout = 300
+    made.watching.connect_timeout = 5
+    made.networking.request_timeout = 30
+    made.networking.connect_timeout = 5
+    made.networking.error_backoffs = [1, 2, 5, 10, 30, 60, 60, 60, 60]
+    return made
+
+
+def login(registry: kopf.OperatorRegistry, configuration: Any) -> None:
+    """kopf talks to the same API server, with the same credentials, as the rest of the process."""
+
+    @kopf.on.login(registry=registry)
+    async def connect(**_: Any) -> kopf.ConnectionInfo:
+        bearer = await configuration.get_api_key_with_prefix("BearerToken", "authorization")
+        return kopf.ConnectionInfo(
+            server=configuration.host,
+            ca_path=configuration.ssl_ca_cert,
+            insecure=not configuration.verify_ssl,
+            scheme="Bearer" if bearer else None,
+            token=bearer.removeprefix("Bearer ") if bearer else None,
+            certificate_path=configuration.cert_file,
+            private_key_path=configuration.key_file,
+        )

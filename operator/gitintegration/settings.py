@@ -1,0 +1,30 @@
+"""What the operator's administrator can set: flags, or GITINTEGRATION_* in the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of one operator process."""
+
+    kubeconfig: str | None = None
+    namespaces: tuple[str, ...] = ()
+    """Empty: all."""
+    cache_dir: Path = field(default_factory=lambda: Path("/tmp/gitintegration-cache"))  # noqa: S108 - disposable
+    concurrency: int = 16
+    """Syncs at a time."""
+    workers: int = 2
+    """Processes for packs and YAML."""
+    worker_memory: int = 1 << 30
+    """Bytes of address space for each of them."""
+    max_file_size: int = 1 << 20
+    """Bytes; larger manifests are told as TooLarge."""
+    connections_per_host: int = 4
+    """To one git server at a time, so that a slow one takes no more."""
+    log_format: str = "console"
+    log_level: str = "info"
+    probe_port: int = 8080
+    """0: no probes."""

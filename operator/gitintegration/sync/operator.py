@@ -1,0 +1,475 @@
+"""All integrations of one process: what wakes them, what each run does first and last, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import structlog
+from pydantic import ValidationError
+
+from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT
+from gitintegration.api.durations import parse_duration
+from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.cluster.informer import Informer, Informers
+from gitintegration.cluster.integrations import FINALIZER, Integrations
+from gitintegration.cluster.kinds import Kinds, ResourceKind
+from gitintegration.core.queue import Priority
+from gitintegration.core.status import Outcome, build_status
+from gitintegration.core.view import Pointer
+from gitintegration.errors import (
+    ClusterError,
+    CredentialError,
+    Forbidden,
+    GitIntegrationError,
+    Reason,
+    SpecError,
+    Stale,
+)
+from gitintegration.git import objects
+from gitintegration.git.client import GitClient
+from gitintegration.git.remote import Remote
+from gitintegration.git.workers import Workers
+from gitintegration.sync.cluster_side import Kind, moved
+from gitintegration.sync.dispatcher import Dispatcher
+from gitintegration.sync.engine import Engine, Request, Tally, explain
+from gitintegration.sync.observe import cache_directory
+from gitintegration.sync.remotes import build_remote, secret_data
+from gitintegration.sync.workspace import Workspace
+
+Name: TypeAlias = tuple[str, str]
+"""Namespace and name of an integration."""
+
+_SECRET = ResourceKind("", "v1", "Secret", "secrets", True)
+_SYNCED_WITHIN = 30.0
+_MAX_BACKOFF = 300.0
+_REFUSED_GROUPS = ("rbac.authorization.k8s.io",)
+
+
+@dataclass(slots=True)
+class Entry:
+    """An integration as last seen, and what is kept between its runs."""
+
+    seen: dict[str, Any]
+    ws: Workspace
+    status: dict[str, Any]
+    kinds: dict[tuple[str, str], Kind] = field(default_factory=dict)
+    secrets: set[str] = field(default_factory=set)
+    secret_informer: Informer | None = None
+    failures: int = 0
+    next_periodic: float = 0.0
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        return self.seen["metadata"]  # type: ignore[no-any-return]
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        return self.metadata.get("annotations") or {}
+
+    def trigger(self) -> tuple[Any, ...]:
+        """What of the object makes a sync necessary when it changes; its status does not."""
+        wanted = tuple(self.annotations.get(name) for name in (REQUESTED_AT, CONFIRM_DELETES))
+        return (self.metadata["uid"], self.metadata["generation"], self.metadata.get("deletionTimestamp"), *wanted)
+
+
+class Operator:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        git: GitClient,
+        workers: Workers,
+        integrations: Integrations,
+        kinds: Kinds,
+        informers: Informers,
+        cache: Path,
+        concurrency: int,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._engine, self._git, self._workers = engine, git, workers
+        self._integrations, self._kinds, self._informers = integrations, kinds, informers
+        self._cache, self._now = cache, now
+        self._entries: dict[Name, Entry] = {}
+        self._watchers: dict[tuple[str, str], dict[str, set[Name]]] = {}
+        self._listeners: dict[tuple[str, str], Callable[[str, str], None]] = {}
+        self._log = structlog.get_logger("operator")
+        self.dispatcher: Dispatcher[Name] = Dispatcher(self.run, concurrency)
+
+    # --- what wakes an integration ----------------------------------------------------------------------------------
+
+    async def seen(self, body: Mapping[str, Any]) -> None:
+        """An integration is there, or changed."""
+        metadata = body["metadata"]
+        name = (metadata["namespace"], metadata["name"])
+        entry = self._entries.get(name)
+        if entry is not None and entry.metadata["uid"] != metadata["uid"]:
+            await self.gone(name)
+            entry = None
+        if entry is None:
+            ws = Workspace(metadata["uid"], cache_directory(self._cache, metadata["uid"]))
+            entry = Entry(dict(body), ws, dict(body.get("status") or {}))
+            self._entries[name] = entry
+            self.dispatcher.add(name, Priority.changed)
+            return
+        before = entry.trigger()
+        entry.seen = dict(body)
+        after = entry.trigger()
+        if before != after:
+            asked = before[3:] != after[3:]
+            self.dispatcher.add(name, Priority.requested if asked else Priority.changed)
+
+    async def gone(self, name: Name) -> None:
+        """An integration is no more: end its work and remove its cache. Pipelines stay as they are."""
+        entry = self._entries.pop(name, None)
+        if entry is None:
+            return
+        await self.dispatcher.remove(name)
+        await self._release(name, entry)
+        await asyncio.to_thread(objects.wipe, entry.ws.directory)
+
+    def _object_changed(self, kind_id: tuple[str, str], namespace: str, name: str) -> None:
+        for integration in self._watchers.get(kind_id, {}).get(namespace, ()):
+            entry = self._entries.get(integration)
+            if entry is None or kind_id not in entry.kinds:
+                continue
+            kind = entry.kinds[kind_id]
+            key, meta = kind.key(name), kind.informer.of(namespace).get(name)
+            mark = entry.ws.base.marks.get(key) if entry.ws.base else None
+            if meta and (meta.resource_version in (mark and mark.resource_version, entry.ws.verified.get(key))):
+                continue
+            if meta is None and mark is None and key not in entry.ws.pending:
+                continue
+            self.dispatcher.add(integration, Priority.edited, self._quiet_period(entry))
+
+    def _secret_changed(self, namespace: str, name: str) -> None:
+        for integration, entry in self._entries.items():
+            if integration[0] == namespace and name in entry.secrets:
+                self.dispatcher.add(integration, Priority.changed)
+
+    @staticmethod
+    def _quiet_period(entry: Entry) -> float:
+        text = ((entry.seen.get("spec") or {}).get("sync") or {}).get("push", {}).get("quietPeriod", "1s")
+        try:
+            return parse_duration(text)
+        except ValueError:
+            return 1.0
+
+    # --- one run ----------------------------------------------------------------------------------------------------
+
+    async def run(self, name: Name, priority: Priority) -> float | None:
+        """One sync of one integration, to its written status; the seconds until the next."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        if entry.metadata.get("deletionTimestamp"):
+            return await self._end(name, entry)
+        if priority is Priority.edited and self._nothing_moved(entry, name[0]):
+            return max(0.0, entry.next_periodic - time.monotonic())
+        started = time.monotonic()
+        try:
+            outcome, tally = await self._sync(name, entry)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # a defect in one integration must not end the others
+            if not isinstance(error, GitIntegrationError):
+                self._log.exception("sync failed", namespace=name[0], integration=name[1])
+            outcome, tally = self._failed(entry, explain(error)), Tally()
+        try:
+            await self._finish(name, entry, outcome, tally, time.monotonic() - started)
+        except ClusterError as error:
+            self._log.warning("status not written", namespace=name[0], integration=name[1], error=error.message)
+            return 2.0
+        delay = self._next(entry, outcome)
+        entry.next_periodic = time.monotonic() + delay
+        return delay
+
+    @staticmethod
+    def _nothing_moved(entry: Entry, namespace: str) -> bool:
+        ws = entry.ws
+        if ws.base is None or entry.failures or ws.live_dirty or ws.git_dirty:
+            return False
+        return not any(moved(kind, namespace, ws.base.marks, ws.verified) for kind in entry.kinds.values())
+
+    async def _sync(self, name: Name, entry: Entry) -> tuple[Outcome, Tally]:
+        spec = self._parse(entry)
+        generation = int(entry.metadata["generation"])
+        if not spec.enabled:
+            await self._release(name, entry)
+            return Outcome(generation, spec.sync.mode.value, suspended=True), Tally()
+        await self._keep_finalizer(entry, spec)
+        remote = await self._remote(name, entry, spec)
+        refusals = await self._prepare_kinds(name, entry, spec)
+        source = hashlib.sha256(
+            repr((spec.repository_url, spec.default_branch, spec.path_prefix)).encode()
+        ).hexdigest()[:16]
+        await self._check_source(name, entry, source)
+        if entry.ws.remote != remote:
+            await self._probe(entry, remote)
+        request = Request(
+            namespace=name[0],
+            name=name[1],
+            uid=entry.ws.uid,
+            generation=generation,
+            spec=spec,
+            remote=remote,
+            kinds=dict(entry.kinds),
+            refusals=tuple(refusals),
+            confirmed=entry.annotations.get(CONFIRM_DELETES),
+            requested_at=entry.annotations.get(REQUESTED_AT),
+            source=source,
+        )
+        return await self._engine.sync(entry.ws, request)
+
+    @staticmethod
+    def _parse(entry: Entry) -> GitIntegrationSpec:
+        try:
+            spec = GitIntegrationSpec.model_validate(entry.seen.get("spec") or {})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            field_path = ".".join(str(part) for part in first["loc"])
+            raise SpecError(Reason.InvalidSpec, f"spec.{field_path}: {first['msg']}") from None
+        for resource in spec.resources:
+            group = resource.api_version.rpartition("/")[0]
+            if group in _REFUSED_GROUPS or (group, resource.kind) == ("", "Secret"):
+                raise SpecError(Reason.InvalidSpec, f"spec.resources: {resource.kind} can't be synced")
+        return spec
+
+    async def _keep_finalizer(self, entry: Entry, spec: GitIntegrationSpec) -> None:
+        """Only where something must be done at the end: otherwise a missing operator would hold up the delete."""
+        wanted = bool(spec.credentials and spec.credentials.reclaim_policy == "Delete")
+        if wanted != (FINALIZER in entry.metadata.get("finalizers", [])):
+            with contextlib.suppress(Stale):
+                await self._integrations.set_finalizer(entry.seen, wanted=wanted)
+
+    async def _remote(self, name: Name, entry: Entry, spec: GitIntegrationSpec) -> Remote:
+        refs = [spec.credentials.secret_ref.name if spec.credentials else None]
+        refs.append(spec.proxy_secret_ref.name if spec.proxy_secret_ref else None)
+        entry.secrets = {ref for ref in refs if ref}
+        if entry.secrets and entry.secret_informer is None:
+            entry.secret_informer = self._informers.acquire(_SECRET, name[0])
+            entry.secret_informer.listen(self._secret_changed)
+        secret, proxy = [await self._read_secret(name[0], ref) if ref else None for ref in refs]
+        return build_remote(spec, secret or {}, proxy)
+
+    async def _read_secret(self, namespace: str, ref: str) -> dict[str, str]:
+        try:
+            found = await self._integrations.secret(namespace, ref)
+        except Forbidden as error:
+            raise CredentialError(Reason.Forbidden, error.message, retry=True) from None
+        return secret_data(found, ref)
+
+    async def _prepare_kinds(self, name: Name, entry: Entry, spec: GitIntegrationSpec) -> list[GitIntegrationError]:
+        """Makes every kind ready that can be; tells of each that can't."""
+        refusals: list[GitIntegrationError] = []
+        wanted: dict[tuple[str, str], Kind] = {}
+        for resource in spec.resources:
+            try:
+                kind = await self._prepare_kind(name, entry, resource)
+                wanted[kind.id] = kind
+            except GitIntegrationError as error:
+                refusals.append(error)
+        for kind_id in entry.kinds.keys() - wanted.keys():
+            await self._unwatch(name, entry, kind_id)
+        entry.kinds = wanted
+        return refusals
+
+    async def _prepare_kind(self, name: Name, entry: Entry, resource: Any) -> Kind:
+        found = await self._kinds.resolve(resource.api_version, resource.kind)
+        if found is None:
+            words = f"the cluster does not serve {resource.kind} in {resource.api_version}: install its CRD, or mend spec.resources"
+            raise SpecError(Reason.InvalidSpec, words, retry=True)
+        if not found.namespaced:
+            raise SpecError(Reason.InvalidSpec, f"{resource.kind} is cluster-scoped and can't be synced")
+        self._check_overlap(name, entry, found, resource)
+        kind_id = (found.group, found.kind)
+        known = entry.kinds.get(kind_id)
+        informer = known.informer if known else self._watch(name, found)
+        if not await informer.synced(_SYNCED_WITHIN):
+            if known is None:
+                await self._unwatch_informer(name, found)
+            raise informer.error or ClusterError(Reason.Timeout, f"{found.plural} can't be listed in time", retry=True)
+        pointers = tuple(Pointer.parse(text) for text in resource.ignore_fields or ())
+        return Kind(resource, found, informer, await self._kinds.schema(found), pointers)
+
+    def _check_overlap(self, name: Name, entry: Entry, kind: ResourceKind, resource: Any) -> None:
+        """The older integration keeps a kind that two claim without telling them apart by labels."""
+        mine = (entry.metadata.get("creationTimestamp", ""), name)
+        for other in self._watchers.get((kind.group, kind.kind), {}).get(name[0], ()):
+            rival = self._entries.get(other)
+            if rival is None or other == name or rival.metadata.get("deletionTimestamp"):
+                continue
+            theirs = rival.kinds.get((kind.group, kind.kind))
+            apart = theirs and theirs.resource.label_selector and resource.label_selector
+            if (
+                theirs
+                and (rival.metadata.get("creationTimestamp", ""), other) < mine
+                and (not apart or theirs.resource.label_selector == resource.label_selector)
+            ):
+                words = f"{kind.kind} is claimed by GitIntegration {other[1]!r} as well: tell them apart by spec.resources[].labelSelector"
+                raise SpecError(Reason.Overlap, words, retry=True)
+
+    def _watch(self, name: Name, kind: ResourceKind) -> Informer:
+        kind_id = (kind.group, kind.kind)
+        informer = self._informers.acquire(kind, name[0])
+        listener = self._listeners.setdefault(kind_id, partial(self._object_changed, kind_id))
+        informer.listen(listener)
+        self._watchers.setdefault(kind_id, {}).setdefault(name[0], set()).add(name)
+        return informer
+
+    async def _unwatch_informer(self, name: Name, kind: ResourceKind) -> None:
+        self._watchers.get((kind.group, kind.kind), {}).get(name[0], set()).discard(name)
+        await self._informers.release(kind, name[0])
+
+    async def _unwatch(self, name: Name, entry: Entry, kind_id: tuple[str, str]) -> None:
+        kind = entry.kinds.pop(kind_id, None)
+        if kind is not None:
+            await self._unwatch_informer(name, kind.kind)
+
+    async def _release(self, name: Name, entry: Entry) -> None:
+        for kind_id in list(entry.kinds):
+            await self._unwatch(name, entry, kind_id)
+        if entry.secret_informer is not None:
+            entry.secret_informer = None
+            await self._informers.release(_SECRET, name[0])
+
+    async def _check_source(self, name: Name, entry: Entry, source: str) -> None:
+        """What was agreed with another repository, branch or prefix says nothing about this one."""
+        before = entry.status.get("observedSource")
+        if before is not None and before != source:
+            entry.ws.reset_git()
+            entry.ws.pending.clear()
+            entry.ws.verified.clear()
+            if entry.ws.base is None:
+                entry.ws.base = await self._engine.load(name[0], entry.ws.uid)
+            entry.ws.base.clear()
+            await self._workers.run(60.0, objects.wipe, entry.ws.directory)
+            entry.status["observedSource"] = source
+
+    async def _probe(self, entry: Entry, remote: Remote) -> None:
+        found = await self._git.probe(remote)
+        permissions = ["read", "write"] if found.can_write else ["read"]
+        head = (found.default_branch or "").removeprefix("refs/heads/") or None
+        connection: dict[str, object] = {"reachable": True, "permissions": permissions}
+        entry.ws.connection = {**connection, "defaultBranch": head} if head else connection
+        entry.ws.remote = remote
+
+    # --- the end of a run -------------------------------------------------------------------------------------------
+
+    def _failed(self, entry: Entry, error: GitIntegrationError) -> Outcome:
+        entry.ws.remote = None
+        connection = {"reachable": False} if error.reason in _UNREACHABLE else None
+        return Outcome(int(entry.metadata["generation"]), "", error=error, connection=connection, observed=False)
+
+    async def _finish(self, name: Name, entry: Entry, outcome: Outcome, tally: Tally, seconds: float) -> None:
+        """The one place that writes status."""
+        before = entry.status
+        status = build_status(before, outcome, self._now())
+        if status != before:
+            await self._integrations.write_status({**entry.seen, "status": before}, status)
+            entry.status = status
+            await self._tell(entry, before, status, tally)
+        log = self._log.bind(namespace=name[0], integration=name[1], commit=outcome.remote_commit)
+        if outcome.error is not None:
+            log.warning("not synced", reason=outcome.error.reason.value, error=outcome.error.message)
+        elif tally.wrote:
+            log.info(
+                "synced",
+                created=tally.created,
+                updated=tally.updated,
+                deleted=tally.deleted,
+                commits=tally.commits,
+                local_ahead=outcome.local_ahead,
+                remote_ahead=outcome.remote_ahead,
+                conflicts=len(outcome.conflicts),
+                seconds=round(seconds, 3),
+            )
+        for path in tally.coarse:
+            log.warning("manifest written anew, its comments did not survive", path=path)
+
+    async def _tell(self, entry: Entry, before: Mapping[str, Any], status: Mapping[str, Any], tally: Tally) -> None:
+        """Events for what changed state, not for every sync."""
+        if tally.wrote:
+            pulled = tally.created + tally.updated + tally.deleted
+            parts = [f"{pulled} pulled into the cluster"] if pulled else []
+            parts += [f"pushed {sha[:12]}" for sha in tally.commits]
+            await self._integrations.event(entry.seen, "Normal", "Synced", "; ".join(parts))
+        old = {c["type"]: c for c in before.get("conditions", [])}
+        for condition in status["conditions"]:
+            previous = old.get(condition["type"], {})
+            if (previous.get("status"), previous.get("reason")) == (condition["status"], condition["reason"]):
+                continue
+            if condition["type"] == "Ready":
+                kind = "Normal" if condition["status"] == "True" else "Warning"
+                await self._integrations.event(entry.seen, kind, condition["reason"], condition["message"])
+            elif condition["type"] == "InSync" and condition["reason"] == Reason.HistoryRewritten.value:
+                await self._integrations.event(entry.seen, "Warning", condition["reason"], condition["message"])
+
+    def _next(self, entry: Entry, outcome: Outcome) -> float:
+        if outcome.error is not None:
+            entry.failures += 1
+            backoff = min(_MAX_BACKOFF, 2.0 ** min(entry.failures, 9)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+            return max(backoff, outcome.error.retry_after or 0.0) if outcome.error.retry else _MAX_BACKOFF
+        entry.failures = 0
+        if outcome.suspended:
+            return 86400.0
+        try:
+            interval = parse_duration(entry.seen["spec"].get("sync", {}).get("interval", "5m"))
+        except ValueError:
+            interval = 300.0
+        if outcome.refusals:
+            interval = min(interval, 10.0)
+        return interval * random.uniform(0.95, 1.05)  # noqa: S311 - jitter
+
+    async def _end(self, name: Name, entry: Entry) -> float | None:
+        """The integration is being deleted: no remote is asked, so that a dead one holds up nothing."""
+        if FINALIZER in entry.metadata.get("finalizers", []):
+            await self._reclaim(name, entry)
+            with contextlib.suppress(Stale):
+                await self._integrations.set_finalizer(entry.seen, wanted=False)
+                return None
+            return 1.0
+        return None
+
+    async def _reclaim(self, name: Name, entry: Entry) -> None:
+        credentials = (entry.seen.get("spec") or {}).get("credentials") or {}
+        secret = (credentials.get("secretRef") or {}).get("name")
+        if credentials.get("reclaimPolicy") != "Delete" or not secret:
+            return
+        for other, rival in self._entries.items():
+            theirs = (rival.seen.get("spec") or {}).get("credentials") or {}
+            if other != name and other[0] == name[0] and (theirs.get("secretRef") or {}).get("name") == secret:
+                return
+        await self._integrations.delete_secret(name[0], secret)
+
+    async def sweep(self, alive: set[str]) -> None:
+        """At the start: caches of integrations that are no more, and what a killed process left in the others."""
+
+        def clean() -> None:
+            for directory in self._cache.glob("gi-*"):
+                if directory.name.removeprefix("gi-") in alive:
+                    objects.sweep(directory)
+                else:
+                    objects.wipe(directory)
+
+        await asyncio.to_thread(clean)
+
+
+_UNREACHABLE = {
+    Reason.NetworkUnreachable,
+    Reason.Timeout,
+    Reason.AuthenticationFailed,
+    Reason.RepositoryNotFound,
+    Reason.HostKeyMismatch,
+    Reason.InvalidURL,
+    Reason.RateLimited,
+}
