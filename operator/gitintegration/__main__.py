@@ -25,6 +25,7 @@ from gitintegration.cluster.integrations import Integrations
 from gitintegration.cluster.kinds import Kinds
 from gitintegration.cluster.objects import Objects
 from gitintegration.core.yaml_read import ReadLimits
+from gitintegration.errors import ClusterError
 from gitintegration.git.client import GitClient, Limits
 from gitintegration.git.workers import Workers
 from gitintegration.handlers import integrations as handlers
@@ -35,6 +36,9 @@ from gitintegration.sync.operator import Operator
 
 _DRAIN = 6.0
 """Seconds that running syncs have to end after SIGTERM."""
+
+_STARTING = 1.0
+"""Seconds between looks at an API server that is not ready."""
 
 app = App(
     name="gitintegration",
@@ -152,9 +156,19 @@ async def serve(settings: Settings) -> None:
             concurrency=settings.concurrency,
         )
         settings.cache_dir.mkdir(parents=True, exist_ok=True)
-        alive = [i for ns in settings.namespaces or (None,) for i in await integrations.all(ns)]
-        await operator.sweep({item["metadata"]["uid"] for item in alive})
+        await operator.sweep(await _alive(settings, integrations))
         await _run(settings, cluster, operator, stack)
+
+
+async def _alive(settings: Settings, integrations: Integrations) -> set[str]:
+    """UIDs of the integrations there are; waits for an API server, or CRDs, that are not ready yet."""
+    while True:
+        try:
+            found = [item for ns in settings.namespaces or (None,) for item in await integrations.all(ns)]
+            return {item["metadata"]["uid"] for item in found}
+        except ClusterError as error:
+            structlog.get_logger("operator").warning("waiting for the API server", error=error.message)
+            await asyncio.sleep(_STARTING)
 
 
 async def _run(settings: Settings, cluster: Cluster, operator: Operator, stack: AsyncExitStack) -> None:

@@ -1,0 +1,78 @@
+"""The operator as a process, under its own ServiceAccount with the RBAC of the manifests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tests.bed.controlplane import ControlPlane, _die_with_parent, free_port
+
+_TLS = ("GIT_SSL_CAINFO", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "KUBECONFIG")
+
+
+class OperatorProcess:
+    """Starts in the constructor and is ready when that returns."""
+
+    def __init__(self, plane: ControlPlane, directory: Path, *arguments: str, name: str = "operator") -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._kubeconfig = plane.service_account_kubeconfig("gitintegration-system", "gitintegration")
+        self._directory, self._arguments = directory, arguments
+        self.log_path = directory / f"{name}.log"
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        env = {k: v for k, v in os.environ.items() if k not in _TLS}
+        command = [sys.executable, "-m", "gitintegration", "run", f"--kubeconfig={self._kubeconfig}"]
+        command += [f"--cache-dir={self._directory / 'cache'}", f"--probe-port={self.port}", "--log-format=json"]
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *self._arguments], stdout=log, stderr=log, env=env, preexec_fn=_die_with_parent
+            )
+        end = time.monotonic() + 60
+        while not self._ready():
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"the operator does not start:\n{self.log()[-4000:]}")
+            time.sleep(0.05)
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> float:
+        """SIGTERM; the seconds it took to end."""
+        started = time.monotonic()
+        self._end(signal.SIGTERM)
+        return time.monotonic() - started
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(number)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+                raise
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=1) as response:
+                return bool(response.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False

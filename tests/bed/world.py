@@ -1,0 +1,117 @@
+"""One user's world on the bed: a namespace, a repository, a Secret and an integration, with the words to act and wait."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.bed.controlplane import ControlPlane
+from tests.bed.gitserver import WRITER, GitServer, Repo
+
+API = "planasonix.com/v1alpha1"
+WAIT = 60.0
+
+
+def pipeline(name: str, **spec: Any) -> dict[str, Any]:
+    fields = {"displayName": name.title(), "schedule": "0 5 * * *", **spec}
+    return {"apiVersion": API, "kind": "Pipeline", "metadata": {"name": name}, "spec": fields}
+
+
+def manifest(name: str, schedule: str = "0 5 * * *", owner: str = "ann") -> str:
+    return (
+        f"# {name}, as its team wrote it\n"
+        f"apiVersion: {API}\nkind: Pipeline\nmetadata:\n  name: {name}\nspec:\n"
+        f'  schedule: "{schedule}"  # cron\n  owner: {owner}\n'
+        "  steps:\n    - name: extract\n      sql: select 1\n    - name: load\n      table: t\n"
+    )
+
+
+def eventually(what: Callable[[], Any], seconds: float = WAIT) -> Any:
+    """The first true value of `what`; AssertionError, with the last one, where none comes in time."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            value = what()
+        except (KeyError, IndexError, RuntimeError, AssertionError) as error:
+            value, told = None, error
+        else:
+            told = None
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds:g} s; last: {told or value!r}")
+        time.sleep(0.05)
+
+
+class World:
+    def __init__(self, plane: ControlPlane, server: GitServer, namespace: str, files: Mapping[str, str] | None = None):
+        self.plane, self.server, self.namespace = plane, server, namespace
+        self.repo: Repo = server.create(namespace, files=files)
+        plane.kubectl("create", "namespace", namespace)
+
+    def secret(self, name: str = "git", **data: str) -> None:
+        data = data or {"username": WRITER[0], "password": WRITER[1]}
+        self.plane.apply(
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data},
+            namespace=self.namespace,
+        )
+
+    def integrate(self, name: str = "gi", *, secret: str | None = "git", **spec: Any) -> None:
+        """Applies the integration; fields given here win over a test's quick defaults."""
+        sync = {"interval": "10s", "push": {"quietPeriod": "0s"}, **spec.pop("sync", {})}
+        body = {"repositoryURL": self.repo.url(), "sync": sync, **spec}
+        if secret:
+            body.setdefault("credentials", {"secretRef": {"name": secret}})
+        self.plane.apply(
+            {"apiVersion": API, "kind": "GitIntegration", "metadata": {"name": name}, "spec": body},
+            namespace=self.namespace,
+        )
+
+    def kubectl(self, *args: str, **options: Any) -> str:
+        return self.plane.kubectl("-n", self.namespace, *args, **options)
+
+    def apply(self, *documents: dict[str, Any]) -> None:
+        self.plane.apply(*documents, namespace=self.namespace)
+
+    def patch(self, name: str, spec: Mapping[str, Any], kind: str = "pipeline") -> None:
+        self.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps({"spec": spec}))
+
+    def get(self, name: str, kind: str = "pipeline") -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        except RuntimeError as error:
+            if "NotFound" in str(error):
+                return None
+            raise
+        return found
+
+    def spec(self, name: str, kind: str = "pipeline") -> dict[str, Any]:
+        found = self.get(name, kind)
+        assert found, f"{kind} {name} is not there"
+        spec: dict[str, Any] = found["spec"]
+        return spec
+
+    def names(self, kind: str = "pipeline") -> set[str]:
+        return set(self.kubectl("get", kind, "-o", "jsonpath={.items[*].metadata.name}").split())
+
+    def status(self, name: str = "gi") -> dict[str, Any]:
+        found = self.get(name, "gitintegration")
+        assert found
+        status: dict[str, Any] = found.get("status", {})
+        return status
+
+    def condition(self, kind: str, name: str = "gi") -> dict[str, Any]:
+        return next((c for c in self.status(name).get("conditions", []) if c["type"] == kind), {})
+
+    def sync_now(self, name: str = "gi") -> dict[str, Any]:
+        """Asks for a sync and waits until it is done; the status after it."""
+        token = str(time.monotonic_ns())
+        self.kubectl("annotate", "gi", name, f"planasonix.com/requestedAt={token}", "--overwrite")
+        eventually(lambda: self.status(name).get("lastHandledReconcileAt") == token)
+        return self.status(name)
+
+    def in_sync(self, name: str = "gi") -> dict[str, Any]:
+        """Asks for syncs until both sides are the same; the status."""
+        return eventually(lambda: (s := self.sync_now(name)).get("inSync") and s)  # type: ignore[no-any-return]
