@@ -11,7 +11,7 @@ from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import WRITER, GitServer, Repo
 
 API = "planasonix.com/v1alpha1"
-WAIT = 60.0
+WAIT = 20.0
 
 
 def pipeline(name: str, **spec: Any) -> dict[str, Any]:

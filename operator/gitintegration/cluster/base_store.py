@@ -30,7 +30,7 @@ class BaseStore:
         query = {"labelSelector": f"{_LABEL}={uid}", "limit": "100"}
         while True:
             page = await self._cluster.request("GET", _KIND.path(namespace), query=query)
-            found.update({item["spec"]["shard"]: item["spec"]["data"] for item in page["items"]})
+            found.update({item["spec"]["shard"]: item["spec"]["data"] for item in page["items"] or ()})
             token = page["metadata"].get("continue")
             if not token:
                 return ShardSet(found)

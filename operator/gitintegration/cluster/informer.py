@@ -98,7 +98,7 @@ class Informer:
         while True:
             path = self._kind.path(self._namespace)
             page = await self._cluster.request("GET", path, query=query, accept=METADATA_LIST)
-            for item in page["items"]:
+            for item in page["items"] or ():
                 namespace, name, meta = _read(item)
                 found.setdefault(namespace, {})[name] = meta
             token = page["metadata"].get("continue")

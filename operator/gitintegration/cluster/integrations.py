@@ -28,7 +28,7 @@ class Integrations:
 
     async def all(self, namespace: str | None) -> list[dict[str, Any]]:
         found = await self._cluster.request("GET", KIND.path(namespace))
-        return list(found["items"])
+        return list(found["items"] or ())
 
     async def write_status(self, seen: Mapping[str, Any], status: Mapping[str, Any]) -> None:
         """Sets the status of the very object that was seen: the same name made anew keeps its own. The only writer."""

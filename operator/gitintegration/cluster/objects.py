@@ -31,7 +31,7 @@ class Objects:
         query = {"limit": str(CHUNK)}
         while True:
             page = await self._cluster.request("GET", kind.path(namespace), query=query)
-            for item in page["items"]:
+            for item in page["items"] or ():
                 yield {"apiVersion": kind.api_version, "kind": kind.kind, **item}
             token = page["metadata"].get("continue")
             if not token:

@@ -31,6 +31,7 @@ def settings() -> kopf.OperatorSettings:
     made = kopf.OperatorSettings()
     made.posting.enabled = False
     made.posting.level = 100
+    made.scanning.disabled = True  # it would read all CRDs, which is more than the operator may
     made.watching.server_timeout = 300
     made.watching.connect_timeout = 5
     made.networking.request_timeout = 30
