@@ -58,4 +58,8 @@ def world(
     control_plane: ControlPlane, git_server: GitServer, operator: OperatorProcess
 ) -> Callable[[Mapping[str, str] | None], World]:
     """Makes a world with these files in its repository."""
-    return lambda files=None: World(control_plane, git_server, f"t-{uuid.uuid4().hex[:10]}", files)
+
+    def make(files: Mapping[str, str] | None = None) -> World:
+        return World(control_plane, git_server, f"t-{uuid.uuid4().hex[:10]}", files)
+
+    return make

@@ -31,6 +31,7 @@ def manifest(name: str, schedule: str = "0 5 * * *", owner: str = "ann") -> str:
 def eventually(what: Callable[[], Any], seconds: float = WAIT) -> Any:
     """The first true value of `what`; AssertionError, with the last one, where none comes in time."""
     end = time.monotonic() + seconds
+    told: Exception | None
     while True:
         try:
             value = what()

@@ -119,7 +119,9 @@ def test_bad_files_are_told_and_the_rest_is_synced(world: MakeWorld) -> None:
         {
             "pipelines/good.yaml": manifest("good"),
             "pipelines/broken.yaml": "a: [1\n",
-            "pipelines/other-ns.yaml": manifest("other").replace("  name: other", "  name: other\n  namespace: kube-system"),
+            "pipelines/other-ns.yaml": manifest("other").replace(
+                "  name: other", "  name: other\n  namespace: kube-system"
+            ),
             "pipelines/name.yaml": manifest("Bad_Name"),
             "pipelines/a.yaml": manifest("twice"),
             "pipelines/b.yaml": manifest("twice"),
