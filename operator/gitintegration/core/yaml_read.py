@@ -35,13 +35,14 @@ _TRUE = {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y"
 _FALSE = {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N"}
 _NULL = {"", "~", "null", "Null", "NULL"}
 _WORDS: dict[str, Json] = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False), **dict.fromkeys(_NULL)}
-_SPECIAL = {
-    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
-    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
-    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
+_SPECIAL = frozenset(sign + word for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")) | {
+    ".nan",
+    ".NaN",
+    ".NAN",
 }
 _FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
 _INTEGER = re.compile(r"^([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))$")
+_GO_INTEGRAL = 1e21
 _NUMERIC = frozenset("+-.0123456789")
 _TAG = "tag:yaml.org,2002:"
 
@@ -53,14 +54,21 @@ def resolve_plain(text: str) -> Json:
     if text[0] not in _NUMERIC:
         return text
     if text in _SPECIAL:
-        return _SPECIAL[text]
+        raise ManifestError(InvalidReason.NotYAML, f"{text} has no place in JSON")
     plain = text.replace("_", "")
     if match := _INTEGER.match(plain):
         sign, *digits = match.groups()
         base, number = next((b, d) for b, d in zip((16, 2, 8, 10), digits, strict=True) if d is not None)
         value = int(number, base) * (-1 if sign == "-" else 1)
-        return value if -(1 << 63) <= value < 1 << 64 else float(value)
-    return float(plain) if _FLOAT.match(plain) else text
+        return value if -(1 << 63) <= value < 1 << 63 else _number(float(value))
+    if not _FLOAT.match(plain) or math.isinf(parsed := float(plain)):
+        return text
+    return _number(parsed)
+
+
+def _number(value: float) -> Json:
+    """As Go writes it in JSON: a float without a fraction is written like an integer."""
+    return int(value) if value.is_integer() and abs(value) < _GO_INTEGRAL else value
 
 
 def read_documents(source: bytes, limits: ReadLimits = ReadLimits()) -> list[Json]:
@@ -113,8 +121,16 @@ def _told(error: yaml.YAMLError) -> str:
     return f"{where}{getattr(error, 'problem', None) or str(error).splitlines()[0]}"
 
 
+class _MergeKey:
+    """A plain `<<`; quoted, it is a key like any other."""
+
+
 class _Merge(list[Json]):
     """The values of a `<<` key, until the map is closed."""
+
+
+_MERGE_KEY = _MergeKey()
+_MERGE_SLOT = "\0merge"  # no text of a document can hold it
 
 
 class _Walker:
@@ -153,15 +169,20 @@ class _Walker:
     def _scalar(self, event: Any) -> Json:
         tag = event.tag
         if tag is None or tag == "!":
-            return resolve_plain(event.value) if event.implicit[0] and tag is None else event.value
+            if not event.implicit[0] or tag is not None:
+                return event.value
+            return _MERGE_KEY if event.value == MERGE else resolve_plain(event.value)
         if tag == f"{_TAG}str":
             return event.value
         if tag == f"{_TAG}binary":
             return base64.b64decode(event.value).decode("utf-8", "replace")
         value = resolve_plain(event.value)
-        if tag == f"{_TAG}float" and isinstance(value, int):
-            return float(value)
-        known = {f"{_TAG}int": int, f"{_TAG}float": float, f"{_TAG}bool": bool, f"{_TAG}null": type(None)}.get(tag)
+        known: Any = {
+            f"{_TAG}int": int,
+            f"{_TAG}float": (int, float),
+            f"{_TAG}bool": bool,
+            f"{_TAG}null": type(None),
+        }.get(tag)
         if known and not isinstance(value, known):
             raise ManifestError(InvalidReason.NotYAML, f"line {event.start_mark.line + 1}: cannot decode as {tag}")
         return value if known else event.value
@@ -176,9 +197,8 @@ class _Walker:
     def _close(self) -> None:
         value, anchor, _ = self._stack.pop()
         size = self._sizes.pop()
-        if isinstance(value, dict) and MERGE in value and isinstance(value[MERGE], _Merge):
-            merged = value.pop(MERGE)
-            value = _merge(merged, value)
+        if isinstance(value, dict) and _MERGE_SLOT in value:
+            value = _merge(value.pop(_MERGE_SLOT), value)
         self._add(value, anchor, size)
 
     def _alias(self, name: str) -> None:
@@ -199,7 +219,7 @@ class _Walker:
         self._sizes[-1] += size
         into, _, pending = self._stack[-1]
         if isinstance(into, list):
-            into.append(value)
+            into.append(MERGE if value is _MERGE_KEY else value)
         elif not pending:
             pending.append(value)
         else:
@@ -207,8 +227,9 @@ class _Walker:
             self._set(into, key, value)
 
     def _set(self, into: dict[str, Json], key: Json, value: Json) -> None:
-        if key == MERGE:
-            into[MERGE] = _Merge(value if isinstance(value, list) else [value])
+        value = MERGE if value is _MERGE_KEY else value
+        if key is _MERGE_KEY:
+            into[_MERGE_SLOT] = _Merge(value if isinstance(value, list) else [value])
             return
         name = _key(key)
         if name in into:
@@ -222,13 +243,11 @@ def _key(key: Json) -> str:
         return key
     if isinstance(key, bool):
         return "true" if key else "false"
-    if key is None:
-        return "null"
     if isinstance(key, int):
         return str(key)
     if isinstance(key, float):
         return str(int(key)) if key.is_integer() else repr(key)
-    raise ManifestError(InvalidReason.NotYAML, "a list or map can't be a key")
+    raise ManifestError(InvalidReason.NotYAML, "null, a list or a map can't be a key")
 
 
 def _merge(sources: list[Json], own: dict[str, Json]) -> dict[str, Json]:
