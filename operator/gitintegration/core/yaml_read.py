@@ -10,6 +10,7 @@ import base64
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -67,8 +68,8 @@ def resolve_plain(text: str) -> Json:
 
 
 def _number(value: float) -> Json:
-    """As Go writes it in JSON: a float without a fraction is written like an integer."""
-    return int(value) if value.is_integer() and abs(value) < _GO_INTEGRAL else value
+    """As Go writes it in JSON: the shortest digits that name the float, without a fraction written like an integer."""
+    return int(Decimal(repr(value))) if value.is_integer() and abs(value) < _GO_INTEGRAL else value
 
 
 def read_documents(source: bytes, limits: ReadLimits = ReadLimits()) -> list[Json]:
