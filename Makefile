@@ -38,3 +38,9 @@ bed: $(STAMP)  ## build the control plane of the test bed, once; it is cached ou
 
 test: verify bed  ## everything: verify, unit tests, end to end on a real control plane and real git servers
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+demo: bed  ## the main job, told step by step on real parts (KEEP=1 leaves it running)
+	@$(BIN)/python -m tests.bed.demo
+
+testbed: bed  ## a control plane, a git server and the operator to play with, until Ctrl-C (CLUSTER=kubeconfig: yours)
+	@$(BIN)/python -m tests.bed.testbed

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
 import secrets
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.bed.build import binaries
+from tests.bed.cluster import Cluster
 
-ROOT = Path(__file__).parents[2]
 _LIBC = ctypes.CDLL(None)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     _LIBC.prctl(1, signal.SIGKILL)
 
 
@@ -38,24 +34,16 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def kubectl_program() -> str:
-    """The kubectl of the project's own environment, else the one on PATH."""
-    beside = Path(sys.executable).parent / "kubectl"
-    return str(beside) if beside.exists() else (shutil.which("kubectl") or "kubectl")
-
-
-class ControlPlane:
+class ControlPlane(Cluster):
     """Starts in the constructor; `stop` ends it. All state is below `directory`."""
 
     def __init__(self, directory: Path, *, controller_manager: bool = True) -> None:
-        self.directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
+        super().__init__(directory / "admin.kubeconfig", directory)
         self._bin = binaries()
         self._token = secrets.token_hex(16)
         self._port, self._etcd, peer = free_port(), free_port(), free_port()
         self.url = f"https://127.0.0.1:{self._port}"
         self.ca = directory / "certs" / "apiserver.crt"
-        self.kubeconfig = directory / "admin.kubeconfig"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._write_keys()
         self._commands = {
@@ -95,37 +83,9 @@ class ControlPlane:
         self._start("etcd")
         self._start("kube-apiserver")
         self._wait(self._ready, "kube-apiserver", 90)
-        self._write_kubeconfig(self.kubeconfig, self._token)
+        self._write_kubeconfig()
         if controller_manager:
             self._start("kube-controller-manager")
-
-    def kubectl(self, *args: str, stdin: str | None = None, check: bool = True, kubeconfig: Path | None = None) -> str:
-        """Runs kubectl as administrator; its output, with what it said on stderr where `check` is off."""
-        command = [kubectl_program(), f"--kubeconfig={kubeconfig or self.kubeconfig}", *args]
-        env = {k: v for k, v in os.environ.items() if k != "KUBECONFIG"}
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=env)
-        if check and done.returncode:
-            raise RuntimeError(f"kubectl {' '.join(args)}: {done.stderr}")
-        return done.stdout if check else done.stdout + done.stderr
-
-    def json(self, *args: str) -> Any:
-        return json.loads(self.kubectl(*args, "-o", "json"))
-
-    def apply(self, *documents: dict[str, Any], namespace: str | None = None) -> None:
-        where = ["-n", namespace] if namespace else []
-        self.kubectl(*where, "apply", "-f", "-", stdin="\n---\n".join(json.dumps(d) for d in documents))
-
-    def install(self) -> None:
-        """What a user's `kubectl apply -k manifests/` does."""
-        self.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests"))
-        self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
-
-    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """A kubeconfig with a token of that ServiceAccount."""
-        token = self.kubectl("-n", namespace, "create", "token", name, "--duration=24h").strip()
-        path = self.directory / f"{namespace}-{name}.kubeconfig"
-        self._write_kubeconfig(path, token)
-        return path
 
     def restart(self, name: str = "kube-apiserver") -> None:
         self._end(name)
@@ -149,7 +109,7 @@ class ControlPlane:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 cwd=self.directory,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
 
     def _end(self, name: str) -> None:
@@ -192,15 +152,15 @@ class ControlPlane:
         (self.directory / "sa.pub").write_bytes(public)
         (self.directory / "tokens.csv").write_text(f'{self._token},admin,admin,"system:masters"\n')
 
-    def _write_kubeconfig(self, path: Path, token: str) -> None:
+    def _write_kubeconfig(self) -> None:
         cluster = {"server": self.url, "certificate-authority": str(self.ca)}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "bed", "cluster": cluster}],
-            "users": [{"name": "user", "user": {"token": token}}],
-            "contexts": [{"name": "bed", "context": {"cluster": "bed", "user": "user"}}],
+            "users": [{"name": "admin", "user": {"token": self._token}}],
+            "contexts": [{"name": "bed", "context": {"cluster": "bed", "user": "admin"}}],
             "current-context": "bed",
         }
-        path.write_text(json.dumps(config))
-        path.chmod(0o600)
+        self.kubeconfig.write_text(json.dumps(config))
+        self.kubeconfig.chmod(0o600)

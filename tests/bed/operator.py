@@ -11,7 +11,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.bed.controlplane import ControlPlane, _die_with_parent, free_port
+from tests.bed.cluster import Cluster
+from tests.bed.controlplane import die_with_parent, free_port
 
 _TLS = ("GIT_SSL_CAINFO", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "KUBECONFIG")
 
@@ -19,7 +20,7 @@ _TLS = ("GIT_SSL_CAINFO", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
 class OperatorProcess:
     """Starts in the constructor and is ready when that returns."""
 
-    def __init__(self, plane: ControlPlane, directory: Path, *arguments: str, name: str = "operator") -> None:
+    def __init__(self, plane: Cluster, directory: Path, *arguments: str, name: str = "operator") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._kubeconfig = plane.service_account_kubeconfig("gitintegration-system", "gitintegration")
         self._directory, self._arguments = directory, arguments
@@ -34,7 +35,7 @@ class OperatorProcess:
         command += [f"--cache-dir={self._directory / 'cache'}", f"--probe-port={self.port}", "--log-format=json"]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *self._arguments], stdout=log, stderr=log, env=env, preexec_fn=_die_with_parent
+                [*command, *self._arguments], stdout=log, stderr=log, env=env, preexec_fn=die_with_parent
             )
         end = time.monotonic() + 60
         while not self._ready():

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.bed.controlplane import ControlPlane
+from tests.bed.cluster import Cluster
 from tests.bed.gitserver import WRITER, GitServer, Repo
 
 API = "planasonix.com/v1alpha1"
@@ -47,7 +47,7 @@ def eventually(what: Callable[[], Any], seconds: float = WAIT) -> Any:
 
 
 class World:
-    def __init__(self, plane: ControlPlane, server: GitServer, namespace: str, files: Mapping[str, str] | None = None):
+    def __init__(self, plane: Cluster, server: GitServer, namespace: str, files: Mapping[str, str] | None = None):
         self.plane, self.server, self.namespace = plane, server, namespace
         self.repo: Repo = server.create(namespace, files=files)
         plane.kubectl("create", "namespace", namespace)

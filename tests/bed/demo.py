@@ -1,0 +1,212 @@
+"""`make demo`: the main job told step by step on real parts. Every claim is checked; the first that fails ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+
+from tests.bed.testbed import INTEGRATION, NAMESPACE, Testbed, run, testbed, wait_for_interrupt
+from tests.bed.world import eventually
+
+_WAIT = 40.0
+
+
+class Story:
+    """The words to tell and act with. What is shown is what the commands really printed."""
+
+    def __init__(self, bed: Testbed, console: Console) -> None:
+        self.bed, self.console = bed, console
+        self.chapters: list[tuple[str, float]] = []
+        self._started = time.monotonic()
+
+    def chapter(self, title: str) -> None:
+        self._started = time.monotonic()
+        self.chapters.append((title, 0.0))
+        self.console.rule(f"[bold]{len(self.chapters)}. {escape(title)}", align="left")
+
+    def done(self, words: str) -> None:
+        seconds = time.monotonic() - self._started
+        self.chapters[-1] = (self.chapters[-1][0], seconds)
+        self.console.print(f"[green]✔[/] {escape(words)} [dim]({seconds:.1f} s)[/]\n")
+
+    def say(self, words: str) -> None:
+        self.console.print(escape(words))
+
+    def show(self, command: str, output: str) -> None:
+        self.console.print(f"[bold cyan]$ {escape(command)}[/]")
+        for line in output.rstrip().splitlines():
+            added, removed = line.startswith("+"), line.startswith("-")
+            self.console.print(line, style="green" if added else "red" if removed else None, markup=False)
+
+    def kubectl(self, *args: str, show: bool = True) -> str:
+        output = self.bed.plane.kubectl("-n", NAMESPACE, *args)
+        if show:
+            self.show("kubectl " + " ".join(_quoted(a) for a in args), output)
+        return output
+
+    def table(self) -> None:
+        self.kubectl("get", "gitintegrations")
+
+    def pipelines(self) -> None:
+        self.kubectl("get", "pipelines")
+
+    def git(self, *args: str, show: bool = True) -> str:
+        output = run("git", "-C", str(self.bed.clone), *args)
+        if show:
+            self.show("git " + " ".join(_quoted(a) for a in args), output)
+        return output
+
+    def commit(self, message: str, edit: Callable[[], None]) -> None:
+        """A colleague's commit: what it changes is shown, then it is pushed."""
+        self.git("pull", "--quiet", show=False)
+        edit()
+        self.git("add", "--all", show=False)
+        self.git("commit", "--quiet", "-m", message, show=False)
+        self.show("git show", self.git("show", "--format=%an: %s", "--unified=1", show=False))
+        self.git("push", "--quiet", show=False)
+
+    def newest_commit(self) -> str:
+        self.git("pull", "--quiet", show=False)
+        return self.git("log", "-1", "-p", "--format=%an: %s", "--unified=1")
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        file = self.bed.clone / "pipelines" / path
+        text = file.read_text()
+        assert text.count(old) == 1, f"{old!r} is not in {path} just once"
+        file.write_text(text.replace(old, new))
+
+    def spec(self, name: str) -> dict[str, Any]:
+        spec: dict[str, Any] = json.loads(self.kubectl("get", "pl", name, "-o", "json", show=False))["spec"]
+        return spec
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.kubectl("get", "gi", INTEGRATION, "-o", "json", show=False))
+        return dict(found.get("status", {}))
+
+    def names(self) -> set[str]:
+        return set(self.kubectl("get", "pl", "-o", "jsonpath={.items[*].metadata.name}", show=False).split())
+
+    def in_git(self, path: str) -> str:
+        return self.bed.repo.read(f"pipelines/{path}") or ""
+
+    def wait(self, what: Callable[[], Any]) -> None:
+        eventually(what, _WAIT)
+
+
+def _quoted(word: str) -> str:
+    return f"'{word}'" if any(ch in word for ch in ' {}*"') else word
+
+
+def tell(story: Story) -> None:
+    bed = story.bed
+    story.chapter("A GitIntegration, and the first pull")
+    story.say("A repository with five pipelines in four files, and a namespace without any. This joins them:")
+    story.console.print(Panel.fit(bed.integration.rstrip(), border_style="dim"))
+    bed.plane.kubectl("apply", "-f", "-", stdin=bed.integration)
+    story.kubectl("wait", "--for=condition=Ready", f"gitintegration/{INTEGRATION}", f"--timeout={_WAIT:g}s")
+    story.pipelines()
+    story.table()
+    assert story.names() == {"orders", "customers", "campaigns", "newsletters", "inventory"}
+    story.done("everything in git is live")
+
+    story.chapter("An edit in git goes live")
+    story.commit("Campaigns every ten minutes", lambda: story.replace("marketing.yaml", '"@hourly"', '"*/10 * * * *"'))
+    story.wait(lambda: story.spec("campaigns")["schedule"] == "*/10 * * * *")
+    story.pipelines()
+    story.done("pulled into the cluster")
+
+    story.chapter("A kubectl edit becomes a commit of its line, comments kept")
+    before = bed.repo.count()
+    story.kubectl("patch", "pl", "orders", "--type=merge", "-p", '{"spec": {"schedule": "15 5 * * *"}}')
+    story.wait(lambda: bed.repo.count() > before)
+    shown = story.newest_commit()
+    edited = [line for line in shown.splitlines() if line.startswith(("+ ", "- "))]
+    assert len(edited) == 2, "one line, and no other"
+    assert edited[1] == '+  schedule: "15 5 * * *"  # 05:00 UTC; the shop closes its books at 04:30'
+    story.done("one line changed, and its comment is where it was")
+
+    story.chapter("Both sides edit one pipeline, in different fields")
+    story.commit("Customers belong to growth", lambda: story.replace("customers.yaml", "owner: crm", "owner: growth"))
+    story.kubectl("patch", "pl", "customers", "--type=merge", "-p", '{"spec": {"schedule": "45 4 * * *"}}')
+    story.wait(lambda: "45 4" in story.in_git("customers.yaml") and story.spec("customers")["owner"] == "growth")
+    story.newest_commit()
+    story.pipelines()
+    assert "owner: growth" in story.in_git("customers.yaml")
+    assert "data protection officer" in story.in_git("customers.yaml")
+    story.done("merged by field: both edits are on both sides")
+
+    story.chapter("Both sides edit the same field: a conflict, named and settled")
+    story.say("Both edits are made while syncing is suspended, so that neither can be first.")
+    story.kubectl("patch", "gi", INTEGRATION, "--type=merge", "-p", '{"spec": {"enabled": false}}')
+    story.wait(lambda: any(c["reason"] == "Suspended" for c in story.status()["conditions"]))
+    story.commit("Inventory hourly", lambda: story.replace("inventory.json", "*/15 * * * *", "0 * * * *"))
+    story.kubectl("patch", "pl", "inventory", "--type=merge", "-p", '{"spec": {"schedule": "*/5 * * * *"}}')
+    story.kubectl("patch", "gi", INTEGRATION, "--type=merge", "-p", '{"spec": {"enabled": true}}')
+    story.wait(lambda: story.status().get("conflictCount") == 1)
+    story.table()
+    story.kubectl("get", "gi", INTEGRATION, "-o", "jsonpath={.status.conflicts}")
+    message = '{.status.conditions[?(@.type=="Ready")].message}'
+    story.kubectl("get", "gi", INTEGRATION, "-o", f"jsonpath={message}")
+    assert story.spec("inventory")["schedule"] == "*/5 * * * *"
+    assert '"0 * * * *"' in story.in_git("inventory.json")
+    story.say("Neither side was written. They agree on git's value, and say so in the cluster:")
+    story.kubectl("patch", "pl", "inventory", "--type=merge", "-p", '{"spec": {"schedule": "0 * * * *"}}')
+    story.kubectl("wait", "--for=condition=InSync", f"gitintegration/{INTEGRATION}", f"--timeout={_WAIT:g}s")
+    story.wait(lambda: story.status()["conflictCount"] == 0)
+    story.table()
+    story.done("settled by making both sides equal")
+
+    story.chapter("A delete each way")
+    story.commit("Inventory is retired", lambda: (bed.clone / "pipelines" / "inventory.json").unlink())
+    story.wait(lambda: "inventory" not in story.names())
+    before = bed.repo.count()
+    story.kubectl("delete", "pl", "newsletters")
+    story.wait(lambda: bed.repo.count() > before)
+    story.newest_commit()
+    story.pipelines()
+    assert "newsletters" not in story.in_git("marketing.yaml")
+    assert story.names() == {"orders", "customers", "campaigns"}
+    story.kubectl("wait", "--for=condition=InSync", f"gitintegration/{INTEGRATION}", f"--timeout={_WAIT:g}s")
+    story.done("gone on both sides; the file's other pipeline is untouched")
+
+
+def summarise(story: Story) -> None:
+    story.console.rule("[bold]Summary", align="left")
+    for number, (title, seconds) in enumerate(story.chapters, 1):
+        story.console.print(f"  [green]✔[/] {number}. {escape(title)} [dim]({seconds:.1f} s)[/]")
+    story.show("git log --format='%h %an: %s'", story.git("log", "--format=%h %an: %s", show=False))
+    story.table()
+
+
+def main() -> int:
+    console = Console(highlight=False, soft_wrap=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        console.print("Starting etcd, an API server, a git server and the operator …", style="dim")
+        with testbed() as bed:
+            story = Story(bed, console)
+            try:
+                tell(story)
+            except (AssertionError, RuntimeError) as error:
+                console.print(f"✘ {error}", style="bold red", markup=False)
+                story.table()
+                console.print(bed.operator.log()[-4000:], markup=False)
+                return 1
+            summarise(story)
+            if os.environ.get("KEEP"):
+                console.print(bed.how_to(), markup=False)
+                wait_for_interrupt()
+        return 0
+    return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
