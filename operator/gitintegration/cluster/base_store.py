@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gitintegration.api.base_model import API_VERSION, GROUP, VERSION
@@ -37,8 +38,20 @@ class BaseStore:
             query["continue"] = token
 
     async def save(self, namespace: str, name: str, uid: str, shards: ShardSet) -> None:
-        """Writes the changed shards, then removes the replaced ones: cut short, it reads as before or as after."""
+        """Writes the changed shards, then removes the replaced ones: cut short, it reads as before or as after.
+
+        Where that fails, the next save does it.
+        """
         written, removed = shards.take_changes()
+        try:
+            await self._save(namespace, name, uid, written, removed)
+        except BaseException:
+            shards.put_back(written, removed)
+            raise
+
+    async def _save(
+        self, namespace: str, name: str, uid: str, written: Mapping[str, str], removed: Sequence[str]
+    ) -> None:
         gate = asyncio.Semaphore(_PARALLEL)
 
         async def write(prefix: str, data: str) -> None:

@@ -157,6 +157,14 @@ class ShardSet:
         self._removed.clear()
         return written, removed
 
+    def put_back(self, written: Iterable[str], removed: Iterable[str]) -> None:
+        """What `take_changes` told could not be stored: it is told again."""
+        for prefix in written:
+            if prefix in self._data:
+                self._open.setdefault(prefix, {r.key: r for r in decode(self._data[prefix])})
+                self._dirty.add(prefix)
+        self._removed |= {prefix for prefix in removed if prefix not in self._data}
+
     def _prefix(self, key: ObjectKey) -> str:
         bits = key_bits(key)
         return next(bits[:n] for n in range(_BITS + 1) if bits[:n] in self._data)

@@ -61,7 +61,8 @@ class Versions:
     git: Json | None
     live: Json | None
     git_as_live: Json | None = None
-    """The manifest as the API server would store it (a dry run), asked for only where there is no base to tell."""
+    """The manifest as the API server would store it (a dry run), asked for only where there is no base to tell, or where
+    both sides changed one field: it may be the same change, normalised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class Decision:
     git: Write | None = None
     local_ahead: bool = field(default=False)
     remote_ahead: bool = field(default=False)
+    overlapping: bool = field(default=False)
+    """Both sides changed one field to values that look different."""
 
     @property
     def settled(self) -> bool:
@@ -105,7 +108,22 @@ def decide(v: Versions, strategy: Strategy = Strategy.merge, list_keys: ListKeys
         return _with_delete(v, v.base, strategy, list_keys)
     local = diff(v.base.live, v.live, list_keys)
     remote = diff(v.base.git, v.git, list_keys)
+    local, remote = _open(local, v.git, remote), _open(remote, v.live, local)
+    if v.git_as_live is not None:
+        local, remote = _converged(local, remote, v.git_as_live, v.live)
     return _merged(v.git, v.live, local, remote, strategy, ConflictReason.BothModified)
+
+
+def _converged(
+    local: list[Change], remote: list[Change], stored: Json, live: Json
+) -> tuple[list[Change], list[Change]]:
+    """Without the changes that are the same once the API server has stored them."""
+    left = [c for c in remote if c.path[-1:] == (ORDER,) or not _alike(get(stored, c.path), get(live, c.path))]
+    return [c for c in local if not _holds(stored, c)], left
+
+
+def _alike(a: Json, b: Json) -> bool:
+    return a is b if a is ABSENT or b is ABSENT else same(a, b)
 
 
 def _without_base(v: Versions, strategy: Strategy, list_keys: ListKeys) -> Decision:
@@ -159,7 +177,6 @@ def _with_delete(v: Versions, base: Base, strategy: Strategy, list_keys: ListKey
 def _merged(
     git: Json, live: Json, local: list[Change], remote: list[Change], strategy: Strategy, reason: ConflictReason
 ) -> Decision:
-    local, remote = _open(local, git, remote), _open(remote, live, local)
     pairs = _overlaps(local, remote)
     if pairs and strategy is Strategy.merge:
         return _conflicting(local, remote, pairs, reason)
@@ -181,6 +198,7 @@ def _merged(
         git=Write(new_git) if to_repository else None,
         local_ahead=to_repository,
         remote_ahead=to_cluster,
+        overlapping=bool(pairs),
     )
 
 
@@ -198,8 +216,7 @@ def _holds(value: Json, change: Change) -> bool:
         items = get(value, change.path[:-1])
         there = isinstance(items, list) and all(any(step.matches(i) for i in items) for step in change.new)
         return there and _is_no_change(change, value)
-    found = get(value, change.path)
-    return found is change.new if change.new is ABSENT or found is ABSENT else same(found, change.new)
+    return _alike(get(value, change.path), change.new)
 
 
 def _is_no_change(change: Change, value: Json) -> bool:
@@ -252,7 +269,7 @@ def _conflicting(
     local: list[Change], remote: list[Change], pairs: list[tuple[Change, Change]], reason: ConflictReason
 ) -> Decision:
     fields = _names(min(a.path, b.path, key=len) for a, b in pairs)
-    return Decision(tuple(local), tuple(remote), Conflict(reason, fields), None, None, bool(local), bool(remote))
+    return Decision(tuple(local), tuple(remote), Conflict(reason, fields), None, None, bool(local), bool(remote), True)
 
 
 def _settle(

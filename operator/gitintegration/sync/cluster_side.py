@@ -16,6 +16,8 @@ from gitintegration.core.selection import selects
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.core.view import Pointer, restore, view
 
+ABSENT_VERSION = ""
+"""Stands for the resourceVersion of an object that was looked for and is not there."""
 _PARALLEL = 8
 _LIST_ABOVE = 200
 """So many objects to read and more are read by listing."""
@@ -170,8 +172,10 @@ def moved(
             verified.get(key) != meta.resource_version
         ):
             found.add(key)
-    gone = (key for key in marks if (key.group, key.kind) == kind.id and key.name not in there)
-    return found | set(gone)
+    for key in marks:
+        if (key.group, key.kind) == kind.id and key.name not in there and verified.get(key) != ABSENT_VERSION:
+            found.add(key)
+    return found
 
 
 def by_kind(keys: Iterable[ObjectKey], kinds: Mapping[tuple[str, str], Kind]) -> dict[tuple[str, str], list[ObjectKey]]:

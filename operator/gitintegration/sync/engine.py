@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
 from gitintegration.git.workers import Workers
 from gitintegration.sync import files
-from gitintegration.sync.cluster_side import ClusterSide, Kind, Live, by_kind, moved
+from gitintegration.sync.cluster_side import ABSENT_VERSION, ClusterSide, Kind, Live, by_kind, moved
 from gitintegration.sync.files import Edit, GitItem, Scope
 from gitintegration.sync.observe import Head, Observer, look
 from gitintegration.sync.workspace import Pending, Workspace
@@ -83,6 +84,11 @@ class Item:
     pushed: bool = False
     held: bool = False
     new_path: str = ""
+
+    @property
+    def carried(self) -> bool:
+        """Nothing of it is left to write."""
+        return (self.pulled or self.decision.cluster is None) and (self.pushed or self.decision.git is None)
 
     @property
     def path(self) -> str:
@@ -177,20 +183,21 @@ class Engine:
         layout = await self._observer.bring_to(ws, request.remote, request.spec, head, scope, self._scope_text(request))
         self._find_work(ws, request)
         keys = sorted(ws.live_dirty | ws.git_dirty)
+        assert ws.base is not None
         if not keys:
+            await self._store.save(request.namespace, request.name, request.uid, ws.base)
             return
-        known = len(ws.base.marks) if ws.base else 0
+        known = len(ws.base.marks)
         items = await self._plan(ws, request, layout, keys)
         tally.held = self._hold_deletes(ws, request, items, known)
-        await self._write_cluster(ws, request, items, tally)
         try:
+            await self._write_cluster(ws, request, items, tally)
             await self._write_git(ws, request, layout, head, items, tally)
-        except GitIntegrationError:
-            ws.live_dirty |= {item.key for item in items if item.decision.git is not None and not item.pushed}
+        except BaseException:
+            ws.live_dirty |= {item.key for item in items if not item.carried}
             raise
         finally:
             self._remember(ws, request, items)
-            assert ws.base is not None
             await self._store.save(request.namespace, request.name, request.uid, ws.base)
 
     @staticmethod
@@ -275,20 +282,19 @@ class Engine:
     async def _decide(self, ws: Workspace, request: Request, item: Item) -> None:
         base = Base(item.record.git, item.record.live) if item.record else None
         live = item.live.view if item.live else None
-        stored: Json | None = None
         if item.git is not None and await self._cluster.version(item.kind, item.git.api_version) is None:
             words = f"{item.key} names apiVersion {item.git.api_version}, which the cluster does not serve"
             item.problem = Problem(item.git.path, InvalidReason.Refused, words)
             item.decision = Decision(remote_ahead=True)
             return
-        if base is None and item.git_view is not None and item.live is not None and item.git_view != live:
-            try:
+        strategy, list_keys = Strategy(request.spec.sync.strategy), item.kind.schema.list_keys
+        versions = Versions(base, item.git_view, live)
+        item.decision = decide(versions, strategy, list_keys)
+        unsure = item.decision.overlapping or (base is None and item.git_view != live)
+        if unsure and item.git is not None and item.live is not None:
+            with contextlib.suppress(Refused, Forbidden):
                 stored = await self._cluster.as_stored(item.kind, request.namespace, item.manifest, item.live)
-            except (Refused, Forbidden):
-                stored = None
-        strategy = Strategy(request.spec.sync.strategy)
-        versions = Versions(base, item.git_view, live, stored)
-        item.decision = decide(versions, strategy, item.kind.schema.list_keys)
+                item.decision = decide(replace(versions, git_as_live=stored), strategy, list_keys)
 
     def _hold_deletes(self, ws: Workspace, request: Request, items: list[Item], known: int) -> list[HeldDeletes]:
         limit = DeleteLimit.parse(request.spec.sync.max_deletes)
@@ -322,12 +328,20 @@ class Engine:
     async def _write_cluster(self, ws: Workspace, request: Request, items: list[Item], tally: Tally) -> None:
         wanted = [item for item in items if self._may_write(request, item, "cluster")]
         queue = iter(wanted)
+        failures: list[GitIntegrationError] = []
 
         async def work() -> None:
             for item in queue:
-                await self._write_object(ws, request, item, tally)
+                if failures:
+                    return
+                try:
+                    await self._write_object(ws, request, item, tally)
+                except GitIntegrationError as error:
+                    failures.append(error)
 
         await asyncio.gather(*(work() for _ in range(min(_PARALLEL, len(wanted)))))
+        if failures:
+            raise failures[0]
 
     async def _write_object(self, ws: Workspace, request: Request, item: Item, tally: Tally) -> None:
         assert item.decision.cluster is not None
@@ -446,10 +460,10 @@ class Engine:
             )
         else:
             ws.pending.pop(item.key, None)
-        if item.live is not None and item.key not in ws.live_dirty:
-            ws.verified[item.key] = item.live.resource_version
-        elif item.live is None:
+        if item.live is None and item.key not in ws.base.marks:
             ws.verified.pop(item.key, None)
+        elif item.key not in ws.live_dirty:
+            ws.verified[item.key] = item.live.resource_version if item.live else ABSENT_VERSION
 
     def _put(self, ws: Workspace, item: Item, base: Base | None, pulled: bool, pushed: bool) -> None:
         """An empty blob or version marks a side with changes that were not carried: it is looked at after a restart."""

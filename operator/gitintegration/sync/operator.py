@@ -39,7 +39,7 @@ from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
 from gitintegration.git.workers import Workers
-from gitintegration.sync.cluster_side import Kind, moved
+from gitintegration.sync.cluster_side import ABSENT_VERSION, Kind, moved
 from gitintegration.sync.dispatcher import Dispatcher
 from gitintegration.sync.engine import Engine, Request, Tally, explain
 from gitintegration.sync.observe import cache_directory
@@ -147,7 +147,8 @@ class Operator:
             mark = entry.ws.base.marks.get(key) if entry.ws.base else None
             if meta and (meta.resource_version in (mark and mark.resource_version, entry.ws.verified.get(key))):
                 continue
-            if meta is None and mark is None and key not in entry.ws.pending:
+            absent = entry.ws.verified.get(key) == ABSENT_VERSION if mark else key not in entry.ws.pending
+            if meta is None and absent:
                 continue
             self.dispatcher.add(integration, Priority.edited, self._quiet_period(entry))
 

@@ -1,0 +1,268 @@
+"""The seven laws of a sync, over random histories of edits on both sides with crashes, races and lost connections."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gitintegration.core.status import Outcome
+from gitintegration.errors import GitIntegrationError
+from tests.laws.history import ANCHOR, FIELDS, NAMES, Edit, History, state_of
+from tests.laws.world import FOLDER, Crash, World, parse
+
+HISTORIES = int(os.environ.get("HISTORIES", "150"))
+"""Of each law; more to hunt with."""
+_SHARED = settings(deadline=None, max_examples=HISTORIES, suppress_health_check=list(HealthCheck), database=None)
+_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+@dataclass(frozen=True)
+class Sync:
+    """A sync, and what happens at its n-th request."""
+
+    fault: Literal["", "crash", "lose", "race"] = ""
+    at: int = 0
+    after: bool = False
+    edit: Edit | None = None
+    delivered: bool = True
+    """Whether the watch has caught up before."""
+
+
+@dataclass(frozen=True)
+class Restart:
+    wipe: bool
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """A force push."""
+
+
+@dataclass(frozen=True)
+class Configure:
+    mode: str
+
+
+Step = Edit | Sync | Restart | Rewind | Configure
+
+_sides = st.sampled_from(["cluster", "git"])
+_edits = st.one_of(
+    st.builds(Edit, _sides, st.sampled_from(NAMES), st.just("set"), st.sampled_from(FIELDS)),
+    st.builds(Edit, _sides, st.sampled_from(NAMES), st.just("unset"), st.sampled_from(FIELDS[1:])),
+    st.builds(Edit, _sides, st.sampled_from(NAMES), st.just("delete")),
+    st.builds(Edit, st.just("git"), st.sampled_from(NAMES), st.just("move")),
+)
+_syncs = st.one_of(
+    st.just(Sync()),
+    st.builds(Sync, st.just("crash"), st.integers(0, 20), st.booleans()),
+    st.builds(Sync, st.just("lose"), st.integers(0, 20), st.booleans()),
+    st.builds(Sync, st.just("race"), st.integers(0, 20), st.booleans(), _edits, st.booleans()),
+)
+_modes = st.builds(Configure, st.sampled_from(["Manual", "Pull", "Push", "Bidirectional"]))
+_steps = st.one_of(_edits, _edits, _syncs, _syncs, st.builds(Restart, st.booleans()), st.builds(Rewind), _modes)
+_histories = st.lists(_steps, max_size=16)
+
+
+async def play(history: History, steps: Sequence[Step]) -> None:
+    world = history.world
+    for step in steps:
+        match step:
+            case Edit():
+                history.play(step)
+            case Rewind():
+                history.rewind()
+            case Restart():
+                world.restart(wipe=step.wipe)
+            case Configure():
+                world.configure(step.mode)
+            case Sync():
+                await run(history, step)
+
+
+async def run(history: History, step: Sync) -> None:
+    """One sync. A crashed process starts again."""
+    world = history.world
+    if step.delivered:
+        world.deliver()
+    at = world.steps.count + step.at
+    if step.fault:
+        acts = {"crash": world.steps.crash, "lose": world.steps.lose}
+        edit = step.edit
+        act = acts.get(step.fault) or (lambda: history.play(edit) if edit else None)
+        (world.steps.after if step.after else world.steps.before)[at] = act
+    try:
+        await world.sync()
+    except Crash:
+        world.restart()
+    except GitIntegrationError:
+        pass
+    world.steps.before.clear()
+    world.steps.after.clear()
+
+
+async def settle(world: World) -> Outcome:
+    """Nobody edits: syncs until one has nothing to do."""
+    world.configure()
+    for _ in range(6):
+        world.deliver()
+        before = (len(world.api.writes), world.git.head)
+        outcome, _ = await world.sync()
+        assert outcome.error is None, outcome.error
+        if (len(world.api.writes), world.git.head) == before:
+            return outcome
+    raise AssertionError("it does not settle")
+
+
+def world() -> tuple[tempfile.TemporaryDirectory[str], World]:
+    directory = tempfile.TemporaryDirectory(dir=_MEMORY)
+    return directory, World(Path(directory.name) / "cache")
+
+
+@_SHARED
+@given(_histories)
+def test_no_edit_is_lost_or_reverted_and_both_sides_end_equal(steps: list[Step]) -> None:
+    """Laws 1, 3, 5, 6: the transports refuse every write that does not carry what it was planned on."""
+    directory, w = world()
+    with directory:
+        history = History(w)
+
+        async def act() -> Outcome:
+            await play(history, steps)
+            return await settle(w)
+
+        outcome = asyncio.run(act())
+        faulty = any(isinstance(step, Sync) and step.fault in ("crash", "lose") for step in steps)
+        check(history, outcome, old_memory=faulty)
+
+
+def check(history: History, outcome: Outcome, *, old_memory: bool) -> None:
+    """With an old memory, a delete that came after the crash may look like a create on the other side."""
+    world, account = history.world, history.account
+    cluster, git = history.state("cluster"), history.state("git")
+    torn = {c.name for c in outcome.conflicts}
+    there = {(*at, value) for side in (cluster, git) for at, value in side.items()}
+    assert not (lost := account.owed - there), f"lost: {lost}"
+    for side in (cluster, git):
+        calm = {(*at, value) for at, value in side.items() if at[0] not in torn}
+        assert old_memory or not (back := calm & account.superseded), f"reverted: {back}"
+    calm_cluster, calm_git = ({k: v for k, v in side.items() if k[0] not in torn} for side in (cluster, git))
+    assert calm_cluster == calm_git
+    assert outcome.local_ahead == outcome.remote_ahead == len(outcome.conflicts) == len(torn)
+    assert outcome.pipelines == len({name for name, _, _ in there})
+    for name, spec in parse(world.git.files()).items():
+        assert "mode" not in spec, f"{name}: what the API server filled in was committed"
+    assert world.git.files()["README.md"] == "# ours\n"
+    for commit in world.git.pushed:
+        before, after = (parse(world.git.files(c)) for c in (world.git.parents(commit)[0], commit))
+        assert state_of(before) != state_of(after), "a commit that changes nothing"
+
+
+@_SHARED
+@given(_histories)
+def test_once_settled_nothing_is_written_and_a_sync_is_one_request(steps: list[Step]) -> None:
+    """Law 2, also for a process that has just started."""
+    directory, w = world()
+    with directory:
+
+        async def act() -> None:
+            await play(History(w), steps)
+            await settle(w)
+            before = (list(w.api.writes), w.git.head, w.steps.count)
+            await w.sync()
+            assert (w.api.writes, w.git.head, w.steps.count) == (*before[:2], before[2] + 1)
+            w.restart(wipe=True)
+            await w.sync()
+            assert (w.api.writes, w.git.head) == before[:2]
+            count = w.steps.count
+            await w.sync()
+            assert w.steps.count == count + 1
+
+        asyncio.run(act())
+
+
+@settings(_SHARED, max_examples=max(10, HISTORIES // 5))
+@given(st.lists(st.one_of(_edits, _edits, st.just(Sync())), max_size=12))
+def test_killed_at_any_instant_it_ends_the_same(steps: list[Step]) -> None:
+    """Law 4: one run to compare with, then one killed before and one after each of its requests."""
+
+    async def act(w: World, at: int | None, after: bool) -> tuple[object, ...]:
+        await play(History(w), steps)
+        begun = w.steps.count
+        if at is not None:
+            (w.steps.after if after else w.steps.before)[begun + at] = w.steps.crash
+        try:
+            outcome = await settle(w)
+        except Crash:
+            w.restart(wipe=after)
+            outcome = await settle(w)
+        requests.append(w.steps.count - begun)
+        torn = sorted((c.name, c.reason, c.fields) for c in outcome.conflicts)
+        return w.api.specs(), parse(w.git.files()), len(w.git.pushed), torn
+
+    requests: list[int] = []
+    directory, w = world()
+    with directory:
+        wanted = asyncio.run(act(w, None, False))
+    for at in range(max(requests)):
+        for after in (False, True):
+            directory, w = world()
+            with directory:
+                assert asyncio.run(act(w, at, after)) == wanted, f"killed {'after' if after else 'before'} request {at}"
+
+
+@_SHARED
+@given(_histories, st.booleans())
+def test_a_lost_memory_loses_no_edit_and_deletes_nothing(steps: list[Step], empty: bool) -> None:
+    """Law 7: what was agreed is forgotten, or the whole prefix disappears."""
+    directory, w = world()
+    with directory:
+        history = History(w)
+
+        async def act() -> None:
+            await play(history, steps)
+            outcome = await settle(w)
+            before = w.api.specs()
+            if empty:
+                w.configure(max_deletes="50%")
+                w.git.commit({"README.md": "# ours\n"})
+                w.deliver()
+                outcome, tally = await w.sync()
+                assert tally.held
+                assert w.api.specs() == before
+                return
+            w.api.forget_memory()
+            w.restart(wipe=True)
+            outcome = await settle(w)
+            torn = {c.name for c in outcome.conflicts}
+            there = {(*at, v) for side in ("cluster", "git") for at, v in history.state(side).items()}
+            assert not history.account.owed - there
+            assert before.keys() <= w.api.specs().keys()
+            assert {n: s for n, s in w.api.specs().items() if n not in torn} == {
+                n: s for n, s in w.api.specs().items() if n not in torn and n in parse(w.git.files())
+            }
+
+        asyncio.run(act())
+
+
+def test_the_account_notices_what_is_lost_and_what_comes_back() -> None:
+    """The checks themselves can fail."""
+    directory, w = world()
+    with directory:
+        history = History(w)
+        history.play(Edit("cluster", "a", "set", "f1"))
+        asyncio.run(settle(w))
+        assert ("a", "f1") in history.state("git")
+        assert (ANCHOR, "f0") in history.state("git")
+        owed = next(iter(history.account.owed))
+        w.git.commit({p: t for p, t in w.git.files().items() if p != f"{FOLDER}/a.yaml"})
+        asyncio.run(settle(w))
+        assert owed[0] == "a"
+        assert owed[2] not in history.state("git").values()

@@ -1,0 +1,431 @@
+"""Both transports of a sync in memory, with faults at every step: an API server's requests and a git server's.
+
+The engine, the merge, the object cache on disk and the sync memory are the real ones. What is here answers requests as the
+real servers do where it matters for a race: resourceVersions and preconditions, defaulting, pruning and normalising, a ref
+that moves by compare-and-swap. End-to-end tests show that the real ones answer so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import itertools
+import os
+import re
+import shutil
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+from dulwich.object_store import MemoryObjectStore, iter_tree_contents
+from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
+from dulwich.pack import write_pack_objects
+
+from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.cluster.base_store import BaseStore
+from gitintegration.cluster.client import NotFoundError
+from gitintegration.cluster.informer import Meta
+from gitintegration.cluster.kinds import Kinds, ResourceKind
+from gitintegration.cluster.objects import Objects
+from gitintegration.core.status import Outcome
+from gitintegration.errors import ClusterUnavailable, Reason, RemoteUnavailable, Stale, StaleRemote
+from gitintegration.git import objects
+from gitintegration.git.objects import NewCommit
+from gitintegration.git.remote import Remote
+from gitintegration.git.url import parse_url
+from gitintegration.git.wire import Refs
+from gitintegration.sync.cluster_side import ClusterSide, Kind
+from gitintegration.sync.engine import Engine, Request, Tally
+from gitintegration.sync.workspace import Workspace
+
+API, NAMESPACE, REF, FOLDER = "planasonix.com/v1alpha1", "data", "refs/heads/main", "pipelines"
+_KIND = ResourceKind("planasonix.com", "v1alpha1", "Pipeline", "pipelines", True)
+_OBJECT = re.compile(rf"^/apis/planasonix.com/v1alpha1/namespaces/{NAMESPACE}/(\w+)(?:/([^/]+))?$")
+
+
+class Crash(BaseException):
+    """kill -9: nothing that is asked for after it is done either."""
+
+
+class Steps:
+    """Counts the requests of both transports, and lets something happen at one of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.dead = False
+        self.before: dict[int, Callable[[], None]] = {}
+        self.after: dict[int, Callable[[], None]] = {}
+
+    async def request(self, work: Callable[[], Any]) -> Any:
+        await asyncio.sleep(0)
+        if self.dead:
+            raise Crash
+        number = self.count
+        self.count += 1
+        if act := self.before.pop(number, None):
+            act()
+        result = work()
+        if act := self.after.pop(number, None):
+            act()
+        return result
+
+    def crash(self) -> None:
+        self.dead = True
+        raise Crash
+
+    def lose(self) -> None:
+        """The connection breaks."""
+        raise ConnectionError
+
+
+class ApiServer:
+    """Pipelines and the operator's memory, behind the requests of `cluster.client.Cluster`."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._versions = itertools.count(1)
+        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.writes: list[tuple[str, str, str]] = []
+        """(method, plural, name) of every write of the operator that landed."""
+
+    # --- what users do -----------------------------------------------------------------------------------------------
+
+    def specs(self) -> dict[str, dict[str, Any]]:
+        return {name: o["spec"] for (plural, name), o in sorted(self.objects.items()) if plural == "pipelines"}
+
+    def put(self, name: str, spec: Mapping[str, Any]) -> None:
+        old = self.objects.get(("pipelines", name))
+        body = copy.deepcopy(old) if old else {"apiVersion": API, "kind": "Pipeline", "metadata": {"name": name}}
+        self._store("pipelines", name, {**body, "spec": copy.deepcopy(dict(spec))})
+
+    def remove(self, name: str) -> None:
+        self.objects.pop(("pipelines", name), None)
+
+    def forget_memory(self) -> None:
+        for key in [key for key in self.objects if key[0] != "pipelines"]:
+            del self.objects[key]
+
+    def metas(self) -> dict[str, Meta]:
+        return {
+            name: Meta(o["metadata"]["resourceVersion"], False)
+            for (plural, name), o in self.objects.items()
+            if plural == "pipelines"
+        }
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "") -> Any:
+        try:
+            return await self.request("GET", path, query=query)
+        except NotFoundError:
+            return None
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        accept: str = "",
+        content_type: str = "",
+    ) -> Any:
+        if path == "/apis/planasonix.com/v1alpha1":
+            return {"resources": [{"kind": "Pipeline", "name": "pipelines", "namespaced": True}]}
+        if path.startswith("/openapi/"):
+            return _OPENAPI
+        match = _OBJECT.match(path)
+        assert match, path
+        data = orjson.loads(orjson.dumps(body)) if body is not None else None
+        try:
+            return await self._steps.request(lambda: self._answer(method, match[1], match[2], data, query or {}))
+        except ConnectionError:
+            raise ClusterUnavailable("the connection broke") from None
+
+    def _answer(self, method: str, plural: str, name: str | None, body: Any, query: Mapping[str, str]) -> Any:
+        if method == "GET" and name is None:
+            items = [copy.deepcopy(o) for (p, _), o in sorted(self.objects.items()) if p == plural]
+            return {"items": items, "metadata": {"resourceVersion": str(next(self._versions))}}
+        if method == "POST":
+            name = body["metadata"]["name"]
+            if (plural, name) in self.objects:
+                raise Stale(f"{name} exists")
+            return self._written(method, plural, name, body, query)
+        assert name
+        old = self.objects.get((plural, name))
+        if old is None:
+            raise NotFoundError(f"{name} is not there")
+        if method == "GET":
+            return copy.deepcopy(old)
+        if method == "PATCH":
+            assert plural == "gitintegrationbases"
+            return self._written(method, plural, name, {**old, "spec": {**old["spec"], **body["spec"]}}, query)
+        if plural == "pipelines":
+            wanted = body["preconditions"] if method == "DELETE" else body["metadata"]
+            assert wanted["resourceVersion"], "a write without what it was planned on"
+            if any(wanted.get(f) not in (None, old["metadata"][f]) for f in ("resourceVersion", "uid")):
+                raise Stale(f"{name} moved")
+        if method == "DELETE":
+            self.writes.append((method, plural, name))
+            return self.objects.pop((plural, name))
+        return self._written(method, plural, name, body, query)
+
+    def _written(self, method: str, plural: str, name: str, body: Any, query: Mapping[str, str]) -> Any:
+        if "dryRun" in query:
+            return _as_stored(body) if plural == "pipelines" else body
+        self.writes.append((method, plural, name))
+        return copy.deepcopy(self._store(plural, name, body))
+
+    def _store(self, plural: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        old = self.objects.get((plural, name))
+        made = _as_stored(body) if plural == "pipelines" else body
+        if old and {**old, "metadata": None} == {**made, "metadata": None} and _labels(old) == _labels(made):
+            return old
+        uid = old["metadata"]["uid"] if old else f"uid-{next(self._versions)}"
+        metadata = {**made["metadata"], "uid": uid, "resourceVersion": str(next(self._versions))}
+        self.objects[(plural, name)] = {**made, "metadata": metadata}
+        return self.objects[(plural, name)]
+
+
+def _labels(whole: Mapping[str, Any]) -> Any:
+    return whole["metadata"].get("labels"), whole["metadata"].get("annotations")
+
+
+def _as_stored(body: dict[str, Any]) -> dict[str, Any]:
+    """Prunes `junk`, defaults `mode`, writes a `size` of thousandths as whole ones."""
+    spec = {k: v for k, v in body.get("spec", {}).items() if k != "junk"}
+    spec.setdefault("mode", "auto")
+    if str(spec.get("size", "")).endswith("000m"):
+        spec["size"] = spec["size"].removesuffix("000m")
+    return {**body, "spec": spec}
+
+
+_STEPS = {
+    "type": "array",
+    "items": {"type": "object", "properties": {"name": {"type": "string"}}},
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["name"],
+}
+_OPENAPI = {
+    "components": {
+        "schemas": {
+            "pipeline": {
+                "properties": {
+                    "spec": {"properties": {"steps": _STEPS, "mode": {"type": "string", "default": "auto"}}}
+                },
+                "x-kubernetes-group-version-kind": [
+                    {"group": "planasonix.com", "version": "v1alpha1", "kind": "Pipeline"}
+                ],
+            }
+        }
+    }
+}
+
+
+class GitHost:
+    """One branch of a repository, behind the calls of `git.client.GitClient`."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._store = MemoryObjectStore()
+        self._clock = itertools.count(1_700_000_000)
+        self.head: str | None = None
+        self.pushed: list[str] = []
+        """Commits of the operator that the branch took."""
+
+    # --- what users do -----------------------------------------------------------------------------------------------
+
+    def files(self, commit: str | None = None) -> dict[str, str]:
+        commit = commit or self.head
+        if commit is None:
+            return {}
+        tree = self._commit(commit).tree
+        return {
+            e.path.decode(): self._store[e.sha].as_raw_string().decode() for e in iter_tree_contents(self._store, tree)
+        }
+
+    def commit(self, files: Mapping[str, str], parent: str | None = None) -> str:
+        """A commit that holds just these files, and the branch on it."""
+        root, folder = Tree(), Tree()
+        for path, text in sorted(files.items()):
+            blob = Blob.from_string(text.encode())
+            self._store.add_object(blob)
+            target = folder if path.startswith(f"{FOLDER}/") else root
+            target.add(path.rsplit("/", 1)[-1].encode(), 0o100644, blob.id)
+        if len(folder):
+            self._store.add_object(folder)
+            root.add(FOLDER.encode(), 0o040000, folder.id)
+        self._store.add_object(root)
+        made = Commit()
+        made.tree = root.id
+        made.parents = [ObjectID(p.encode()) for p in (parent or self.head,) if p]
+        made.author = made.committer = b"User <user@example.com>"
+        made.author_time = made.commit_time = next(self._clock)
+        made.author_timezone = made.commit_timezone = 0
+        made.message = b"edit\n"
+        self._store.add_object(made)
+        self.head = made.id.decode()
+        return self.head
+
+    def parents(self, commit: str) -> list[str]:
+        return [p.decode() for p in self._commit(commit).parents]
+
+    def force(self, commit: str) -> None:
+        self.head = commit
+
+    def _commit(self, sha: str) -> Commit:
+        found = self._store[ObjectID(sha.encode())]
+        assert isinstance(found, Commit)
+        return found
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+
+    async def ls_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
+        return await self._asked(lambda: Refs({REF: self.head} if self.head else {}, REF))  # type: ignore[no-any-return]
+
+    async def fetch(self, remote: Remote, directory: Path, tip: str, have: str | None) -> None:
+        def send() -> None:
+            known = self._closure(have, blobs=True) if have else set()
+            self._deliver(directory, self._closure(tip, blobs=bool(have)) - known, [tip])
+
+        await self._asked(send)
+
+    async def fetch_blobs(self, remote: Remote, directory: Path, shas: Sequence[str]) -> None:
+        await self._asked(lambda: self._deliver(directory, {ObjectID(s.encode()) for s in shas}, shas))
+
+    async def push(self, remote: Remote, ref: str, old: str | None, commit: NewCommit) -> None:
+        """As the real client: a lost connection is no answer, the ref is read again."""
+
+        def take() -> None:
+            if self.head != old:
+                raise StaleRemote(f"{ref} moved")
+            with commit.pack.open("rb") as stream:
+                self._store.add_thin_pack(stream.read, None)
+            assert self.parents(commit.sha) == ([old] if old else []), "a push that is no fast-forward"
+            self.head = commit.sha
+            self.pushed.append(commit.sha)
+
+        try:
+            await self._asked(take)
+        except RemoteUnavailable:
+            if (await self.ls_refs(remote, [ref])).refs.get(ref) != commit.sha:
+                raise
+
+    async def _asked(self, work: Callable[[], Any]) -> Any:
+        try:
+            return await self._steps.request(work)
+        except ConnectionError:
+            raise RemoteUnavailable(Reason.NetworkUnreachable, "the connection broke") from None
+
+    def _closure(self, commit: str, *, blobs: bool) -> set[ObjectID]:
+        found: set[ObjectID] = set()
+        stack = [commit]
+        while stack:
+            sha = ObjectID(stack.pop().encode())
+            if sha in found:
+                continue
+            found.add(sha)
+            made = self._commit(sha.decode())
+            stack += [p.decode() for p in made.parents]
+            found.add(made.tree)
+            for entry in iter_tree_contents(self._store, made.tree, include_trees=True):
+                if blobs or entry.mode == 0o040000:
+                    found.add(entry.sha)
+        return found
+
+    def _deliver(self, directory: Path, shas: set[ObjectID], expected: Sequence[str]) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / f"incoming-{os.getpid()}"
+        things: list[ShaFile] = [self._store[sha] for sha in sorted(shas)]
+        with path.open("wb") as stream:
+            write_pack_objects(stream, things, self._store.object_format, deltify=False)
+        objects.ingest(directory, path, expected, 1 << 24)
+
+
+class Inline:
+    """Workers without processes."""
+
+    async def run(self, seconds: float, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+
+class Watched:
+    """An informer: what the watch has delivered so far."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Meta] = {}
+
+    def of(self, namespace: str) -> Mapping[str, Meta]:
+        return self.seen
+
+
+class World:
+    """One integration between both hosts, and the operator's process, which can end at any step."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.steps = Steps()
+        self.api, self.git = ApiServer(self.steps), GitHost(self.steps)
+        self.watched = Watched()
+        self._generations = itertools.count(1)
+        self.restart(wipe=True)
+        self.configure()
+
+    def configure(self, mode: str = "Bidirectional", strategy: str = "merge", max_deletes: str = "100%") -> None:
+        self.spec = GitIntegrationSpec.model_validate(
+            {
+                "repositoryURL": "https://git.example.com/r.git",
+                "defaultBranch": "main",
+                "sync": {"mode": mode, "strategy": strategy, "maxDeletes": max_deletes},
+            }
+        )
+        self.generation = next(self._generations)
+
+    def restart(self, *, wipe: bool = False) -> None:
+        """A new process: nothing is in its memory. The cache may have survived."""
+        self.steps.dead = False
+        self.steps.before.clear()
+        self.steps.after.clear()
+        if wipe:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        self.kinds = Kinds(self.api)  # type: ignore[arg-type]
+        side = ClusterSide(Objects(self.api), self.kinds)  # type: ignore[arg-type]
+        store = BaseStore(self.api)  # type: ignore[arg-type]
+        ticks = itertools.count(1_700_000_000)
+        self.engine = Engine(self.git, Inline(), side, store, clock=lambda: next(ticks))  # type: ignore[arg-type]
+        self.ws = Workspace("uid-1", self._directory)
+        self.deliver()
+
+    def deliver(self) -> None:
+        """The watch catches up."""
+        self.watched.seen = self.api.metas()
+
+    async def sync(self) -> tuple[Outcome, Tally]:
+        schema = await self.kinds.schema(_KIND)
+        kind = Kind(self.spec.resources[0], _KIND, self.watched, schema, ())  # type: ignore[arg-type]
+        request = Request(
+            namespace=NAMESPACE,
+            name="gi",
+            uid="uid-1",
+            generation=self.generation,
+            spec=self.spec,
+            remote=Remote(parse_url(self.spec.repository_url)),
+            kinds={kind.id: kind},
+        )
+        return await self.engine.sync(self.ws, request)
+
+
+def parse(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The pipelines of these files, read by another reader than the operator's."""
+    found = {}
+    for path, text in files.items():
+        if path.startswith(f"{FOLDER}/"):
+            for document in yaml.safe_load_all(text):
+                if document:
+                    found[document["metadata"]["name"]] = document["spec"]
+    return found
+
+
+Run = Callable[[World], Awaitable[None]]
