@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -248,6 +249,58 @@ def test_a_lost_memory_loses_no_edit_and_deletes_nothing(steps: list[Step], empt
             assert {n: s for n, s in w.api.specs().items() if n not in torn} == {
                 n: s for n, s in w.api.specs().items() if n not in torn and n in parse(w.git.files())
             }
+
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize("wipe", [False, True])
+@pytest.mark.parametrize("commits", [1, 30])
+def test_a_branch_rewritten_while_the_operator_was_down_is_told(wipe: bool, commits: int) -> None:
+    """Law 7, also where the old head is further back than what a first fetch brings."""
+    directory, w = world()
+    with directory:
+        history = History(w)
+
+        async def act() -> None:
+            for _ in range(3):
+                history.play(Edit("git", "a", "set", "f0"))
+            old = w.git.parents(w.git.head or "")[0]
+            assert (await settle(w)).rewritten is None
+            for _ in range(commits):
+                history.play(Edit("git", "a", "set", "f1"))
+            w.restart(wipe=wipe)
+            assert (await settle(w)).rewritten is None
+            w.git.force(old)
+            for _ in range(commits):
+                history.play(Edit("git", "b", "set", "f1"))
+            w.restart(wipe=wipe)
+            outcome = await settle(w)
+            assert "rewritten" in (outcome.rewritten or "")
+            assert outcome.history
+            assert outcome.history[0]["sha"] == w.git.head
+            assert {"a", "b", ANCHOR} == set(w.api.specs())
+
+        asyncio.run(act())
+
+
+def test_the_history_tells_who_touched_what() -> None:
+    directory, w = world()
+    with directory:
+        history = History(w)
+
+        async def act() -> None:
+            history.play(Edit("git", "a", "set", "f0"))
+            await settle(w)
+            history.play(Edit("cluster", "b", "set", "f0"))
+            await settle(w)
+            history.play(Edit("git", "b", "set", "f1"))
+            history.play(Edit("git", "a", "delete"))
+            outcome = await settle(w)
+            assert [c["pipelinesTouched"] for c in outcome.history or ()] == [["a"], ["b"], ["b"], ["a"], [ANCHOR]]
+            assert (outcome.history or [{}])[2]["message"] == "Create b"
+            w.restart(wipe=True)
+            again = await settle(w)
+            assert again.history == outcome.history
 
         asyncio.run(act())
 

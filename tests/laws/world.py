@@ -285,10 +285,21 @@ class GitHost:
     async def ls_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
         return await self._asked(lambda: Refs({REF: self.head} if self.head else {}, REF))  # type: ignore[no-any-return]
 
-    async def fetch(self, remote: Remote, directory: Path, tip: str, have: str | None) -> None:
+    async def fetch(self, remote: Remote, directory: Path, tip: str, have: str | None, depth: int = 1) -> None:
         def send() -> None:
             known = self._closure(have, blobs=True) if have else set()
             self._deliver(directory, self._closure(tip, blobs=bool(have)) - known, [tip])
+
+        await self._asked(send)
+
+    async def fetch_commits(self, remote: Remote, directory: Path, tip: str, have: str) -> None:
+        def send() -> None:
+            shas, stack = {ObjectID(tip.encode())}, [tip]
+            while stack:
+                new = [p for p in self.parents(stack.pop()) if p.encode() not in shas]
+                shas |= {ObjectID(p.encode()) for p in new}
+                stack += new
+            self._deliver(directory, shas, [tip])
 
         await self._asked(send)
 
@@ -370,6 +381,8 @@ class World:
         self.api, self.git = ApiServer(self.steps), GitHost(self.steps)
         self.watched = Watched()
         self._generations = itertools.count(1)
+        self.last_seen: str | None = None
+        self.history: list[dict[str, object]] | None = None
         self.restart(wipe=True)
         self.configure()
 
@@ -395,7 +408,7 @@ class World:
         store = BaseStore(self.api)  # type: ignore[arg-type]
         ticks = itertools.count(1_700_000_000)
         self.engine = Engine(self.git, Inline(), side, store, clock=lambda: next(ticks))  # type: ignore[arg-type]
-        self.ws = Workspace("uid-1", self._directory)
+        self.ws = Workspace("uid-1", self._directory, history=self.history, last_seen=self.last_seen)
         self.deliver()
 
     def deliver(self) -> None:
@@ -414,7 +427,9 @@ class World:
             remote=Remote(parse_url(self.spec.repository_url)),
             kinds={kind.id: kind},
         )
-        return await self.engine.sync(self.ws, request)
+        outcome, tally = await self.engine.sync(self.ws, request)
+        self.last_seen, self.history = outcome.remote_commit, self.ws.history
+        return outcome, tally
 
 
 def parse(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:

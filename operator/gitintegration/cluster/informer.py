@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from gitintegration.cluster.client import METADATA, METADATA_LIST, Cluster, NotFoundError
 from gitintegration.cluster.kinds import ResourceKind
-from gitintegration.errors import ClusterError, Stale
+from gitintegration.errors import ClusterError, Reason, Stale
 
 _CHUNK = 500
 _BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -83,7 +83,8 @@ class Informer:
                 await self._watch(version)
             except Stale:
                 continue
-            except ClusterError as error:
+            except Exception as defect:  # whatever an answer holds, the watch must go on
+                error = defect if isinstance(defect, ClusterError) else _unreadable(self._kind, defect)
                 self.error = error
                 self._synced.set()
                 wait = error.retry_after or _BACKOFF[min(failures, len(_BACKOFF) - 1)]
@@ -149,6 +150,11 @@ class Informer:
     def _tell(self, namespace: str, name: str) -> None:
         for listener in tuple(self._listeners):
             listener(namespace, name)
+
+
+def _unreadable(kind: ResourceKind, defect: Exception) -> ClusterError:
+    words = f"the watch of {kind.plural} can't be read: {type(defect).__name__}"
+    return ClusterError(Reason.ProgressingWithRetry, words, retry=True)
 
 
 def _read(item: Mapping[str, Any]) -> tuple[str, str, Meta]:

@@ -105,13 +105,17 @@ class GitClient:
             assert channel.advertisement.refs is not None
             return channel.advertisement.refs
 
-    async def fetch(self, remote: Remote, directory: Path, tip: str, have: str | None) -> None:
-        """Bring commit `tip` with its trees into the cache: all since `have`, or where that is None just itself.
+    async def fetch(self, remote: Remote, directory: Path, tip: str, have: str | None, depth: int = 1) -> None:
+        """Bring commit `tip` with its trees into the cache: all since `have`, or where that is None `depth` commits.
 
         With `have` the changed blobs come along up to the size limit; without it none do (`fetch_blobs`).
         """
-        wanted = Wanted([tip], have, f"blob:limit={self._limits.blob}" if have else "blob:none")
+        wanted = Wanted([tip], have, f"blob:limit={self._limits.blob}" if have else "blob:none", depth)
         await self._receive(remote, directory, wanted, [tip])
+
+    async def fetch_commits(self, remote: Remote, directory: Path, tip: str, have: str) -> None:
+        """Bring the commits since `have` into the cache, without what they hold."""
+        await self._receive(remote, directory, Wanted([tip], have, "tree:0"), [tip])
 
     async def fetch_blobs(self, remote: Remote, directory: Path, shas: Sequence[str]) -> None:
         """Bring these blobs. Raises RemoteError where one did not arrive."""

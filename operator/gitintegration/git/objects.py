@@ -235,22 +235,31 @@ class CommitInfo:
     paths: tuple[str, ...]
 
 
-def commits(directory: Path, new: str, old: str | None, folder: str, limit: int) -> list[CommitInfo]:
-    """Commits of the first-parent line from `new` back to `old` that the cache holds with their trees, newest first."""
+def commits(
+    directory: Path, new: str, old: str | None, folder: str, limit: int, known: Sequence[str] | None = None
+) -> list[CommitInfo]:
+    """Commits of the first-parent line from `new` back to `old` that touched `folder`, as far as the cache goes.
+
+    Newest first. `known`: the paths that differ between `old` and `new`, where that is known already.
+    """
     found: list[CommitInfo] = []
     with Objects(directory) as objects:
         sha: str | None = new
         while sha and sha != old and len(found) < limit and objects.has(sha):
             commit = objects.commit(sha)
             parent = commit.parents[0].decode() if commit.parents else None
-            tree = objects.subtree(sha, folder)
-            before = objects.subtree(parent, folder) if parent and objects.has(parent) else None
-            known = parent is None or objects.has(parent)
-            paths = sorted({p for p, _, _ in objects.walk(tree, folder, before)}) if known else []
-            gone = sorted({p for p, _, _ in objects.walk(before, folder, tree)}) if known else []
-            message = commit.message.decode(errors="replace").strip()
-            touched = tuple(dict.fromkeys([*paths, *gone]))
-            found.append(CommitInfo(sha, message, commit.author.decode(errors="replace"), commit.commit_time, touched))
+            if parent is not None and not objects.has(parent):
+                break
+            if known is not None and sha == new and parent == old:
+                paths = tuple(known)
+            else:
+                tree, before = objects.subtree(sha, folder), objects.subtree(parent, folder) if parent else None
+                changed = (p for a, b in ((tree, before), (before, tree)) for p, _, _ in objects.walk(a, folder, b))
+                paths = tuple(dict.fromkeys(changed))
+            if paths:
+                message = commit.message.decode(errors="replace").strip()
+                author = commit.author.decode(errors="replace")
+                found.append(CommitInfo(sha, message, author, commit.commit_time, paths))
             sha = parent
     return found
 

@@ -147,17 +147,18 @@ async def read_ls_refs(reader: Reader) -> Refs:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a fetch asks for. Without `have` only the tips come, with it all since."""
+    """What a fetch asks for. Without `have` the tips come with `depth` commits, with it all since."""
 
     shas: Sequence[str]
     have: str | None = None
     filter: str | None = None
+    depth: int = 1
 
 
 def fetch_request(wanted: Wanted, advertised: Advertisement) -> bytes:
     """Never thin: a delta against a blob that a partial cache does not hold could not be resolved."""
     haves = [f"shallow {wanted.have}\n"] if wanted.have else []
-    depth = [] if wanted.have else ["deepen 1\n"]
+    depth = [] if wanted.have else [f"deepen {wanted.depth}\n"]
     filters = [f"filter {wanted.filter}\n"] if wanted.filter and advertised.filters else []
     known = [f"have {wanted.have}\n"] if wanted.have else []
     if advertised.version == 2:

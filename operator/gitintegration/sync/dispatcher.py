@@ -10,14 +10,19 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Generic
 
+import structlog
+
 from gitintegration.core.queue import K, Priority, Queue
+
+_AFTER_DEFECT = 30.0
+"""Seconds until a run that raised is tried again."""
 
 
 class Dispatcher(Generic[K]):
     def __init__(self, run: Callable[[K, Priority], Awaitable[float | None]], concurrency: int) -> None:
         """`run(key, priority)` does the work and returns the seconds until its next periodic run, or None for never.
 
-        It must not raise but CancelledError: what goes wrong belongs to the resource's status.
+        What goes wrong belongs to the resource's status; a run that raises all the same is run again after a while.
         """
         self._run = run
         self._concurrency = concurrency
@@ -25,6 +30,7 @@ class Dispatcher(Generic[K]):
         self._tasks: dict[K, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._closing = False
+        self._log = structlog.get_logger("dispatcher")
 
     @property
     def depth(self) -> int:
@@ -72,7 +78,11 @@ class Dispatcher(Generic[K]):
 
     async def _one(self, key: K, priority: Priority) -> None:
         try:
-            delay = await self._run(key, priority)
+            try:
+                delay = await self._run(key, priority)
+            except Exception:
+                self._log.exception("run failed", key=key)
+                delay = _AFTER_DEFECT
             if delay is not None:
                 self.add(key, Priority.periodic, delay)
         finally:

@@ -27,9 +27,10 @@ from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import ClusterError, Forbidden, GitIntegrationError, Reason, Refused, Stale, StaleRemote
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
+from gitintegration.git.objects import CommitInfo
 from gitintegration.git.remote import Remote
 from gitintegration.git.workers import Workers
-from gitintegration.sync import files
+from gitintegration.sync import files, history
 from gitintegration.sync.cluster_side import ABSENT_VERSION, ClusterSide, Kind, Live, by_kind, moved
 from gitintegration.sync.files import Edit, GitItem, Scope
 from gitintegration.sync.observe import Head, Observer, look
@@ -383,6 +384,7 @@ class Engine:
             template=spec.sync.push.message_template,
         )
         scope = Scope(frozenset(request.kinds), request.namespace, self._limits)
+        author, moment = f"{spec.author.name} <{spec.author.email}>", int(self._clock())
         made = await self._workers.run(
             max(120.0, request.remote.timeout),
             files.commit,
@@ -390,9 +392,9 @@ class Engine:
             head.commit,
             edits,
             scope,
-            author=f"{spec.author.name} <{spec.author.email}>",
+            author=author,
             message=message,
-            time=int(self._clock()),
+            time=moment,
         )
         failed = dict(made.failed)
         for item in wanted:
@@ -408,6 +410,12 @@ class Engine:
             for scanned in made.files:
                 ws.index.put(scanned)
             ws.index.commit = made.commit.sha
+            commit = CommitInfo(made.commit.sha, message.strip(), author, moment, tuple(edits))
+            touched: dict[str, list[str]] = {}
+            for item in wanted:
+                touched.setdefault(item.path or item.new_path, []).append(item.id)
+            told = history.entry(commit, touched, {})
+            ws.history = [told, *(ws.history or [])][: spec.history_limit]
         for item in wanted:
             if item.problem is None:
                 item.pushed = True
@@ -512,6 +520,7 @@ class Engine:
             rewritten=ws.rewritten,
             remote_commit=commit,
             synced_commit=commit if settled and error is None else None,
+            history=ws.history,
             requested_at=request.requested_at,
             source=request.source,
         )

@@ -14,7 +14,7 @@ from gitintegration.git.client import GitClient
 from gitintegration.git.objects import CacheCorruptError, Entry
 from gitintegration.git.remote import Remote
 from gitintegration.git.workers import Workers
-from gitintegration.sync import files
+from gitintegration.sync import files, history
 from gitintegration.sync.files import Scope
 from gitintegration.sync.workspace import GitIndex, Workspace
 
@@ -81,6 +81,7 @@ class Observer:
             await self._fetch(ws, remote, head.commit, old)
             await self._check_history(ws, remote, old, head.commit)
         whole = old is None or ws.scope != scope_text
+        before = ws.index
         seconds = max(remote.timeout, 60.0)
         folder = layout.prefix
         if whole:
@@ -99,6 +100,8 @@ class Observer:
                 seconds, objects.listing, ws.directory, head.commit, folder, SUFFIXES, IGNORE_FILE
             )
             gone, whole = (), True
+        moved = [*(e.path for e in found.files), *(path for path, _ in found.refused), *gone]
+        touched = history.ids_in(before, moved)
         if whole:
             self._forget_all(ws)
         for path in gone:
@@ -111,7 +114,30 @@ class Observer:
         if whole:
             self._compare_with_memory(ws)
         ws.index.commit, ws.scope = head.commit, scope_text
+        if old != head.commit:
+            await self._keep_history(ws, spec, layout, old, touched, None if whole else moved)
         return layout
+
+    async def _keep_history(
+        self,
+        ws: Workspace,
+        spec: GitIntegrationSpec,
+        layout: Layout,
+        old: str | None,
+        touched: history.Touched,
+        moved: list[str] | None,
+    ) -> None:
+        """`moved`: the paths that differ from `old`, where that was found out."""
+        assert ws.index.commit
+        limit, since = spec.history_limit, None if ws.rewritten else old or ws.last_seen
+        new = await self._workers.run(
+            60.0, objects.commits, ws.directory, ws.index.commit, since, layout.prefix, limit, moved
+        )
+        after = history.ids_in(ws.index, {path for commit in new for path in commit.paths})
+        told = [history.entry(commit, touched, after) for commit in new]
+        there = {commit.sha for commit in new}
+        kept = [c for c in ws.history or () if c["sha"] not in there] if since else []
+        ws.history = [*told, *kept][:limit]
 
     @staticmethod
     def _compare_with_memory(ws: Workspace) -> None:
@@ -139,10 +165,15 @@ class Observer:
             await self._workers.run(remote.timeout, objects.wipe, ws.directory)
             ws.reset_git()
             old = None
-        await self._git.fetch(remote, ws.directory, commit, old)
+        await self._git.fetch(remote, ws.directory, commit, old, history.LOOK_BACK)
 
     async def _check_history(self, ws: Workspace, remote: Remote, old: str | None, new: str) -> None:
-        if old is None or ws.index.commit is None:
+        if old is None and ws.last_seen not in (None, new):
+            old = ws.last_seen
+            assert old
+            if not await self._workers.run(remote.timeout, objects.is_ancestor, ws.directory, old, new):
+                await self._git.fetch_commits(remote, ws.directory, new, old)
+        if old is None:
             return
         if await self._workers.run(remote.timeout, objects.is_ancestor, ws.directory, old, new):
             ws.rewritten = None

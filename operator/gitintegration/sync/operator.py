@@ -63,7 +63,8 @@ class Entry:
     ws: Workspace
     status: dict[str, Any]
     kinds: dict[tuple[str, str], Kind] = field(default_factory=dict)
-    secrets: set[str] = field(default_factory=set)
+    secrets: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+    """The Secrets that the spec names, with the resourceVersion that was read ("" for none yet) and their keys."""
     secret_informer: Informer | None = None
     failures: int = 0
     next_periodic: float = 0.0
@@ -117,7 +118,9 @@ class Operator:
             entry = None
         if entry is None:
             ws = Workspace(metadata["uid"], cache_directory(self._cache, metadata["uid"]))
-            entry = Entry(dict(body), ws, dict(body.get("status") or {}))
+            status = dict(body.get("status") or {})
+            ws.last_seen, ws.history = status.get("remoteCommit"), status.get("history")
+            entry = Entry(dict(body), ws, status)
             self._entries[name] = entry
             self.dispatcher.add(name, Priority.changed)
             return
@@ -255,19 +258,27 @@ class Operator:
     async def _remote(self, name: Name, entry: Entry, spec: GitIntegrationSpec) -> Remote:
         refs = [spec.credentials.secret_ref.name if spec.credentials else None]
         refs.append(spec.proxy_secret_ref.name if spec.proxy_secret_ref else None)
-        entry.secrets = {ref for ref in refs if ref}
+        entry.secrets = {ref: entry.secrets.get(ref, ("", {})) for ref in refs if ref}
         if entry.secrets and entry.secret_informer is None:
             entry.secret_informer = self._informers.acquire(_SECRET, name[0])
             entry.secret_informer.listen(self._secret_changed)
-        secret, proxy = [await self._read_secret(name[0], ref) if ref else None for ref in refs]
+        secret, proxy = [await self._read_secret(name[0], entry, ref) if ref else None for ref in refs]
         return build_remote(spec, secret or {}, proxy)
 
-    async def _read_secret(self, namespace: str, ref: str) -> dict[str, str]:
+    async def _read_secret(self, namespace: str, entry: Entry, ref: str) -> dict[str, str]:
+        """Read again only where the watch has seen another version."""
+        informer = entry.secret_informer
+        seen = informer.of(namespace).get(ref) if informer and informer.error is None else None
+        version, data = entry.secrets[ref]
+        if seen is not None and version == seen.resource_version:
+            return data
         try:
             found = await self._integrations.secret(namespace, ref)
         except Forbidden as error:
             raise CredentialError(Reason.Forbidden, error.message, retry=True) from None
-        return secret_data(found, ref)
+        data = secret_data(found, ref)
+        entry.secrets[ref] = (found["metadata"]["resourceVersion"] if found else "", data)
+        return data
 
     async def _prepare_kinds(self, name: Name, entry: Entry, spec: GitIntegrationSpec) -> list[GitIntegrationError]:
         """Makes every kind ready that can be; tells of each that can't."""
@@ -348,6 +359,7 @@ class Operator:
         before = entry.status.get("observedSource")
         if before is not None and before != source:
             entry.ws.reset_git()
+            entry.ws.last_seen = entry.ws.history = None
             entry.ws.pending.clear()
             entry.ws.verified.clear()
             if entry.ws.base is None:

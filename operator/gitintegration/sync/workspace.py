@@ -121,6 +121,8 @@ class Workspace:
     """Spec and annotations of the last plan: when they change, all that is open is planned again."""
     rewritten: str | None = None
     history: list[dict[str, object]] | None = None
+    last_seen: str | None = None
+    """The branch's head as an earlier process told it in the status."""
 
     def reset_git(self) -> None:
         """Forget what was read from git; the cache is fetched anew."""
