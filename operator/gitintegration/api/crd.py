@@ -15,6 +15,7 @@ from gitintegration.api.integration import (
     GitIntegrationStatus,
     PipelineSpec,
 )
+from gitintegration.api.operation import GitOperationSpec, GitOperationStatus, OperationKind
 
 _DROPPED = {"title", "examples", "discriminator", "$defs", "additionalProperties"}
 _HEADER = "# Generated from the models by `make generate`; do not edit.\n"
@@ -22,7 +23,7 @@ _HEADER = "# Generated from the models by `make generate`; do not edit.\n"
 
 def render_crds() -> dict[str, str]:
     """File name -> text, for each kind."""
-    made = [_integration(), _bases(), _pipeline()]
+    made = [_integration(), _operation(), _bases(), _pipeline()]
     return {f"{GROUP}_{crd['spec']['names']['plural']}.yaml": _HEADER + _dump(crd) for crd in made}
 
 
@@ -195,6 +196,64 @@ _COLUMNS = [
     _column("Last-Sync", "date", ".status.lastSyncAt", wide=True),
     _column("Age", "date", ".metadata.creationTimestamp"),
 ]
+
+
+_NO_DIGEST_OF_A_DRY_RUN = _rule(
+    "!(self.dryRun && has(self.planDigest))", "dryRun makes a planDigest, it does not take one"
+)
+_OPERATION_COLUMNS = [
+    _column("Integration", "string", ".spec.integrationRef.name", wide=True),
+    _column("Kind", "string", ".spec.kind"),
+    _column("Branch", "string", ".status.branch"),
+    _column("Phase", "string", ".status.phase"),
+    _column("Created", "integer", ".status.counts.created"),
+    _column("Updated", "integer", ".status.counts.updated"),
+    _column("Deleted", "integer", ".status.counts.deleted"),
+    _column("Conflicts", "integer", ".status.counts.conflicted", wide=True),
+    _column("Commit", "string", ".status.commit"),
+    _column("Reason", "string", '.status.conditions[?(@.type=="Succeeded")].reason', wide=True),
+    _column("Age", "date", ".metadata.creationTimestamp"),
+]
+
+
+def _operation() -> dict[str, Any]:
+    spec = schema_of(GitOperationSpec)
+    fields = spec["properties"]
+    for kind in ("push", "pull", "history"):
+        fields[kind]["properties"]["branch"]["x-kubernetes-validations"] = [_BRANCH_RULE]
+    fields["test"]["properties"]["repositoryURL"]["x-kubernetes-validations"] = _URL_RULES
+    fields["history"]["properties"]["path"]["x-kubernetes-validations"] = _PREFIX_RULES
+    fields["pull"]["x-kubernetes-validations"] = [
+        _rule(
+            "!has(self.revision) || (has(self.pipelines) && size(self.pipelines) > 0)",
+            "pull.revision restores named pipelines: name them in pull.pipelines",
+        ),
+        _NO_DIGEST_OF_A_DRY_RUN,
+    ]
+    fields["push"]["x-kubernetes-validations"] = [
+        _rule(
+            "!has(self.pullRequest) || self.createPullRequest",
+            "push.pullRequest goes with push.createPullRequest: true",
+        ),
+        _NO_DIGEST_OF_A_DRY_RUN,
+    ]
+    named = [
+        _rule(f"(self.kind == '{kind}') == has(self.{kind})", f"kind {kind} goes with the block `{kind}`, and no other")
+        for kind in OperationKind
+    ]
+    spec["x-kubernetes-validations"] = [
+        _rule("self == oldSelf", "a GitOperation can't be changed: make a new one"),
+        *named,
+    ]
+    return _crd(
+        "GitOperation",
+        "gitoperations",
+        "gitop",
+        "One action for a GitIntegration, run once, like a Job.",
+        spec,
+        schema_of(GitOperationStatus),
+        _OPERATION_COLUMNS,
+    )
 
 
 def _bases() -> dict[str, Any]:

@@ -1,0 +1,224 @@
+"""GitOperation: one action, run once, like a Job."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gitintegration.api.base_model import Model
+from gitintegration.api.integration import (
+    Condition,
+    ConflictStatus,
+    Credentials,
+    HistoryEntry,
+    Name,
+)
+
+Sha = Annotated[str, Field(pattern="^[0-9a-f]{7,40}$", max_length=40)]
+Branch = Annotated[str, Field(min_length=1, max_length=244)]
+PipelineRef = Annotated[str, Field(min_length=1, max_length=253)]
+Digest = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class OperationKind(StrEnum):
+    push = "push"
+    pull = "pull"
+    test = "test"
+    history = "history"
+
+
+class Phase(StrEnum):
+    Pending = "Pending"
+    Running = "Running"
+    Succeeded = "Succeeded"
+    Failed = "Failed"
+
+
+class IntegrationRef(Model):
+    """A GitIntegration in the operation's own namespace."""
+
+    name: Name = Field(description="Name of a GitIntegration in the same namespace.")
+
+
+class PullRequestSpec(Model):
+    """How the pull request reads."""
+
+    title: str | None = Field(None, min_length=1, max_length=255, description="Title. Default: made from the plan.")
+    body: str | None = Field(None, max_length=65536, description="Text. Default: made from the plan.")
+    draft: bool = Field(False, description="Open it as a draft, where the forge has them.")
+    labels: list[Annotated[str, Field(min_length=1, max_length=255)]] | None = Field(
+        None, max_length=32, description="Labels to set, where the forge has them."
+    )
+
+
+class PushOperation(Model):
+    """Write pipelines of the cluster to a branch."""
+
+    branch: Branch | None = Field(
+        None,
+        description="Branch to write to; made from the default branch's head where it does not exist. "
+        "Default: the default branch.",
+    )
+    message: str | None = Field(
+        None, min_length=1, max_length=65536, description="Commit message. Default: made from the plan."
+    )
+    pipelines: list[PipelineRef] | None = Field(
+        None, min_length=1, max_length=10000, description="Ids or names. Absent: every pipeline that is ahead."
+    )
+    create_pull_request: bool = Field(
+        False, description="Open, or update, one pull request from the branch to the default branch."
+    )
+    pull_request: PullRequestSpec | None = Field(None, description="How the pull request reads.")
+    dry_run: bool = Field(False, description="Only tell what would be done, with its digest.")
+    expected_remote_commit: Sha | None = Field(
+        None, description="Fail with StaleRemote unless the branch is at this commit."
+    )
+    plan_digest: Digest | None = Field(
+        None, description="Do exactly the plan of an earlier dry run, or fail with PlanStale."
+    )
+
+
+class Resolution(Model):
+    """Settles the conflict of one pipeline."""
+
+    pipeline: PipelineRef = Field(description="Its id or name.")
+    take: Literal["ours", "theirs"] = Field(description="The cluster's values (ours) or the repository's (theirs).")
+
+
+class PullOperation(Model):
+    """Bring pipelines of a branch into the cluster."""
+
+    branch: Branch | None = Field(None, description="Branch to read. Default: the default branch.")
+    strategy: Literal["merge", "ours", "theirs"] = Field(
+        "merge", description="Who wins where both sides changed one field: nobody, the cluster, or the repository."
+    )
+    pipelines: list[PipelineRef] | None = Field(None, max_length=10000, description="Ids or names. Absent: all.")
+    resolutions: list[Resolution] | None = Field(None, max_length=1000, description="Settles named conflicts.")
+    dry_run: bool = Field(False, description="Only tell what would be done, with its digest.")
+    expected_remote_commit: Sha | None = Field(
+        None, description="Fail with StaleRemote unless the branch is at this commit."
+    )
+    plan_digest: Digest | None = Field(
+        None, description="Do exactly the plan of an earlier dry run, or fail with PlanStale."
+    )
+    revision: Sha | None = Field(None, description="Restore the named pipelines as they stood at this commit.")
+
+
+class TestOperation(Model):
+    """Look whether a repository can be reached, read and written. Changes nothing there."""
+
+    __test__ = False  # not a test, whatever pytest makes of its name
+
+    repository_url: str | None = Field(
+        None,
+        alias="repositoryURL",
+        min_length=1,
+        max_length=2048,
+        description="Address to try. Default: the integration's own.",
+    )
+    credentials: Credentials | None = Field(None, description="How to log in. Default: as the integration does.")
+
+
+class HistoryOperation(Model):
+    """Tell which commits touched pipelines."""
+
+    branch: Branch | None = Field(None, description="Branch to read. Default: the default branch.")
+    path: str | None = Field(
+        None, max_length=512, description="Only commits that touched this file or folder. Default: the prefix."
+    )
+    limit: int = Field(30, ge=1, le=500, description="So many commits at most.")
+
+
+class GitOperationSpec(Model):
+    """What to do. Can't be changed."""
+
+    integration_ref: IntegrationRef = Field(description="The GitIntegration to act for.")
+    kind: OperationKind = Field(description="What to do; the block of the same name says how.")
+    push: PushOperation | None = Field(None, description="For kind push.")
+    pull: PullOperation | None = Field(None, description="For kind pull.")
+    test: TestOperation | None = Field(None, description="For kind test.")
+    history: HistoryOperation | None = Field(None, description="For kind history.")
+    ttl_seconds_after_finished: int | None = Field(
+        None,
+        ge=0,
+        le=31_536_000,
+        description="Delete the operation so many seconds after it has ended. Absent: keep it.",
+    )
+
+
+class Progress(Model):
+    """How far it is."""
+
+    done: int = Field(description="Pipelines dealt with.")
+    total: int = Field(description="Pipelines to deal with.")
+
+
+class PullRequestStatus(Model):
+    """The pull request, as the forge told it last."""
+
+    number: int | None = Field(None, description="Its number at the forge.")
+    url: str | None = Field(None, description="Its page.")
+    state: Literal["open", "merged", "closed"] | None = Field(None, description="What became of it.")
+
+
+class Counts(Model):
+    """What was done, or with dryRun would be, by number of pipelines."""
+
+    created: int | None = Field(None, description="Made where they were not.")
+    updated: int | None = Field(None, description="Changed.")
+    deleted: int | None = Field(None, description="Removed.")
+    unchanged: int | None = Field(None, description="The same already.")
+    merged: int | None = Field(None, description="Changed on both sides, in different fields; among the updated.")
+    conflicted: int | None = Field(None, description="Left alone, in conflict.")
+    invalid: int | None = Field(None, description="Left alone, invalid.")
+
+
+class ChangeStatus(Model):
+    """What is done with one pipeline."""
+
+    kind: str | None = Field(None, description="Kind of the pipeline.")
+    name: str | None = Field(None, description="Its name.")
+    id: str | None = Field(None, description="Its planasonix.com/pipeline-id, else its name.")
+    path: str | None = Field(None, description="Its file.")
+    action: Literal["create", "update", "delete"] | None = Field(None, description="What is done.")
+    fields: list[str] | None = Field(None, description="The fields that change.")
+
+
+class TestResult(Model):
+    """How the repository was met."""
+
+    __test__ = False
+
+    reachable: bool | None = Field(None, description="Whether it answered.")
+    permissions: list[str] | None = Field(None, max_length=8, description="What the credentials may do: read, write.")
+    default_branch: str | None = Field(None, description="What the remote's HEAD points to.")
+    latency_ms: int | None = Field(None, description="Milliseconds of one round trip.")
+
+
+class GitOperationStatus(Model):
+    """How it went, written by the operator."""
+
+    observed_generation: int | None = Field(None, description="Generation of the spec that was acted on.")
+    phase: Phase | None = Field(None, description="Pending, Running, Succeeded or Failed.")
+    started_at: str | None = Field(None, description="When it began.", json_schema_extra={"format": "date-time"})
+    finished_at: str | None = Field(None, description="When it ended.", json_schema_extra={"format": "date-time"})
+    progress: Progress | None = Field(None, description="How far it is.")
+    branch: str | None = Field(None, description="The branch written to or read.")
+    base_commit: str | None = Field(None, description="The branch's head when it was planned; empty for none.")
+    commit: str | None = Field(None, description="The commit that was pushed, or pulled.")
+    pull_request: PullRequestStatus | None = Field(None, description="The pull request.")
+    counts: Counts | None = Field(None, description="What was done, by number of pipelines.")
+    changes: list[ChangeStatus] | None = Field(None, description="What was done, at most 200.")
+    changes_truncated: bool | None = Field(None, description="There are more than 200 changes.")
+    conflicts: list[ConflictStatus] | None = Field(None, description="What was left alone in conflict, at most 50.")
+    conflicts_truncated: bool | None = Field(None, description="There are more than 50 conflicts.")
+    plan_digest: str | None = Field(None, description="Names exactly this plan.")
+    test: TestResult | None = Field(None, description="How the repository was met.")
+    history: list[HistoryEntry] | None = Field(None, max_length=500, description="The commits, newest first.")
+    conditions: list[Condition] | None = Field(
+        None,
+        description="Succeeded: True, False, or Unknown until it has ended.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
