@@ -37,7 +37,8 @@ from gitintegration.git.remote import Remote
 from gitintegration.git.url import parse_url
 from gitintegration.git.wire import Refs
 from gitintegration.sync.cluster_side import ClusterSide, Kind
-from gitintegration.sync.engine import Engine, Request, Tally
+from gitintegration.sync.engine import Engine
+from gitintegration.sync.item import Request, Tally
 from gitintegration.sync.workspace import Workspace
 
 API, NAMESPACE, REF, FOLDER = "planasonix.com/v1alpha1", "data", "refs/heads/main", "pipelines"

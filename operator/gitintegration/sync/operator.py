@@ -41,7 +41,8 @@ from gitintegration.git.remote import Remote
 from gitintegration.git.workers import Workers
 from gitintegration.sync.cluster_side import ABSENT_VERSION, Kind, moved
 from gitintegration.sync.dispatcher import Dispatcher
-from gitintegration.sync.engine import Engine, Request, Tally, explain
+from gitintegration.sync.engine import Engine, explain
+from gitintegration.sync.item import Request, Tally
 from gitintegration.sync.observe import cache_directory
 from gitintegration.sync.remotes import build_remote, secret_data
 from gitintegration.sync.workspace import Workspace

@@ -1,0 +1,99 @@
+"""What one run works on: the request, its items, and the tally of what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gitintegration.api.base_model import PIPELINE_ID
+from gitintegration.api.integration import GitIntegrationSpec, Mode
+from gitintegration.core.base_shards import BaseRecord
+from gitintegration.core.invalid import Problem
+from gitintegration.core.merge import Decision
+from gitintegration.core.status import HeldDeletes
+from gitintegration.core.values import Json, ObjectKey
+from gitintegration.errors import GitIntegrationError
+from gitintegration.git.remote import Remote
+from gitintegration.sync.cluster_side import Kind, Live
+from gitintegration.sync.files import GitItem
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be synced, and what its user asked for."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: GitIntegrationSpec
+    remote: Remote
+    kinds: Mapping[tuple[str, str], Kind]
+    refusals: tuple[GitIntegrationError, ...] = ()
+    confirmed: str | None = None
+    requested_at: str | None = None
+    source: str = ""
+
+    @property
+    def may_pull(self) -> bool:
+        return self.spec.sync.mode in (Mode.Pull, Mode.Bidirectional)
+
+    @property
+    def may_push(self) -> bool:
+        return self.spec.sync.mode in (Mode.Push, Mode.Bidirectional)
+
+
+@dataclass(slots=True)
+class Item:
+    """One item while it is planned and written."""
+
+    key: ObjectKey
+    kind: Kind
+    record: BaseRecord | None
+    git: GitItem | None
+    live: Live | None
+    manifest: Json | None = None
+    git_view: Json | None = None
+    decision: Decision = field(default_factory=Decision)
+    problem: Problem | None = None
+    pulled: bool = False
+    pushed: bool = False
+    held: bool = False
+    new_path: str = ""
+
+    @property
+    def carried(self) -> bool:
+        """Nothing of it is left to write."""
+        return (self.pulled or self.decision.cluster is None) and (self.pushed or self.decision.git is None)
+
+    @property
+    def path(self) -> str:
+        return self.git.path if self.git else (self.record.path if self.record else "")
+
+    @property
+    def id(self) -> str:
+        for source in (
+            self.live.whole if self.live else None,
+            self.manifest,
+            self.record.live if self.record else None,
+        ):
+            annotations = ((source or {}).get("metadata") or {}).get("annotations") or {}
+            if PIPELINE_ID in annotations:
+                return str(annotations[PIPELINE_ID])
+        return self.key.name
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one run wrote, for the log, the events and the tests."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    commits: list[str] = field(default_factory=list)
+    held: list[HeldDeletes] = field(default_factory=list)
+    coarse: list[str] = field(default_factory=list)
+
+    @property
+    def wrote(self) -> bool:
+        return bool(self.created or self.updated or self.deleted or self.commits)
