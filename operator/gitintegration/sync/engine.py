@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import orjson
@@ -17,7 +17,7 @@ from gitintegration.core.base_shards import BaseRecord, ShardSet
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, Summary, commit_message
-from gitintegration.core.merge import Base, Decision, Strategy, Versions, decide, rebase
+from gitintegration.core.merge import Base, Decision, Versions, decide, rebase
 from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome
 from gitintegration.core.values import ObjectKey
 from gitintegration.core.view import restore
@@ -30,7 +30,7 @@ from gitintegration.git.workers import Workers
 from gitintegration.sync import files, history
 from gitintegration.sync.cluster_side import ABSENT_VERSION, ClusterSide, Kind, by_kind, moved
 from gitintegration.sync.files import Edit, Scope
-from gitintegration.sync.item import Item, Request, Tally
+from gitintegration.sync.item import Draft, Item, Request, Tally
 from gitintegration.sync.observe import Head, Observer, look
 from gitintegration.sync.workspace import Pending, Workspace
 
@@ -86,7 +86,15 @@ class Engine:
                 break
             if not self._dirty(ws, request):
                 break
-        return self._outcome(ws, request, head, tally, error), tally
+        return self.outcome(ws, request, head, tally, error), tally
+
+    async def observe(self, ws: Workspace, request: Request) -> tuple[Head, Layout]:
+        """Look at both sides and settle what is equal already; neither is written."""
+        if ws.base is None:
+            ws.base = await self._store.load(request.namespace, request.uid)
+        looking = request.looking()
+        head = await look(self._git, request.remote, request.spec.default_branch)
+        return head, await self._once(ws, looking, head, Tally())
 
     async def load(self, namespace: str, uid: str) -> ShardSet:
         """What is remembered of an integration."""
@@ -96,27 +104,34 @@ class Engine:
         """Whether a race left something to be planned anew at once."""
         return bool(by_kind(ws.live_dirty | ws.git_dirty, request.kinds))
 
-    async def _once(self, ws: Workspace, request: Request, head: Head, tally: Tally) -> None:
+    async def bring_to(self, ws: Workspace, request: Request, head: Head) -> Layout:
+        """Have the workspace hold what git holds at `head`."""
         scope = Scope(frozenset(request.kinds), request.namespace, self._limits)
-        layout = await self._observer.bring_to(ws, request.remote, request.spec, head, scope, self._scope_text(request))
+        return await self._observer.bring_to(ws, request.remote, request.spec, head, scope, self._scope_text(request))
+
+    async def _once(self, ws: Workspace, request: Request, head: Head, tally: Tally) -> Layout:
+        layout = await self.bring_to(ws, request, head)
         self._find_work(ws, request)
         keys = sorted(ws.live_dirty | ws.git_dirty)
         assert ws.base is not None
         if not keys:
             await self._store.save(request.namespace, request.name, request.uid, ws.base)
-            return
+            return layout
         known = len(ws.base.marks)
-        items = await self._plan(ws, request, layout, keys)
+        items = await self.plan(ws, request, layout, keys)
         tally.held = self._hold_deletes(ws, request, items, known)
         try:
-            await self._write_cluster(ws, request, items, tally)
-            await self._write_git(ws, request, layout, head, items, tally)
+            wanted = [item for item in items if self._may_write(request, item, "cluster")]
+            await self.write_objects(ws, request, wanted, tally)
+            wanted = [item for item in items if self._may_write(request, item, "git")]
+            if wanted and (draft := await self.draft(ws, request, layout, head.commit, wanted)):
+                await self.push(ws, request, head, draft, tally)
         except BaseException:
             ws.live_dirty |= {item.key for item in items if not item.carried}
             raise
         finally:
-            self._remember(ws, request, items)
-            await self._store.save(request.namespace, request.name, request.uid, ws.base)
+            await self.remember(ws, request, items)
+        return layout
 
     @staticmethod
     def _scope_text(request: Request) -> str:
@@ -136,7 +151,8 @@ class Engine:
 
     # --- planning ---------------------------------------------------------------------------------------------------
 
-    async def _plan(self, ws: Workspace, request: Request, layout: Layout, keys: list[ObjectKey]) -> list[Item]:
+    async def plan(self, ws: Workspace, request: Request, layout: Layout, keys: Sequence[ObjectKey]) -> list[Item]:
+        """Read these items on both sides and decide; what is none of the integration's is left out."""
         items: list[Item] = []
         grouped = by_kind(keys, request.kinds)
         for kind_id, names in grouped.items():
@@ -205,7 +221,7 @@ class Engine:
             item.problem = Problem(item.git.path, InvalidReason.Refused, words)
             item.decision = Decision(remote_ahead=True)
             return
-        strategy, list_keys = Strategy(request.spec.sync.strategy), item.kind.schema.list_keys
+        strategy, list_keys = request.strategy(item.key), item.kind.schema.list_keys
         versions = Versions(base, item.git_view, live)
         item.decision = decide(versions, strategy, list_keys)
         unsure = item.decision.overlapping or (base is None and item.git_view != live)
@@ -243,8 +259,8 @@ class Engine:
             return False
         return request.may_pull if side == "cluster" else request.may_push
 
-    async def _write_cluster(self, ws: Workspace, request: Request, items: list[Item], tally: Tally) -> None:
-        wanted = [item for item in items if self._may_write(request, item, "cluster")]
+    async def write_objects(self, ws: Workspace, request: Request, wanted: Sequence[Item], tally: Tally) -> None:
+        """Write the cluster's side of these items. What one of them is refused for is its own problem."""
         queue = iter(wanted)
         failures: list[GitIntegrationError] = []
 
@@ -281,32 +297,33 @@ class Engine:
         else:
             tally.updated += 1
 
-    async def _write_git(
-        self, ws: Workspace, request: Request, layout: Layout, head: Head, items: list[Item], tally: Tally
-    ) -> None:
-        wanted = [item for item in items if self._may_write(request, item, "git")]
-        if not wanted:
-            return
+    async def draft(
+        self,
+        ws: Workspace,
+        request: Request,
+        layout: Layout,
+        parent: str | None,
+        wanted: Sequence[Item],
+        *,
+        message: str | None = None,
+        moment: int | None = None,
+    ) -> Draft | None:
+        """The commit that carries these items onto `parent`, not pushed yet; None where it would change no file."""
         edits = self._edits(ws, layout, wanted)
         spec = request.spec
-        summary = Summary(
-            created=[i.key.name for i in wanted if i.git is None],
-            updated=[i.key.name for i in wanted if i.git and i.decision.git and i.decision.git.value is not None],
-            deleted=[i.key.name for i in wanted if i.decision.git and i.decision.git.value is None],
-        )
-        message = commit_message(
-            summary,
+        message = message or commit_message(
+            _summary(wanted),
             integration=request.name,
             namespace=request.namespace,
             template=spec.sync.push.message_template,
         )
         scope = Scope(frozenset(request.kinds), request.namespace, self._limits)
-        author, moment = f"{spec.author.name} <{spec.author.email}>", int(self._clock())
+        author, moment = f"{spec.author.name} <{spec.author.email}>", moment or int(self._clock())
         made = await self._workers.run(
             max(120.0, request.remote.timeout),
             files.commit,
             ws.directory,
-            head.commit,
+            parent,
             edits,
             scope,
             author=author,
@@ -317,29 +334,40 @@ class Engine:
         for item in wanted:
             if item.key in failed:
                 item.problem = Problem(item.path, InvalidReason.Refused, failed[item.key])
-        if made.commit is not None:
-            await self._git.push(request.remote, head.ref, head.commit, made.commit)
-            await self._workers.run(request.remote.timeout, objects.adopt, ws.directory, made.commit)
-            tally.commits.append(made.commit.sha)
-            tally.coarse += made.coarse
-            for path in made.removed:
-                ws.index.remove(path)
-            for scanned in made.files:
-                ws.index.put(scanned)
-            ws.index.commit = made.commit.sha
-            commit = CommitInfo(made.commit.sha, message.strip(), author, moment, tuple(edits))
-            touched: dict[str, list[str]] = {}
-            for item in wanted:
-                touched.setdefault(item.path or item.new_path, []).append(item.id)
-            told = history.entry(commit, touched, {})
-            ws.history = [told, *(ws.history or [])][: spec.history_limit]
-        for item in wanted:
-            if item.problem is None:
-                item.pushed = True
-                item.git = ws.index.items.get(item.key)
-                item.git_view = item.kind.view(orjson.loads(item.git.value)) if item.git else None
+            elif made.commit is None:
+                self._carried(ws, item)
+        if made.commit is None:
+            return None
+        info = CommitInfo(made.commit.sha, message.strip(), author, moment, tuple(edits))
+        return Draft(info, made.commit, made, tuple(wanted))
 
-    def _edits(self, ws: Workspace, layout: Layout, wanted: list[Item]) -> dict[str, tuple[str | None, list[Edit]]]:
+    async def push(self, ws: Workspace, request: Request, head: Head, draft: Draft, tally: Tally) -> None:
+        """Move the branch from `head` to the draft, and have the workspace hold it. Raises StaleRemote."""
+        await self._git.push(request.remote, head.ref, head.commit, draft.commit)
+        await self._workers.run(request.remote.timeout, objects.adopt, ws.directory, draft.commit)
+        tally.commits.append(draft.commit.sha)
+        tally.coarse += draft.made.coarse
+        for path in draft.made.removed:
+            ws.index.remove(path)
+        for scanned in draft.made.files:
+            ws.index.put(scanned)
+        ws.index.commit = draft.commit.sha
+        touched: dict[str, list[str]] = {}
+        for item in draft.items:
+            touched.setdefault(item.path or item.new_path, []).append(item.id)
+        told = history.entry(draft.info, touched, {})
+        ws.history = [told, *(ws.history or [])][: request.spec.history_limit]
+        for item in draft.items:
+            if item.problem is None:
+                self._carried(ws, item)
+
+    @staticmethod
+    def _carried(ws: Workspace, item: Item) -> None:
+        item.pushed = True
+        item.git = ws.index.items.get(item.key)
+        item.git_view = item.kind.view(orjson.loads(item.git.value)) if item.git else None
+
+    def _edits(self, ws: Workspace, layout: Layout, wanted: Sequence[Item]) -> dict[str, tuple[str | None, list[Edit]]]:
         edits: dict[str, tuple[str | None, list[Edit]]] = {}
         taken = set(ws.index.files) | set(ws.index.refused)
         for item in wanted:
@@ -360,10 +388,12 @@ class Engine:
 
     # --- remembering ------------------------------------------------------------------------------------------------
 
-    def _remember(self, ws: Workspace, request: Request, items: list[Item]) -> None:
+    async def remember(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
+        """Keep what both sides agree on now, and what is open still."""
         assert ws.base is not None
         for item in items:
             self._remember_one(ws, item)
+        await self._store.save(request.namespace, request.name, request.uid, ws.base)
 
     def _remember_one(self, ws: Workspace, item: Item) -> None:
         assert ws.base is not None
@@ -407,9 +437,10 @@ class Engine:
 
     # --- telling ----------------------------------------------------------------------------------------------------
 
-    def _outcome(
+    def outcome(
         self, ws: Workspace, request: Request, head: Head, tally: Tally, error: GitIntegrationError | None
     ) -> Outcome:
+        """What is known now, as the status tells it."""
         assert ws.base is not None
         pending = ws.pending
         conflicts = [
@@ -441,6 +472,14 @@ class Engine:
             requested_at=request.requested_at,
             source=request.source,
         )
+
+
+def _summary(items: Sequence[Item]) -> Summary:
+    return Summary(
+        created=[i.key.name for i in items if i.git is None],
+        updated=[i.key.name for i in items if i.git and i.decision.git and i.decision.git.value is not None],
+        deleted=[i.key.name for i in items if i.decision.git and i.decision.git.value is None],
+    )
 
 
 def explain(error: BaseException) -> GitIntegrationError:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitintegration.api.base_model import PIPELINE_ID
 from gitintegration.api.integration import GitIntegrationSpec, Mode
 from gitintegration.core.base_shards import BaseRecord
 from gitintegration.core.invalid import Problem
-from gitintegration.core.merge import Decision
+from gitintegration.core.merge import Decision, Strategy
 from gitintegration.core.status import HeldDeletes
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.errors import GitIntegrationError
+from gitintegration.git.objects import CommitInfo, NewCommit
 from gitintegration.git.remote import Remote
 from gitintegration.sync.cluster_side import Kind, Live
-from gitintegration.sync.files import GitItem
+from gitintegration.sync.files import Committed, GitItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,16 @@ class Request:
     confirmed: str | None = None
     requested_at: str | None = None
     source: str = ""
+    takes: Mapping[ObjectKey, Strategy] = field(default_factory=dict)
+    """Who wins the conflicts of single items, whatever the strategy says."""
+
+    def looking(self) -> Request:
+        """The same request, carrying nothing by itself."""
+        sync = self.spec.sync.model_copy(update={"mode": Mode.Manual})
+        return replace(self, spec=self.spec.model_copy(update={"sync": sync}))
+
+    def strategy(self, key: ObjectKey) -> Strategy:
+        return self.takes.get(key) or Strategy(self.spec.sync.strategy)
 
     @property
     def may_pull(self) -> bool:
@@ -81,6 +92,19 @@ class Item:
             if PIPELINE_ID in annotations:
                 return str(annotations[PIPELINE_ID])
         return self.key.name
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A commit that is made and not pushed yet."""
+
+    info: CommitInfo
+    commit: NewCommit
+    made: Committed
+    items: tuple[Item, ...]
+
+    def discard(self) -> None:
+        self.commit.pack.unlink(missing_ok=True)
 
 
 @dataclass(slots=True)

@@ -207,10 +207,13 @@ class Operator:
 
     async def _sync(self, name: Name, entry: Entry) -> tuple[Outcome, Tally]:
         spec = self._parse(entry)
-        generation = int(entry.metadata["generation"])
         if not spec.enabled:
             await self._release(name, entry)
-            return Outcome(generation, spec.sync.mode.value, suspended=True), Tally()
+            return Outcome(int(entry.metadata["generation"]), spec.sync.mode.value, suspended=True), Tally()
+        return await self._engine.sync(entry.ws, await self._request(name, entry, spec))
+
+    async def _request(self, name: Name, entry: Entry, spec: GitIntegrationSpec) -> Request:
+        """Everything that a run needs, made ready."""
         await self._keep_finalizer(entry, spec)
         remote = await self._remote(name, entry, spec)
         refusals = await self._prepare_kinds(name, entry, spec)
@@ -220,11 +223,11 @@ class Operator:
         await self._check_source(name, entry, source)
         if entry.ws.remote != remote:
             await self._probe(entry, remote)
-        request = Request(
+        return Request(
             namespace=name[0],
             name=name[1],
             uid=entry.ws.uid,
-            generation=generation,
+            generation=int(entry.metadata["generation"]),
             spec=spec,
             remote=remote,
             kinds=dict(entry.kinds),
@@ -233,7 +236,6 @@ class Operator:
             requested_at=entry.annotations.get(REQUESTED_AT),
             source=source,
         )
-        return await self._engine.sync(entry.ws, request)
 
     @staticmethod
     def _parse(entry: Entry) -> GitIntegrationSpec:
