@@ -144,7 +144,8 @@ async def serve(settings: Settings) -> None:
         stack.push_async_callback(informers.close)
         kinds, integrations = Kinds(cluster), Integrations(cluster)
         side = ClusterSide(Objects(cluster), kinds)
-        engine = Engine(git, workers, side, BaseStore(cluster), ReadLimits(size=settings.max_file_size))
+        store, offers = BaseStore(cluster), BaseStore(cluster, "review")
+        engine = Engine(git, workers, side, store, offers, ReadLimits(size=settings.max_file_size))
         operator = Operator(
             engine=engine,
             git=git,

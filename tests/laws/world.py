@@ -41,7 +41,8 @@ from gitintegration.sync.engine import Engine
 from gitintegration.sync.item import Request, Tally
 from gitintegration.sync.workspace import Workspace
 
-API, NAMESPACE, REF, FOLDER = "planasonix.com/v1alpha1", "data", "refs/heads/main", "pipelines"
+API, NAMESPACE, FOLDER, REVIEW = "planasonix.com/v1alpha1", "data", "pipelines", "review"
+_HEADS = "refs/heads/"
 _KIND = ResourceKind("planasonix.com", "v1alpha1", "Pipeline", "pipelines", True)
 _OBJECT = re.compile(rf"^/apis/planasonix.com/v1alpha1/namespaces/{NAMESPACE}/(\w+)(?:/([^/]+))?$")
 
@@ -147,7 +148,9 @@ class ApiServer:
 
     def _answer(self, method: str, plural: str, name: str | None, body: Any, query: Mapping[str, str]) -> Any:
         if method == "GET" and name is None:
-            items = [copy.deepcopy(o) for (p, _), o in sorted(self.objects.items()) if p == plural]
+            wanted = dict(pair.split("=") for pair in query.get("labelSelector", "").split(",") if pair)
+            found = [o for (p, _), o in sorted(self.objects.items()) if p == plural]
+            items = [copy.deepcopy(o) for o in found if wanted.items() <= (o["metadata"].get("labels") or {}).items()]
             return {"items": items, "metadata": {"resourceVersion": str(next(self._versions))}}
         if method == "POST":
             name = body["metadata"]["name"]
@@ -226,15 +229,19 @@ _OPENAPI = {
 
 
 class GitHost:
-    """One branch of a repository, behind the calls of `git.client.GitClient`."""
+    """A repository, behind the calls of `git.client.GitClient`. Its default branch is `main`."""
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
         self._store = MemoryObjectStore()
         self._clock = itertools.count(1_700_000_000)
-        self.head: str | None = None
+        self.heads: dict[str, str] = {}
         self.pushed: list[str] = []
-        """Commits of the operator that the branch took."""
+        """Commits of the operator that were taken."""
+
+    @property
+    def head(self) -> str | None:
+        return self.heads.get("main")
 
     # --- what users do -----------------------------------------------------------------------------------------------
 
@@ -247,8 +254,8 @@ class GitHost:
             e.path.decode(): self._store[e.sha].as_raw_string().decode() for e in iter_tree_contents(self._store, tree)
         }
 
-    def commit(self, files: Mapping[str, str], parent: str | None = None) -> str:
-        """A commit that holds just these files, and the branch on it."""
+    def commit(self, files: Mapping[str, str], *parents: str, branch: str = "main") -> str:
+        """A commit that holds just these files, and the branch on it. It follows the branch where no parent is named."""
         root, folder = Tree(), Tree()
         for path, text in sorted(files.items()):
             blob = Blob.from_string(text.encode())
@@ -261,20 +268,29 @@ class GitHost:
         self._store.add_object(root)
         made = Commit()
         made.tree = root.id
-        made.parents = [ObjectID(p.encode()) for p in (parent or self.head,) if p]
+        made.parents = [ObjectID(p.encode()) for p in parents or (self.heads.get(branch),) if p]
         made.author = made.committer = b"User <user@example.com>"
         made.author_time = made.commit_time = next(self._clock)
         made.author_timezone = made.commit_timezone = 0
         made.message = b"edit\n"
         self._store.add_object(made)
-        self.head = made.id.decode()
-        return self.head
+        self.heads[branch] = made.id.decode()
+        return self.heads[branch]
 
     def parents(self, commit: str) -> list[str]:
         return [p.decode() for p in self._commit(commit).parents]
 
     def force(self, commit: str) -> None:
-        self.head = commit
+        self.heads["main"] = commit
+
+    def ancestors(self, commit: str) -> set[str]:
+        """With the commit itself."""
+        found, stack = {commit}, [commit]
+        while stack:
+            new = [p for p in self.parents(stack.pop()) if p not in found]
+            found.update(new)
+            stack += new
+        return found
 
     def _commit(self, sha: str) -> Commit:
         found = self._store[ObjectID(sha.encode())]
@@ -284,7 +300,11 @@ class GitHost:
     # --- requests ----------------------------------------------------------------------------------------------------
 
     async def ls_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
-        return await self._asked(lambda: Refs({REF: self.head} if self.head else {}, REF))  # type: ignore[no-any-return]
+        def answer() -> Refs:
+            refs = {f"{_HEADS}{branch}": commit for branch, commit in self.heads.items()}
+            return Refs({r: c for r, c in refs.items() if r.startswith(tuple(prefixes))}, f"{_HEADS}main")
+
+        return await self._asked(answer)  # type: ignore[no-any-return]
 
     async def fetch(self, remote: Remote, directory: Path, tip: str, have: str | None, depth: int = 1) -> None:
         def send() -> None:
@@ -294,13 +314,12 @@ class GitHost:
         await self._asked(send)
 
     async def fetch_commits(self, remote: Remote, directory: Path, tip: str, have: str) -> None:
+        await self.fetch_history(remote, directory, [tip])
+
+    async def fetch_history(self, remote: Remote, directory: Path, tips: Sequence[str]) -> None:
         def send() -> None:
-            shas, stack = {ObjectID(tip.encode())}, [tip]
-            while stack:
-                new = [p for p in self.parents(stack.pop()) if p.encode() not in shas]
-                shas |= {ObjectID(p.encode()) for p in new}
-                stack += new
-            self._deliver(directory, shas, [tip])
+            shas = {ObjectID(sha.encode()) for tip in tips for sha in self.ancestors(tip)}
+            self._deliver(directory, shas, tips)
 
         await self._asked(send)
 
@@ -309,14 +328,16 @@ class GitHost:
 
     async def push(self, remote: Remote, ref: str, old: str | None, commit: NewCommit) -> None:
         """As the real client: a lost connection is no answer, the ref is read again."""
+        branch = ref.removeprefix(_HEADS)
 
         def take() -> None:
-            if self.head != old:
+            if self.heads.get(branch) != old:
                 raise StaleRemote(f"{ref} moved")
             with commit.pack.open("rb") as stream:
                 self._store.add_thin_pack(stream.read, None)
-            assert self.parents(commit.sha) == ([old] if old else []), "a push that is no fast-forward"
-            self.head = commit.sha
+            assert old is None or old in self.ancestors(commit.sha), "a push that is no fast-forward"
+            assert list(iter_tree_contents(self._store, self._commit(commit.sha).tree)), "a commit without its tree"
+            self.heads[branch] = commit.sha
             self.pushed.append(commit.sha)
 
         try:
@@ -387,12 +408,19 @@ class World:
         self.restart(wipe=True)
         self.configure()
 
-    def configure(self, mode: str = "Bidirectional", strategy: str = "merge", max_deletes: str = "100%") -> None:
+    def configure(
+        self,
+        mode: str = "Bidirectional",
+        strategy: str = "merge",
+        max_deletes: str = "100%",
+        review: str | None = None,
+    ) -> None:
+        push = {"branch": review} if review else {}
         self.spec = GitIntegrationSpec.model_validate(
             {
                 "repositoryURL": "https://git.example.com/r.git",
                 "defaultBranch": "main",
-                "sync": {"mode": mode, "strategy": strategy, "maxDeletes": max_deletes},
+                "sync": {"mode": mode, "strategy": strategy, "maxDeletes": max_deletes, "push": push},
             }
         )
         self.generation = next(self._generations)
@@ -406,9 +434,9 @@ class World:
             shutil.rmtree(self._directory, ignore_errors=True)
         self.kinds = Kinds(self.api)  # type: ignore[arg-type]
         side = ClusterSide(Objects(self.api), self.kinds)  # type: ignore[arg-type]
-        store = BaseStore(self.api)  # type: ignore[arg-type]
+        store, offers = BaseStore(self.api), BaseStore(self.api, "review")  # type: ignore[arg-type]
         ticks = itertools.count(1_700_000_000)
-        self.engine = Engine(self.git, Inline(), side, store, clock=lambda: next(ticks))  # type: ignore[arg-type]
+        self.engine = Engine(self.git, Inline(), side, store, offers, clock=lambda: next(ticks))  # type: ignore[arg-type]
         self.ws = Workspace("uid-1", self._directory, history=self.history, last_seen=self.last_seen)
         self.deliver()
 

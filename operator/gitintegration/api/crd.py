@@ -156,6 +156,7 @@ def _integration() -> dict[str, Any]:
         )
     ]
     push = sync["push"]["properties"]
+    push["branch"]["x-kubernetes-validations"] = [_BRANCH_RULE]
     push["messageTemplate"]["x-kubernetes-validations"] = [_TEMPLATE_RULE]
     push["quietPeriod"]["x-kubernetes-validations"] = [
         _rule("duration(self) <= duration('5m')", "sync.push.quietPeriod must be at most 5m")

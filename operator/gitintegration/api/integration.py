@@ -113,6 +113,13 @@ class Push(Model):
     quiet_period: Duration = Field(
         "1s", description="Edits in the cluster closer together than this become one commit. 0s: at once."
     )
+    branch: str | None = Field(
+        None,
+        min_length=1,
+        max_length=244,
+        description="Branch that changes of the cluster are offered on, for a repository that takes them by review only. "
+        "They stay ahead until the default branch has them. Default: the default branch itself.",
+    )
     message_template: str | None = Field(
         None,
         max_length=4096,
@@ -248,6 +255,18 @@ class HistoryEntry(Model):
     pipelines_touched: list[str] | None = Field(None, description="Ids of the pipelines it touched.")
 
 
+class ReviewStatus(Model):
+    """The branch that changes are offered on."""
+
+    branch: str | None = Field(None, description="Its name.")
+    commit: str | None = Field(None, description="Its head, as the operator left it; absent where it is not there.")
+    follows: bool | None = Field(
+        None,
+        description="False: it can't be made to follow the default branch, which changed a file that reviewers edited "
+        "here; merge the default branch into it by hand.",
+    )
+
+
 class GitIntegrationStatus(Model):
     """What was found, written by the operator."""
 
@@ -267,6 +286,9 @@ class GitIntegrationStatus(Model):
     conflicts_truncated: bool | None = Field(None, description="There are more than 50 conflicts.")
     invalid: list[InvalidStatus] | None = Field(None, description="Manifests that were left alone, at most 50.")
     invalid_truncated: bool | None = Field(None, description="There are more than 50 invalid manifests.")
+    review: ReviewStatus | None = Field(
+        None, description="The branch that changes are offered on, where spec.sync.push.branch names one."
+    )
     remote_commit: str | None = Field(None, description="The branch's head when last looked at.")
     last_synced_commit: str | None = Field(None, description="The commit at which both sides last agreed.")
     last_sync_at: str | None = Field(

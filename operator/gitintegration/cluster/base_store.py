@@ -14,21 +14,24 @@ from gitintegration.errors import Stale
 
 _KIND = ResourceKind(GROUP, VERSION, "GitIntegrationBase", "gitintegrationbases", True)
 _LABEL = f"{GROUP}/integration-uid"
+_MEMORY = f"{GROUP}/memory"
 _PARALLEL = 8
 
 
-def _name(uid: str, prefix: str) -> str:
-    return f"base-{uid}-{prefix or 'all'}"
-
-
 class BaseStore:
-    def __init__(self, cluster: Cluster) -> None:
+    """One kind of memory, by its name: the base of a sync, say, or what was offered for review."""
+
+    def __init__(self, cluster: Cluster, memory: str = "base") -> None:
         self._cluster = cluster
+        self._memory = memory
+
+    def _name(self, uid: str, prefix: str) -> str:
+        return f"{self._memory}-{uid}-{prefix or 'all'}"
 
     async def load(self, namespace: str, uid: str) -> ShardSet:
         """What is remembered; nothing remembered is an empty set. Its damaged shards are named in `lost`."""
         found: dict[str, str] = {}
-        query = {"labelSelector": f"{_LABEL}={uid}", "limit": "100"}
+        query = {"labelSelector": f"{_LABEL}={uid},{_MEMORY}={self._memory}", "limit": "100"}
         while True:
             page = await self._cluster.request("GET", _KIND.path(namespace), query=query)
             found.update({item["spec"]["shard"]: item["spec"]["data"] for item in page["items"] or ()})
@@ -61,28 +64,28 @@ class BaseStore:
         await asyncio.gather(*(write(prefix, data) for prefix, data in written.items()))
         for prefix in removed:
             try:
-                await self._cluster.request("DELETE", _KIND.path(namespace, _name(uid, prefix)))
+                await self._cluster.request("DELETE", _KIND.path(namespace, self._name(uid, prefix)))
             except NotFoundError:
                 continue
 
     async def _write(self, namespace: str, name: str, uid: str, prefix: str, data: str) -> None:
         """The operator is the only writer, under its own lock: the newest data wins."""
-        path = _KIND.path(namespace, _name(uid, prefix))
+        path = _KIND.path(namespace, self._name(uid, prefix))
         patch = {"spec": {"data": data}}
         try:
             await self._cluster.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
         except NotFoundError:
             try:
-                await self._cluster.request("POST", _KIND.path(namespace), body=_body(name, uid, prefix, data))
+                await self._cluster.request("POST", _KIND.path(namespace), body=self._body(name, uid, prefix, data))
             except Stale:
                 await self._cluster.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
 
-
-def _body(name: str, uid: str, prefix: str, data: str) -> dict[str, Any]:
-    owner = {"apiVersion": API_VERSION, "kind": "GitIntegration", "name": name, "uid": uid}
-    return {
-        "apiVersion": API_VERSION,
-        "kind": _KIND.kind,
-        "metadata": {"name": _name(uid, prefix), "labels": {_LABEL: uid}, "ownerReferences": [owner]},
-        "spec": {"integrationUID": uid, "shard": prefix, "data": data},
-    }
+    def _body(self, name: str, uid: str, prefix: str, data: str) -> dict[str, Any]:
+        owner = {"apiVersion": API_VERSION, "kind": "GitIntegration", "name": name, "uid": uid}
+        labels = {_LABEL: uid, _MEMORY: self._memory}
+        return {
+            "apiVersion": API_VERSION,
+            "kind": _KIND.kind,
+            "metadata": {"name": self._name(uid, prefix), "labels": labels, "ownerReferences": [owner]},
+            "spec": {"integrationUID": uid, "shard": prefix, "data": data},
+        }

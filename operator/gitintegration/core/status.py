@@ -75,6 +75,8 @@ class Outcome:
     """What was said no to for single items or kinds (RBAC, overlap), while the rest was synced."""
     rewritten: str | None = None
     """How the branch's history was rewritten, in words; told until the branch moves again."""
+    review: Mapping[str, Any] | None = None
+    """The branch that changes are offered on for review, where one is named."""
     remote_commit: str | None = None
     synced_commit: str | None = None
     history: Sequence[Mapping[str, Any]] | None = None
@@ -98,7 +100,8 @@ class _Verdict:
 
 def build_status(previous: Mapping[str, Any], outcome: Outcome, now: datetime) -> dict[str, Any]:
     """The whole new status; equal to `previous` where nothing is worth a write."""
-    status = {k: v for k, v in previous.items() if k not in ("conflictsTruncated", "invalidTruncated")}
+    dropped = ("conflictsTruncated", "invalidTruncated", *(["review"] if outcome.observed else []))
+    status = {k: v for k, v in previous.items() if k not in dropped}
     status["observedGeneration"] = outcome.generation
     status["conditions"] = _conditions(previous.get("conditions", []), outcome, now)
     if outcome.requested_at is not None:
@@ -132,6 +135,8 @@ def _observed(outcome: Outcome) -> dict[str, Any]:
         status["lastSyncedCommit"] = outcome.synced_commit
     if outcome.history is not None:
         status["history"] = [dict(entry) for entry in outcome.history]
+    if outcome.review is not None:
+        status["review"] = dict(outcome.review)
     if outcome.source is not None:
         status["observedSource"] = outcome.source
     return status
@@ -278,6 +283,8 @@ def _summary(outcome: Outcome) -> str:
             "Pull": "mode Pull does not write to git",
             "Push": "mode Push does not write to the cluster",
         }.get(outcome.mode, "they wait")
+        if outcome.review and outcome.local_ahead and outcome.mode in ("Push", "Bidirectional"):
+            carry = f"offered for review on branch {outcome.review['branch']}"
         return f"{outcome.local_ahead} ahead in the cluster, {outcome.remote_ahead} ahead in git: {carry}"
     at = f" at {outcome.remote_commit[:12]}" if outcome.remote_commit else ""
     return f"{outcome.pipelines} pipelines are the same in the cluster and in git{at}"

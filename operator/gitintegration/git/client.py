@@ -42,6 +42,8 @@ UPLOAD, RECEIVE = "git-upload-pack", "git-receive-pack"
 _STALE_WORDS = ("failed to update ref", "cannot lock ref", "fetch first", "non-fast-forward", "stale info")
 _BATCH = 2000
 """So many blobs are asked for in one request."""
+_ALL = 0x7FFFFFFF
+"""The depth that git takes for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,10 @@ class GitClient:
     async def fetch_commits(self, remote: Remote, directory: Path, tip: str, have: str) -> None:
         """Bring the commits since `have` into the cache, without what they hold."""
         await self._receive(remote, directory, Wanted([tip], have, "tree:0"), [tip])
+
+    async def fetch_history(self, remote: Remote, directory: Path, tips: Sequence[str]) -> None:
+        """Bring all commits that `tips` reach into the cache, without what they hold."""
+        await self._receive(remote, directory, Wanted(tips, None, "tree:0", _ALL), tips)
 
     async def fetch_blobs(self, remote: Remote, directory: Path, shas: Sequence[str]) -> None:
         """Bring these blobs. Raises RemoteError where one did not arrive."""

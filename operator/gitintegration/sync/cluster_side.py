@@ -172,7 +172,7 @@ def moved(
             verified.get(key) != meta.resource_version
         ):
             found.add(key)
-    for key in marks:
+    for key in marks.keys() | verified.keys():
         if (key.group, key.kind) == kind.id and key.name not in there and verified.get(key) != ABSENT_VERSION:
             found.add(key)
     return found

@@ -16,7 +16,7 @@ from gitintegration.cluster.base_store import BaseStore
 from gitintegration.core.base_shards import BaseRecord, ShardSet
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.invalid import InvalidReason, Problem
-from gitintegration.core.layout import Layout, Summary, commit_message
+from gitintegration.core.layout import Layout, commit_message
 from gitintegration.core.merge import Base, Decision, Versions, decide, rebase
 from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome
 from gitintegration.core.values import ObjectKey
@@ -29,9 +29,10 @@ from gitintegration.git.objects import CommitInfo
 from gitintegration.git.workers import Workers
 from gitintegration.sync import files, history
 from gitintegration.sync.cluster_side import ABSENT_VERSION, ClusterSide, Kind, by_kind, moved
-from gitintegration.sync.files import Edit, Scope
-from gitintegration.sync.item import Draft, Item, Request, Tally
+from gitintegration.sync.files import Edit, Ground, Scope
+from gitintegration.sync.item import Draft, Item, Request, Tally, summary
 from gitintegration.sync.observe import Head, Observer, look
+from gitintegration.sync.review import Review
 from gitintegration.sync.workspace import Pending, Workspace
 
 _ATTEMPTS = 6
@@ -50,6 +51,7 @@ class Engine:
         workers: Workers,
         cluster: ClusterSide,
         store: BaseStore,
+        offers: BaseStore,
         limits: ReadLimits = ReadLimits(),  # noqa: B008
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,6 +62,7 @@ class Engine:
         self._limits = limits
         self._clock = clock
         self._observer = Observer(git, workers)
+        self._review = Review(git, workers, offers, self._observer, limits, clock)
         self._log = structlog.get_logger("sync")
 
     async def sync(self, ws: Workspace, request: Request) -> tuple[Outcome, Tally]:
@@ -72,7 +75,7 @@ class Engine:
             ws.base = await self._store.load(request.namespace, request.uid)
         error: GitIntegrationError | None = None
         for _ in range(_ATTEMPTS):
-            head = await look(self._git, request.remote, request.spec.default_branch)
+            head = await look(self._git, request.remote, request.spec.default_branch, request.review)
             error = None
             try:
                 await self._once(ws, request, head, tally)
@@ -112,6 +115,10 @@ class Engine:
     async def _once(self, ws: Workspace, request: Request, head: Head, tally: Tally) -> Layout:
         layout = await self.bring_to(ws, request, head)
         self._find_work(ws, request)
+        offering = request.may_push and request.review not in (None, head.branch)
+        if offering:
+            await self._review.load(ws, request)
+            self._review.find_work(ws, head)
         keys = sorted(ws.live_dirty | ws.git_dirty)
         assert ws.base is not None
         if not keys:
@@ -124,7 +131,15 @@ class Engine:
             wanted = [item for item in items if self._may_write(request, item, "cluster")]
             await self.write_objects(ws, request, wanted, tally)
             wanted = [item for item in items if self._may_write(request, item, "git")]
-            if wanted and (draft := await self.draft(ws, request, layout, head.commit, wanted)):
+            if offering:
+                if more := self._review.left_out(ws, request, head, wanted):
+                    also = await self.plan(ws, request, layout, more)
+                    items += also
+                    wanted += [item for item in also if self._may_write(request, item, "git")]
+                withdrawn = self._review.withdrawn(ws, request, head, keys, items)
+                await self._review.offer(ws, request, layout, head, [*wanted, *withdrawn], tally)
+                await self._review.save(ws, request, [*items, *withdrawn])
+            elif wanted and (draft := await self.draft(ws, request, layout, head.commit, wanted)):
                 await self.push(ws, request, head, draft, tally)
         except BaseException:
             ws.live_dirty |= {item.key for item in items if not item.carried}
@@ -178,6 +193,8 @@ class Engine:
         items = []
         for key in keys:
             item = Item(key, kind, records[key], ws.index.items.get(key), present.get(key.name))
+            if item.live is None and item.record is None:
+                ws.verified.pop(key, None)
             if self._is_ours(ws, layout, item):
                 await self._decide(ws, request, item)
                 items.append(item)
@@ -312,7 +329,7 @@ class Engine:
         edits = self._edits(ws, layout, wanted)
         spec = request.spec
         message = message or commit_message(
-            _summary(wanted),
+            summary(wanted),
             integration=request.name,
             namespace=request.namespace,
             template=spec.sync.push.message_template,
@@ -323,7 +340,7 @@ class Engine:
             max(120.0, request.remote.timeout),
             files.commit,
             ws.directory,
-            parent,
+            Ground.on(parent),
             edits,
             scope,
             author=author,
@@ -466,6 +483,7 @@ class Engine:
             held=tuple(tally.held),
             refusals=request.refusals,
             rewritten=ws.rewritten,
+            review=_told(ws, request, head),
             remote_commit=commit,
             synced_commit=commit if settled and error is None else None,
             history=ws.history,
@@ -474,12 +492,14 @@ class Engine:
         )
 
 
-def _summary(items: Sequence[Item]) -> Summary:
-    return Summary(
-        created=[i.key.name for i in items if i.git is None],
-        updated=[i.key.name for i in items if i.git and i.decision.git and i.decision.git.value is not None],
-        deleted=[i.key.name for i in items if i.decision.git and i.decision.git.value is None],
-    )
+def _told(ws: Workspace, request: Request, head: Head) -> dict[str, object] | None:
+    """The review branch, as the status tells it."""
+    if request.review in (None, head.branch):
+        return None
+    known = ws.offered if ws.offered and ws.offered.branch == request.review else None
+    told = {"branch": request.review, "commit": known.commit if known else head.review}
+    follows = {"follows": known.follows} if known and known.commit else {}
+    return {**{k: v for k, v in told.items() if v}, **follows}
 
 
 def explain(error: BaseException) -> GitIntegrationError:

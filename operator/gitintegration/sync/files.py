@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
@@ -15,7 +15,7 @@ from gitintegration.core.yaml_edit import Location, remove_item, set_item
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.core.yaml_render import render
 from gitintegration.git import objects
-from gitintegration.git.objects import Entry, NewCommit
+from gitintegration.git.objects import Entry, Kept, NewCommit
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,27 @@ def read_text(directory: Path, sha: str) -> str:
         return store.raw(sha)[: 1 << 16].decode("utf-8", "replace")
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a commit is made on: its parents, the commit whose tree it changes, and what it takes over from another."""
+
+    parents: tuple[str, ...]
+    onto: str | None
+    taken: Mapping[str, Kept | None] = field(default_factory=dict)
+
+    @classmethod
+    def on(cls, parent: str | None) -> Ground:
+        """The usual one: a commit that follows another."""
+        return cls((parent,) if parent else (), parent)
+
+    @property
+    def is_merge(self) -> bool:
+        return len(self.parents) > 1
+
+
 def commit(
     directory: Path,
-    parent: str | None,
+    ground: Ground,
     edits: Mapping[str, tuple[str | None, Sequence[Edit]]],
     scope: Scope,
     *,
@@ -102,7 +120,10 @@ def commit(
     message: str,
     time: int,
 ) -> Committed:
-    """One commit with these edits: path -> (the blob it has now, the edits). An edit that fails leaves its file alone."""
+    """One commit with these edits: path -> (the blob it has now, the edits). An edit that fails leaves its file alone.
+
+    A merge is made also where no file is edited.
+    """
     contents: dict[str, bytes | None] = {}
     scanned: list[ScannedFile] = []
     failed: list[tuple[ObjectKey, str]] = []
@@ -122,12 +143,13 @@ def commit(
             if made is not None:
                 scanned.append(_scan_one(path, objects.blob_sha(made), made, scope))
     removed = tuple(path for path, content in contents.items() if content is None)
-    if not contents:
+    if not contents and not ground.is_merge:
         return Committed(None, (), (), tuple(failed), ())
     new = objects.build_commit(
         directory,
-        [parent] if parent else [],
-        contents,
+        ground.parents,
+        {**ground.taken, **contents},
+        onto=ground.onto,
         author=author,
         committer=author,
         message=message,

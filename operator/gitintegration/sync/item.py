@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gitintegration.api.base_model import PIPELINE_ID
 from gitintegration.api.integration import GitIntegrationSpec, Mode
 from gitintegration.core.base_shards import BaseRecord
 from gitintegration.core.invalid import Problem
+from gitintegration.core.layout import Summary
 from gitintegration.core.merge import Decision, Strategy
 from gitintegration.core.status import HeldDeletes
 from gitintegration.core.values import Json, ObjectKey
@@ -41,6 +42,11 @@ class Request:
         """The same request, carrying nothing by itself."""
         sync = self.spec.sync.model_copy(update={"mode": Mode.Manual})
         return replace(self, spec=self.spec.model_copy(update={"sync": sync}))
+
+    @property
+    def review(self) -> str | None:
+        """The branch that changes are offered on for review, where one is named."""
+        return self.spec.sync.push.branch
 
     def strategy(self, key: ObjectKey) -> Strategy:
         return self.takes.get(key) or Strategy(self.spec.sync.strategy)
@@ -121,3 +127,12 @@ class Tally:
     @property
     def wrote(self) -> bool:
         return bool(self.created or self.updated or self.deleted or self.commits)
+
+
+def summary(items: Sequence[Item]) -> Summary:
+    """What a commit of these items says of itself."""
+    return Summary(
+        created=[i.key.name for i in items if i.git is None],
+        updated=[i.key.name for i in items if i.git and i.decision.git and i.decision.git.value is not None],
+        deleted=[i.key.name for i in items if i.decision.git and i.decision.git.value is None],
+    )

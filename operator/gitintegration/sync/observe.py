@@ -29,23 +29,31 @@ class Head:
     branch: str
     commit: str | None
     latency_ms: int
+    review_branch: str | None = None
+    review: str | None = None
+    """Commit of the review branch, where one is asked for and there."""
 
     @property
     def ref(self) -> str:
         return f"refs/heads/{self.branch}"
 
+    @property
+    def review_ref(self) -> str:
+        return f"refs/heads/{self.review_branch}"
 
-async def look(git: GitClient, remote: Remote, branch: str | None) -> Head:
+
+async def look(git: GitClient, remote: Remote, branch: str | None, review: str | None = None) -> Head:
     """One round trip. Raises RemoteError, with BranchNotFound where the repository has others but not this branch."""
     started = time.monotonic()
-    refs = await git.ls_refs(remote, [f"refs/heads/{branch}"] if branch else ["refs/heads/"])
+    asked = [f"refs/heads/{name}" for name in (branch, review) if name] if branch else ["refs/heads/"]
+    refs = await git.ls_refs(remote, asked)
     latency = int((time.monotonic() - started) * 1000)
     name = branch or (refs.head or "refs/heads/main").removeprefix("refs/heads/")
     commit = refs.refs.get(f"refs/heads/{name}")
     if commit is None and branch and "HEAD" in refs.refs and refs.head != f"refs/heads/{branch}":
         words = f"branch {name!r} is not in the repository: create it, or change spec.defaultBranch"
         raise RemoteError(Reason.BranchNotFound, words, retry=True)
-    return Head(name, commit, latency)
+    return Head(name, commit, latency, review, refs.refs.get(f"refs/heads/{review}") if review else None)
 
 
 class Observer:
@@ -202,17 +210,18 @@ class Observer:
             return False
         text = ""
         if blob:
-            await self._ensure(ws, remote, [blob])
+            await self.ensure(ws, remote, [blob])
             text = await self._workers.run(remote.timeout, files.read_text, ws.directory, blob)
         before, ws.ignore_blob, ws.ignore_text = ws.ignore_text, blob, text
         return text != before
 
-    async def _ensure(self, ws: Workspace, remote: Remote, shas: list[str]) -> None:
+    async def ensure(self, ws: Workspace, remote: Remote, shas: list[str]) -> None:
+        """Have these blobs in the cache."""
         if absent := await self._workers.run(max(remote.timeout, 60.0), objects.missing, ws.directory, shas):
             await self._git.fetch_blobs(remote, ws.directory, absent)
 
     async def _read(self, ws: Workspace, remote: Remote, entries: list[Entry], scope: Scope) -> None:
-        await self._ensure(ws, remote, [e.sha for e in entries])
+        await self.ensure(ws, remote, [e.sha for e in entries])
         for start in range(0, len(entries), _BATCH):
             batch = entries[start : start + _BATCH]
             for scanned in await self._workers.run(60.0, files.scan, ws.directory, batch, scope):

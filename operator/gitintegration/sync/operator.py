@@ -365,6 +365,7 @@ class Operator:
             entry.ws.last_seen = entry.ws.history = None
             entry.ws.pending.clear()
             entry.ws.verified.clear()
+            entry.ws.review_ground = entry.ws.offered = None
             if entry.ws.base is None:
                 entry.ws.base = await self._engine.load(name[0], entry.ws.uid)
             entry.ws.base.clear()

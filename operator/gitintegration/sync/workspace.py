@@ -31,6 +31,16 @@ class Pending:
     held: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The review branch as it was left."""
+
+    branch: str
+    commit: str | None
+    follows: bool
+    """Whether it holds all of the default branch."""
+
+
 class GitIndex:
     """The items of one commit, by key, with the files they are in."""
 
@@ -93,6 +103,10 @@ class GitIndex:
         scanned = self.files.get(known_path)
         return known_path in self.refused or bool(scanned and scanned.problems)
 
+    def knows(self, key: ObjectKey) -> bool:
+        """Whether it stands in git at all."""
+        return key in self.items or key in self._copies
+
     @property
     def empty(self) -> bool:
         return not self.items and not self._copies and not any(f.problems for f in self.files.values())
@@ -119,6 +133,11 @@ class Workspace:
     ignore_text: str = ""
     planned_for: str = ""
     """Spec and annotations of the last plan: when they change, all that is open is planned again."""
+    offers: ShardSet | None = None
+    """What was offered for review, where that is asked for. A record's version names the branch; empty: it is settled."""
+    review_ground: tuple[str | None, str | None] | None = None
+    """Heads of review branch and default branch that were last made to meet."""
+    offered: Offered | None = None
     rewritten: str | None = None
     history: list[dict[str, object]] | None = None
     last_seen: str | None = None

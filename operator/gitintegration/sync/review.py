@@ -1,0 +1,379 @@
+"""Where the default branch takes changes by review only: what is ahead is offered on another (`spec.sync.push.branch`).
+
+What was offered stays ahead until the default branch has it, however it got there: content decides. It is not committed
+again. The branch follows the default branch by merge commits, never by force. Deleted, it stays away until there is
+something new to offer. What reviewers wrote there is theirs: it is merged with, by field, and never reverted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+
+from gitintegration.cluster.base_store import BaseStore
+from gitintegration.core.base_shards import BaseRecord
+from gitintegration.core.diff import ABSENT, diff, same
+from gitintegration.core.invalid import InvalidReason, Problem
+from gitintegration.core.layout import Layout, commit_message
+from gitintegration.core.merge import Base, Versions, decide
+from gitintegration.core.values import Json, ObjectKey
+from gitintegration.core.view import restore
+from gitintegration.core.yaml_read import ReadLimits
+from gitintegration.git import objects
+from gitintegration.git.client import GitClient
+from gitintegration.git.objects import CacheCorruptError, Entry
+from gitintegration.git.workers import Workers
+from gitintegration.sync import files, history
+from gitintegration.sync.files import Committed, Edit, GitItem, Ground, Scope
+from gitintegration.sync.item import Item, Request, Tally, summary
+from gitintegration.sync.observe import Head, Observer
+from gitintegration.sync.workspace import Offered, Workspace
+
+_SHARED = "shared"
+"""In the memory of offers `git` is what was offered and `live` what the default branch held then. This
+stands for the blob of a file that others edited on the branch as well: it is not ours to write anew."""
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an item lies on the ground of a commit."""
+
+    path: str
+    blob: str
+    """Of its file; empty where there is none."""
+    item: GitItem | None
+
+
+class Review:
+    """Keeps the review branch of an integration."""
+
+    def __init__(
+        self,
+        git: GitClient,
+        workers: Workers,
+        store: BaseStore,
+        observer: Observer,
+        limits: ReadLimits,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._git, self._workers, self._store, self._observer = git, workers, store, observer
+        self._limits, self._clock = limits, clock
+
+    async def load(self, ws: Workspace, request: Request) -> None:
+        if ws.offers is None:
+            ws.offers = await self._store.load(request.namespace, request.uid)
+
+    @staticmethod
+    def find_work(ws: Workspace, head: Head) -> None:
+        """All that is ahead, and all that was, is planned anew where one of the two branches moved."""
+        assert ws.offers is not None
+        if (head.review, head.commit) != ws.review_ground:
+            ws.live_dirty |= {key for key, p in ws.pending.items() if p.local}
+            ws.live_dirty |= {key for key, mark in ws.offers.marks.items() if mark.resource_version}
+
+    @staticmethod
+    def left_out(ws: Workspace, request: Request, head: Head, wanted: Sequence[Item]) -> list[ObjectKey]:
+        """What else belongs on a branch that has to be made because something new is to be offered."""
+        if head.review is not None or not any(_is_new(ws, request, item) for item in wanted):
+            return []
+        there = {item.key for item in wanted}
+        return sorted(key for key, p in ws.pending.items() if p.local and key not in there)
+
+    @staticmethod
+    def withdrawn(
+        ws: Workspace, request: Request, head: Head, keys: Sequence[ObjectKey], items: Sequence[Item]
+    ) -> list[Item]:
+        """What was offered and is not ahead any more, though the default branch did not take it.
+
+        `keys`: all that was looked at. What is on neither side is no item of a sync.
+        """
+        assert ws.offers is not None
+        if head.review is None:
+            return []
+        planned = {item.key: item for item in items}
+        found = []
+        for key in keys:
+            mark = ws.offers.marks.get(key)
+            record = ws.offers.get(key) if mark and mark.resource_version else None
+            kind = request.kinds.get((key.group, key.kind))
+            if record is None or kind is None:
+                continue
+            item = planned.get(key)
+            if item is None and key.name not in kind.informer.of(request.namespace) and not ws.index.knows(key):
+                item = Item(key, kind, None, None, None)
+            calm = item and not (item.decision.local_ahead or item.decision.conflict or item.problem)
+            if item and calm and _same(item.git_view, record.live):
+                found.append(item)
+        return found
+
+    async def offer(
+        self, ws: Workspace, request: Request, layout: Layout, head: Head, items: Sequence[Item], tally: Tally
+    ) -> None:
+        """Have the branch hold these items as the cluster does. Raises StaleRemote where it moved."""
+        assert ws.offers is not None
+        branch = head.review_branch or ""
+        fresh = {item.key for item in items if _is_new(ws, request, item)}
+        if not items or (head.review is None and not fresh):
+            follows = ws.offered.follows if ws.offered and ws.offered.branch == branch else True
+            ws.review_ground, ws.offered = (head.review, head.commit), Offered(branch, head.review, follows)
+            return
+        ground, follows = await self._ground(ws, request, head, fresh=bool(fresh))
+        if head.review not in ground.parents:  # the branch begins anew: nothing on it is open
+            ws.offers.clear()
+            fresh = {item.key for item in items}
+        commit, blobs = head.review, dict[str, str]()
+        places = await self._places(ws, request, layout, ground, items)
+        edits = self._edits(ws, request, ground, places, items, fresh)
+        if edits or ground.is_merge:
+            made = await self._commit(ws, request, head, ground, edits, [i for i in items if i.problem is None])
+            if made.commit is not None:
+                await self._git.push(request.remote, head.review_ref, head.review, made.commit)
+                await self._workers.run(request.remote.timeout, objects.adopt, ws.directory, made.commit)
+                commit = made.commit.sha
+                tally.commits.append(commit)
+                tally.coarse += made.coarse
+            failed = dict(made.failed)
+            for item in items:
+                if item.key in failed:
+                    item.problem = Problem(item.path, InvalidReason.Refused, failed[item.key])
+            blobs = {**dict.fromkeys(made.removed, ""), **{f.path: f.blob for f in made.files}}
+            if ground.onto == head.commit:
+                blobs = {**self._of_default(ws, ground), **blobs}
+        done = fresh | {edit.key for _, changes in edits.values() for edit in changes}
+        self._remember(ws, request, [i for i in items if i.key in done and i.problem is None], places, blobs)
+        ws.review_ground, ws.offered = (commit, head.commit), Offered(branch, commit, follows)
+
+    async def save(self, ws: Workspace, request: Request, planned: Sequence[Item]) -> None:
+        """Keep what was offered, once it is on the branch. What is no longer ahead may be offered again one day."""
+        assert ws.offers is not None
+        for item in planned:
+            record = ws.offers.get(item.key)
+            if record is not None and record.resource_version and not item.decision.local_ahead:
+                ws.offers.put(replace(record, resource_version=""))
+        await self._store.save(request.namespace, request.name, request.uid, ws.offers)
+
+    # --- the ground ---------------------------------------------------------------------------------------------------
+
+    async def _ground(self, ws: Workspace, request: Request, head: Head, *, fresh: bool) -> tuple[Ground, bool]:
+        """What the next commit of the branch is made on, and whether the branch holds all of the default branch then."""
+        ours, theirs = head.review, head.commit
+        if ours is None or theirs is None:
+            return Ground.on(ours or theirs), True
+        try:
+            return await self._meet(ws, request, ours, theirs, fresh=fresh)
+        except CacheCorruptError:
+            for commit in (ours, theirs):
+                await self._git.fetch(request.remote, ws.directory, commit, None, history.LOOK_BACK)
+            return await self._meet(ws, request, ours, theirs, fresh=fresh)
+
+    async def _meet(
+        self, ws: Workspace, request: Request, ours: str, theirs: str, *, fresh: bool
+    ) -> tuple[Ground, bool]:
+        run, directory = self._workers.run, ws.directory
+        if await run(_SECONDS, objects.lacks_tree, directory, ours):
+            await self._git.fetch(request.remote, directory, ours, None, history.LOOK_BACK)
+        base = await run(_SECONDS, objects.merge_base, directory, ours, theirs)
+        if base is None:
+            await self._git.fetch_history(request.remote, directory, [ours, theirs])
+            base = await run(_SECONDS, objects.merge_base, directory, ours, theirs)
+        if base == theirs:
+            return Ground.on(ours), True
+        if base == ours:
+            return Ground.on(theirs if fresh else ours), True
+        if base is None:
+            return Ground.on(ours), False
+        if await run(_SECONDS, objects.lacks_tree, directory, base):
+            await self._git.fetch(request.remote, directory, base, None)
+        meeting = await run(_SECONDS, objects.meet, directory, base, ours, theirs)
+        assert ws.offers is not None
+        own = {(mark.path, mark.blob) for mark in ws.offers.marks.values()}
+        if any((path, blob) not in own for path, blob in meeting.both.items()):
+            return Ground.on(ours), False
+        return Ground((ours, theirs), theirs, meeting.alone), True
+
+    async def _places(
+        self, ws: Workspace, request: Request, layout: Layout, ground: Ground, items: Sequence[Item]
+    ) -> dict[ObjectKey, _Place]:
+        """Where each item lies on the ground; for a new one, where it goes."""
+        assert ws.offers is not None
+        paths: dict[ObjectKey, str] = {}
+        offered = {mark.path for mark in ws.offers.marks.values()}
+        taken = ws.index.files.keys() | ws.index.refused.keys() | offered | ground.taken.keys()
+        for item in items:
+            mark = ws.offers.marks.get(item.key)
+            path = item.git.path if item.git else (mark.path if mark else "")
+            paths[item.key] = path or layout.new_path(item.key.kind, item.key.name, taken)
+            taken = taken | {paths[item.key]}
+        wanted = set(paths.values())
+        on_tree = {}
+        if ground.onto:
+            on_tree = await self._workers.run(_SECONDS, objects.blobs_at, ws.directory, ground.onto, sorted(wanted))
+        over = {path: kept.sha if kept else "" for path, kept in ground.taken.items() if path in wanted}
+        blobs: dict[str, str] = {**on_tree, **over}
+        unread = [
+            Entry(path, blob)
+            for path, blob in blobs.items()
+            if blob and (path not in ws.index.files or ws.index.files[path].blob != blob)
+        ]
+        scope = Scope(frozenset(request.kinds), request.namespace, self._limits)
+        await self._observer.ensure(ws, request.remote, [entry.sha for entry in unread])
+        scanned = await self._workers.run(_SECONDS, files.scan, ws.directory, unread, scope) if unread else []
+        found = {(i.path, i.key): i for each in scanned for i in each.items}
+        same = ws.index.files.keys() - {entry.path for entry in unread}
+        found |= {(path, i.key): i for path in wanted & same if path in blobs for i in ws.index.files[path].items}
+        return {key: _Place(path, blobs.get(path, ""), found.get((path, key))) for key, path in paths.items()}
+
+    # --- the commit ---------------------------------------------------------------------------------------------------
+
+    def _edits(
+        self,
+        ws: Workspace,
+        request: Request,
+        ground: Ground,
+        places: dict[ObjectKey, _Place],
+        items: Sequence[Item],
+        fresh: set[ObjectKey],
+    ) -> dict[str, tuple[str | None, list[Edit]]]:
+        edits: dict[str, tuple[str | None, list[Edit]]] = {}
+        for item in items:
+            place = places[item.key]
+            on_default = bool(item.git and place.blob == item.git.blob)
+            if item.key not in fresh and not (ground.is_merge and on_default):
+                continue
+            edit = self._edit(ws, request, item, place, on_default=on_default)
+            if edit is not None:
+                edits.setdefault(place.path, (place.blob or None, []))[1].append(edit)
+        return edits
+
+    def _edit(self, ws: Workspace, request: Request, item: Item, place: _Place, *, on_default: bool) -> Edit | None:
+        """The edit that makes the branch hold the item; None where it does, or where a reviewer wrote otherwise."""
+        assert ws.offers is not None
+        wanted = _wanted(item)
+        manifest = orjson.loads(place.item.value) if place.item else None
+        there = item.kind.view(manifest) if place.item else None
+        record = ws.offers.get(item.key)
+        known = record.git if record and record.resource_version == request.review and not on_default else item.git_view
+        value, problem = _merged(item, known, there, wanted)
+        if problem:
+            words = f"{item.key} on branch {request.review} holds {problem}: make it equal there or in the cluster"
+            item.problem = Problem(place.path, InvalidReason.Refused, words)
+            return None
+        if _same(value, there):
+            return None
+        if value is None:
+            assert place.item is not None
+            return Edit(item.key, place.item.location, None)
+        if place.item is None:
+            item.new_path = place.path
+            return Edit(item.key, None, orjson.dumps(value))
+        whole = orjson.dumps(restore(manifest, value, item.kind.pointers))
+        return Edit(item.key, place.item.location, whole)
+
+    async def _commit(
+        self,
+        ws: Workspace,
+        request: Request,
+        head: Head,
+        ground: Ground,
+        edits: dict[str, tuple[str | None, list[Edit]]],
+        items: Sequence[Item],
+    ) -> Committed:
+        spec = request.spec
+        edited = {edit.key for _, changes in edits.values() for edit in changes}
+        message = f"Merge {head.branch} into {request.review}\n"
+        if edited and not ground.is_merge:
+            message = commit_message(
+                summary([item for item in items if item.key in edited]),
+                integration=request.name,
+                namespace=request.namespace,
+                template=spec.sync.push.message_template,
+            )
+        return await self._workers.run(
+            max(2 * _SECONDS, request.remote.timeout),
+            files.commit,
+            ws.directory,
+            ground,
+            edits,
+            Scope(frozenset(request.kinds), request.namespace, self._limits),
+            author=f"{spec.author.name} <{spec.author.email}>",
+            message=message,
+            time=int(self._clock()),
+        )
+
+    @staticmethod
+    def _of_default(ws: Workspace, ground: Ground) -> dict[str, str]:
+        """The files with offers that a commit on the default branch's tree has just as that has them."""
+        assert ws.offers is not None
+        paths = {mark.path for mark in ws.offers.marks.values()} - ground.taken.keys()
+        return {path: ws.index.files[path].blob if path in ws.index.files else "" for path in paths}
+
+    @staticmethod
+    def _remember(
+        ws: Workspace, request: Request, offered: Sequence[Item], places: dict[ObjectKey, _Place], blobs: dict[str, str]
+    ) -> None:
+        """`blobs`: what the branch holds now of the files that were written."""
+        offers = ws.offers
+        assert offers is not None
+        before: dict[str, set[str]] = {}
+        for mark in offers.marks.values():
+            before.setdefault(mark.path, set()).add(mark.blob)
+        ours: dict[str, bool] = {}
+        for item in offered:
+            place, value = places[item.key], _wanted(item)
+            on_default = bool(item.git and place.blob == item.git.blob)
+            mine = not place.blob or on_default or {place.blob} == before.get(place.path)
+            ours[place.path] = mine and ours.get(place.path, True)
+            offers.put(BaseRecord(item.key, place.path, place.blob, request.review or "", value, item.git_view))
+        for key, mark in list(offers.marks.items()):
+            blob = blobs.get(mark.path, mark.blob) if ours.get(mark.path, True) else _SHARED
+            if blob != mark.blob and (record := offers.get(key)):
+                offers.put(replace(record, blob=blob))
+
+
+def _wanted(item: Item) -> Json | None:
+    """What the branch should hold of it; of what is not ahead any more, what the default branch holds."""
+    value = item.decision.git.value if item.decision.git else item.git_view
+    return item.kind.schema.strip_defaults(value) if item.git is None and value is not None else value
+
+
+def _is_new(ws: Workspace, request: Request, item: Item) -> bool:
+    """Whether it holds a change that was not offered yet; what the default branch changed since is none."""
+    assert ws.offers is not None
+    record = ws.offers.get(item.key)
+    if record is None or record.resource_version != request.review:
+        return True
+    known, value = record.git, _wanted(item)
+    if None in (known, value, record.live, item.git_view):
+        return not _same(known, value)
+    keys = item.kind.schema.list_keys
+    before, now = (
+        [(change.path, change.new) for change in diff(base, ahead, keys)]
+        for base, ahead in ((record.live, known), (item.git_view, value))
+    )
+    return len(before) != len(now) or any(
+        a[0] != b[0] or not _same(a[1], b[1]) for a, b in zip(before, now, strict=True)
+    )
+
+
+def _same(a: Json | None, b: Json | None) -> bool:
+    """JSON equality, also of what is not there."""
+    return a is b if any(value is None or value is ABSENT for value in (a, b)) else same(a, b)
+
+
+def _merged(item: Item, known: Json | None, there: Json | None, wanted: Json | None) -> tuple[Json | None, str]:
+    """What the branch should hold, where it was `known` to hold one value, holds another, and a third is wanted.
+
+    The second is what stands in the way, in words.
+    """
+    if _same(there, known) or _same(there, wanted):
+        return wanted, ""
+    if known is None or there is None or wanted is None:
+        return there, "another value" if there is not None else "it no more"
+    decision = decide(Versions(Base(known, known), there, wanted), list_keys=item.kind.schema.list_keys)
+    if decision.conflict:
+        return there, f"another {', '.join(decision.conflict.fields) or 'value'}"
+    return (decision.git.value if decision.git else there), ""
