@@ -59,11 +59,11 @@ def run(
     kubeconfig: str | None = None,
     namespace: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     cache_dir: Path | None = None,
-    concurrency: int = 16,
+    concurrency: int = 64,
     workers: int = 2,
     worker_memory: int = 1 << 30,
     max_file_size: int = 1 << 20,
-    connections_per_host: int = 4,
+    connections_per_host: int = 8,
     log_format: str = "console",
     log_level: str = "info",
     probe_port: int = 8080,
@@ -87,7 +87,7 @@ def run(
     max_file_size
         Bytes; larger manifests are told as TooLarge.
     connections_per_host
-        To one git server at a time.
+        To one git server at a time; so many of the syncs at a time go to it as well.
     log_format
         console or json.
     log_level
@@ -155,6 +155,7 @@ async def serve(settings: Settings) -> None:
             informers=informers,
             cache=settings.cache_dir,
             concurrency=settings.concurrency,
+            per_host=settings.connections_per_host,
         )
         settings.cache_dir.mkdir(parents=True, exist_ok=True)
         await operator.sweep(await _alive(settings, integrations))

@@ -14,7 +14,7 @@ class Settings:
     namespaces: tuple[str, ...] = ()
     """Empty: all."""
     cache_dir: Path = field(default_factory=lambda: Path("/tmp/gitintegration-cache"))  # noqa: S108 - disposable
-    concurrency: int = 16
+    concurrency: int = 64
     """Syncs at a time."""
     workers: int = 2
     """Processes for packs and YAML."""
@@ -22,7 +22,7 @@ class Settings:
     """Bytes of address space for each of them."""
     max_file_size: int = 1 << 20
     """Bytes; larger manifests are told as TooLarge."""
-    connections_per_host: int = 4
+    connections_per_host: int = 8
     """To one git server at a time, so that a slow one takes no more."""
     log_format: str = "console"
     log_level: str = "info"

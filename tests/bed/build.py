@@ -1,4 +1,6 @@
-"""Builds kube-apiserver, kube-controller-manager and etcd from their modules, once, and caches them outside the checkout.
+"""What the test bed needs and is not on every machine.
+
+kube-apiserver, kube-controller-manager and etcd are built from their modules, once, and cached outside the checkout.
 
 There is no download of a prebuilt API server in it. Looked for in this order: $KUBEBUILDER_ASSETS, the cache, the build.
 """
@@ -45,6 +47,21 @@ def binaries() -> Path:
         if not target.exists():
             _build(target)
     return target
+
+
+def sshd() -> str:
+    """The path of sshd; on a Debian-like machine without one, root installs it, and starts no service of it."""
+    search = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    found = shutil.which("sshd", path=search)
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        _say("no sshd here; installing openssh-server, whose service is not started")
+        env = {**os.environ, "RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", "openssh-server"]):
+            subprocess.run(["apt-get", *command], env=env, check=True, stdout=subprocess.DEVNULL)
+        found = shutil.which("sshd", path=search)
+    if found is None:
+        raise SystemExit("the tests need OpenSSH's sshd: install openssh-server")
+    return found
 
 
 @contextmanager
@@ -136,4 +153,5 @@ def _say(words: str) -> None:
 
 
 if __name__ == "__main__":
+    sshd()
     print(binaries())

@@ -181,7 +181,7 @@ class _Server(ThreadingHTTPServer):
                 request = self.context.wrap_socket(request, server_side=True)
             except (OSError, ssl.SSLError):
                 return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), request:
             _Handler(request, client_address, self)
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -237,11 +237,14 @@ def parse_report(report: bytes, ref: str) -> str | None:
     return refused or f"unpack {unpack}"
 
 
+_NOT_ALLOWED = ("denied", "not authorized", "not allowed", "not granted", "may not", "read-only", "read only")
+
+
 def server_said(words: str) -> RemoteError:
     """The error for what a server says in words, over any transport."""
     low = words.lower()
     if "not found" in low or "not appear to be a git repository" in low or "does not exist" in low:
         return RemoteError(Reason.RepositoryNotFound, f"the server says: {words}", retry=True)
-    if "denied" in low or "not authorized" in low or "read-only" in low:
+    if any(sign in low for sign in _NOT_ALLOWED):
         return RemoteError(Reason.PermissionDenied, f"the server says: {words}", retry=True)
     return RemoteError(Reason.NetworkUnreachable, f"the server says: {words}", retry=True)

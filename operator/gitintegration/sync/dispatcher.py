@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic
 
 import structlog
@@ -19,14 +19,21 @@ _AFTER_DEFECT = 30.0
 
 
 class Dispatcher(Generic[K]):
-    def __init__(self, run: Callable[[K, Priority], Awaitable[float | None]], concurrency: int) -> None:
+    def __init__(
+        self,
+        run: Callable[[K, Priority], Awaitable[float | None]],
+        concurrency: int,
+        lane: Callable[[K], Hashable] | None = None,
+        width: int = 0,
+    ) -> None:
         """`run(key, priority)` does the work and returns the seconds until its next periodic run, or None for never.
 
+        At most `concurrency` run at once, and `width` of those that share a lane (core/queue.py).
         What goes wrong belongs to the resource's status; a run that raises all the same is run again after a while.
         """
         self._run = run
         self._concurrency = concurrency
-        self._queue: Queue[K] = Queue()
+        self._queue: Queue[K] = Queue(lane, width)
         self._tasks: dict[K, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._closing = False

@@ -38,6 +38,7 @@ from gitintegration.errors import (
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
+from gitintegration.git.url import parse_url
 from gitintegration.git.workers import Workers
 from gitintegration.sync.cluster_side import ABSENT_VERSION, Kind, moved
 from gitintegration.sync.dispatcher import Dispatcher
@@ -96,6 +97,7 @@ class Operator:
         informers: Informers,
         cache: Path,
         concurrency: int,
+        per_host: int = 0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine, self._git, self._workers = engine, git, workers
@@ -105,7 +107,7 @@ class Operator:
         self._watchers: dict[tuple[str, str], dict[str, set[Name]]] = {}
         self._listeners: dict[tuple[str, str], Callable[[str, str], None]] = {}
         self._log = structlog.get_logger("operator")
-        self.dispatcher: Dispatcher[Name] = Dispatcher(self.run, concurrency)
+        self.dispatcher: Dispatcher[Name] = Dispatcher(self.run, concurrency, self._host, per_host)
 
     # --- what wakes an integration ----------------------------------------------------------------------------------
 
@@ -160,6 +162,15 @@ class Operator:
         for integration, entry in self._entries.items():
             if integration[0] == namespace and name in entry.secrets:
                 self.dispatcher.add(integration, Priority.changed)
+
+    def _host(self, name: Name) -> str:
+        """The git server of an integration."""
+        entry = self._entries.get(name)
+        try:
+            url = parse_url(str((entry.seen.get("spec") or {}).get("repositoryURL", ""))) if entry else None
+        except SpecError:
+            url = None
+        return f"{url.host}:{url.port}" if url else ""
 
     @staticmethod
     def _quiet_period(entry: Entry) -> float:
@@ -385,7 +396,14 @@ class Operator:
     def _failed(self, entry: Entry, error: GitIntegrationError) -> Outcome:
         entry.ws.remote = None
         connection = {"reachable": False} if error.reason in _UNREACHABLE else None
-        return Outcome(int(entry.metadata["generation"]), "", error=error, connection=connection, observed=False)
+        return Outcome(
+            int(entry.metadata["generation"]),
+            "",
+            error=error,
+            connection=connection,
+            requested_at=entry.annotations.get(REQUESTED_AT),
+            observed=False,
+        )
 
     async def _finish(self, name: Name, entry: Entry, outcome: Outcome, tally: Tally, seconds: float) -> None:
         """The one place that writes status."""

@@ -351,7 +351,7 @@ def _is_new(ws: Workspace, request: Request, item: Item) -> bool:
         return not _same(known, value)
     keys = item.kind.schema.list_keys
     before, now = (
-        [(change.path, change.new) for change in diff(base, ahead, keys)]
+        {change.path: change.new for change in diff(base, ahead, keys)}
         for base, ahead in ((record.live, known), (item.git_view, value))
     )
     return len(before) != len(now) or any(

@@ -59,3 +59,25 @@ def test_every_key_asked_for_runs_and_none_twice_at_once(asked: list[tuple[str, 
     while popped := queue.pop(10.0):
         ran.append(popped[0])
     assert sorted(ran) == sorted({key for key, _, _ in asked})
+
+
+def test_a_lane_takes_only_its_places_and_hands_them_on_by_priority() -> None:
+    queue: Queue[str] = Queue(lane=lambda key: key[0], width=2)
+    for key in ("a1", "a2", "a3"):
+        queue.add(key, 1.0, Priority.periodic)
+    queue.add("a4", 2.0, Priority.requested)
+    assert [queue.pop(1.0), queue.pop(1.0), queue.pop(1.0)] == [
+        ("a1", Priority.periodic),
+        ("a2", Priority.periodic),
+        None,
+    ]
+    queue.add("b1", 1.5, Priority.periodic)
+    assert queue.pop(2.0) == ("b1", Priority.periodic)
+    assert queue.pop(2.0) is None
+    queue.done("a1")
+    assert queue.pop(2.0) == ("a4", Priority.requested)
+    queue.remove("a2")
+    assert queue.pop(2.0) == ("a3", Priority.periodic)
+    queue.done("a4")
+    queue.done("a3")
+    assert queue.pop(9.0) is None
