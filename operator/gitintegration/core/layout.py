@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -10,6 +11,8 @@ from pathspec import GitIgnoreSpec
 
 IGNORE_FILE = ".gitintegrationignore"
 SUFFIXES = (".yaml", ".yml", ".json")
+_LONGEST = 200
+"""Characters of a name in a path: file systems take 255 bytes, and prefix, number and suffix need some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Layout:
 
     def new_path(self, kind: str, name: str, taken: Container[str]) -> str:
         """The path for a pipeline that has no file yet; a number is added where another file lies there already."""
-        wanted = PurePosixPath(self.prefix + self.template.format(name=name, kind=kind.lower()))
+        wanted = PurePosixPath(self.prefix + self.template.format(name=_fitting(name), kind=kind.lower()))
         candidates = [wanted, wanted.with_stem(f"{wanted.stem}-{kind.lower()}")]
         for path in candidates:
             if str(path) not in taken:
@@ -53,6 +56,13 @@ class Layout:
         while str(path := wanted.with_stem(f"{wanted.stem}-{number}")) in taken:
             number += 1
         return str(path)
+
+
+def _fitting(name: str) -> str:
+    """The name where a file can be called so; a longer one, cut and told apart by its digest: no checkout could hold it."""
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[: _LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,8 @@ def read_documents(source: bytes, limits: ReadLimits = ReadLimits()) -> list[Jso
         while walker.take(get()):
             pass
     except yaml.YAMLError as error:
-        raise ManifestError(InvalidReason.NotYAML, _told(error)) from None
+        deep = "nesting depth" in str(getattr(error, "problem", ""))  # libyaml's own bound, met while it looks ahead
+        raise ManifestError(InvalidReason.TooDeep if deep else InvalidReason.NotYAML, _told(error)) from None
     finally:
         if "parser" in locals():
             parser.dispose()

@@ -110,6 +110,7 @@ class Observer:
             gone, whole = (), True
         moved = [*(e.path for e in found.files), *(path for path, _ in found.refused), *gone]
         touched = history.ids_in(before, moved)
+        frozen = before.unreadable(moved)
         if whole:
             self._forget_all(ws)
         for path in gone:
@@ -121,6 +122,8 @@ class Observer:
                 ws.index.refused[path] = words
         if whole:
             self._compare_with_memory(ws)
+        elif frozen and ws.base:
+            ws.git_dirty |= {key for key, mark in ws.base.marks.items() if mark.path in frozen}
         ws.index.commit, ws.scope = head.commit, scope_text
         if old != head.commit:
             await self._keep_history(ws, spec, layout, old, touched, None if whole else moved)

@@ -15,7 +15,7 @@ import orjson
 
 from gitintegration.cluster.base_store import BaseStore
 from gitintegration.core.base_shards import BaseRecord
-from gitintegration.core.diff import ABSENT, diff, same
+from gitintegration.core.diff import UnappliableError, apply, diff, same
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, commit_message
 from gitintegration.core.merge import Base, Versions, decide
@@ -350,18 +350,16 @@ def _is_new(ws: Workspace, request: Request, item: Item) -> bool:
     if None in (known, value, record.live, item.git_view):
         return not _same(known, value)
     keys = item.kind.schema.list_keys
-    before, now = (
-        {change.path: change.new for change in diff(base, ahead, keys)}
-        for base, ahead in ((record.live, known), (item.git_view, value))
-    )
-    return len(before) != len(now) or any(
-        a[0] != b[0] or not _same(a[1], b[1]) for a, b in zip(before, now, strict=True)
-    )
+    try:
+        carried = apply(diff(record.live, known, keys), item.git_view)
+    except UnappliableError:
+        return True
+    return bool(diff(carried, value, keys))
 
 
 def _same(a: Json | None, b: Json | None) -> bool:
     """JSON equality, also of what is not there."""
-    return a is b if any(value is None or value is ABSENT for value in (a, b)) else same(a, b)
+    return a is b if a is None or b is None else same(a, b)
 
 
 def _merged(item: Item, known: Json | None, there: Json | None, wanted: Json | None) -> tuple[Json | None, str]:

@@ -5,7 +5,7 @@ All of it can be had again from the repository and the cluster; it is here so th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,6 +102,10 @@ class GitIndex:
             return False
         scanned = self.files.get(known_path)
         return known_path in self.refused or bool(scanned and scanned.problems)
+
+    def unreadable(self, paths: Iterable[str]) -> set[str]:
+        """Those of `paths` whose items can't be known: what was in them shows only once they are mended, or gone."""
+        return {p for p in paths if p in self.refused or (p in self.files and self.files[p].problems)}
 
     def knows(self, key: ObjectKey) -> bool:
         """Whether it stands in git at all."""

@@ -1,0 +1,247 @@
+"""Bad manifests and objects that the API server refuses: each is told with file and reason, the rest is synced."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import uuid
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.bed.gitserver import git
+from tests.bed.pki import Authority
+from tests.bed.world import World, eventually, manifest, pipeline
+
+pytestmark = pytest.mark.xdist_group("bad-input")
+MakeWorld = Callable[..., World]
+GOOD = {"pipelines/good.yaml": manifest("good")}
+
+
+def started(world: MakeWorld, files: dict[str, str]) -> World:
+    w = world({**GOOD, **files})
+    w.secret()
+    w.integrate()
+    return w
+
+
+def invalid(w: World, count: int) -> dict[str, dict[str, str]]:
+    """Waits until so many manifests are told as invalid; by path."""
+    status = eventually(lambda: len((s := w.sync_now()).get("invalid", [])) == count and s)
+    return {entry["path"]: entry for entry in status["invalid"]}
+
+
+_BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(8)
+)
+CASES = {
+    "broken.yaml": ("a: [1\n", "NotYAML", "line"),
+    "binary.yaml": ("\x00\x01\x02\x03", "NotYAML", ""),
+    "tabs.yaml": ("a:\n\t- b\n", "NotYAML", "line 2"),
+    "broken.json": ('{"a": 1,}', "NotYAML", ""),
+    "bomb.yaml": (_BOMB, "TooLarge", "aliases"),
+    "deep.yaml": ("[" * 5000 + "]" * 5000, "TooDeep", ""),
+    "huge.yaml": ("a: " + "x" * (1 << 21), "TooLarge", "1048576"),
+    "template.yaml": (manifest("a").replace("name: a\n", "name: {{ .Values.name }}\n"), "NotYAML", "template"),
+    "template2.yaml": (manifest("a").replace("name: a\n", 'name: "{{ name }}"\n'), "InvalidName", "template"),
+    "generate.yaml": (manifest("a").replace("name: a\n", "generateName: a-\n"), "NoName", "generateName"),
+    "upper.yaml": (manifest("Upper_Case"), "InvalidName", "lower-case"),
+    "other.yaml": (
+        manifest("o").replace("name: o\n", "name: o\n  namespace: kube-system\n"),
+        "WrongNamespace",
+        "kube-system",
+    ),
+    "labels.yaml": (manifest("l").replace("name: l\n", "name: l\n  labels: {a: true}\n"), "Refused", "quote"),
+    "schema.yaml": (manifest("s").replace("owner: ann", "owner: {a: 1}"), "Refused", "spec.owner"),
+    "version.yaml": (manifest("v").replace("v1alpha1", "v9"), "Refused", "v9"),
+    "twice-a.yaml": (manifest("twice"), "Duplicate", "twice-b.yaml"),
+    "twice-b.yaml": (manifest("twice"), "", ""),
+    "nobody.yaml": ("kind: ConfigMap\napiVersion: v1\nmetadata: {name: x}\n", "", ""),
+    "values.yaml": ("replicas: 3\n", "", ""),
+}
+
+
+def test_each_bad_file_is_told_with_its_reason_and_the_rest_is_synced(world: MakeWorld) -> None:
+    w = started(world, {f"pipelines/{name}": text for name, (text, _, _) in CASES.items()})
+    told = invalid(w, sum(bool(reason) for _, reason, _ in CASES.values()))
+    assert w.names() == {"good"}
+    assert {p: e["reason"] for p, e in told.items()} == {f"pipelines/{n}": r for n, (_, r, _) in CASES.items() if r}
+    for name, (_, reason, words) in CASES.items():
+        if reason:
+            assert words in told[f"pipelines/{name}"]["message"], told[f"pipelines/{name}"]
+    ready = w.condition("Ready")
+    assert ready["reason"] == "InvalidManifests"
+    assert "pipelines/" in ready["message"]
+    w.patch("good", {"owner": "cluster"})
+    eventually(lambda: w.repo.read("pipelines/good.yaml") == manifest("good", owner="cluster"))
+    w.repo.commit(
+        {f"pipelines/{name}": manifest(f"mended-{name.split('.')[0]}") for name in CASES if name.endswith("yaml")}
+    )
+    w.repo.commit({"pipelines/broken.json": None})
+    w.in_sync()
+    assert len(w.names()) == len(CASES)
+
+
+def test_paths_that_no_checkout_could_hold(world: MakeWorld) -> None:
+    w = started(world, {})
+    w.in_sync()
+    blob = git("hash-object", "-w", "--stdin", cwd=w.repo.path, stdin=manifest("evil").encode()).strip()
+    link = git("hash-object", "-w", "--stdin", cwd=w.repo.path, stdin=b"/etc/passwd").strip()
+    commit = git("rev-parse", "main", cwd=w.repo.path).strip()
+    good = git("ls-tree", "main:pipelines", cwd=w.repo.path)
+    up = git("mktree", cwd=w.repo.path, stdin=f"100644 blob {blob}\tevil.yaml\n".encode()).strip()
+    lines = f"{good}120000 blob {link}\tlink.yaml\n100644 blob {blob}\tback\\slash.yaml\n040000 tree {up}\t..\n160000 commit {commit}\tsub.yaml\n"
+    folder = git("mktree", "--missing", cwd=w.repo.path, stdin=lines.encode()).strip()
+    tree = git("mktree", cwd=w.repo.path, stdin=f"040000 tree {folder}\tpipelines\n".encode()).strip()
+    who = {f"GIT_{r}_{k}": "x" for r in ("AUTHOR", "COMMITTER") for k in ("NAME", "EMAIL")}
+    w.repo.force(git("commit-tree", tree, "-p", "main", "-m", "odd", cwd=w.repo.path, env=who).strip())
+    told = eventually(lambda: {e["path"]: e for e in w.sync_now()["invalid"]})
+    assert {e["reason"] for e in told.values()} == {"InvalidPath"}
+    assert "symbolic link" in told["pipelines/link.yaml"]["message"]
+    assert {"pipelines/link.yaml", "pipelines/back\\slash.yaml"} <= told.keys()
+    assert w.names() == {"good"}
+
+
+def test_a_frozen_file_waits_for_its_mending(world: MakeWorld) -> None:
+    """A key that now stands twice, and a file that no longer parses, delete nothing."""
+    w = started(world, {"pipelines/a.yaml": manifest("a"), "pipelines/b.yaml": manifest("b")})
+    w.in_sync()
+    w.repo.commit({"pipelines/a.yaml": "oops: [\n", "pipelines/b2.yaml": manifest("b", owner="two")})
+    assert set(invalid(w, 2)) == {"pipelines/a.yaml", "pipelines/b.yaml"}
+    assert w.names() == {"good", "a", "b"}
+    w.patch("b", {"owner": "cluster"})
+    eventually(lambda: w.sync_now()["localAheadCount"] == 1)
+    w.repo.commit({"pipelines/a.yaml": None, "pipelines/b2.yaml": None})
+    w.in_sync()
+    assert w.names() == {"good", "b"}
+    assert w.repo.read("pipelines/b.yaml") == manifest("b", owner="cluster")
+
+
+class _Webhook:
+    """A real validating webhook over TLS: denies what is called `denied`."""
+
+    def __init__(self, directory: Path) -> None:
+        authority = Authority(directory)
+        pair = authority.issue("webhook")
+        self.bundle = b64encode(authority.certificate.read_bytes()).decode()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                request = review["request"]
+                allowed = "denied" not in request["name"]
+                answer = {"uid": request["uid"], "allowed": allowed, "status": {"message": "no pipelines on Fridays"}}
+                body = json.dumps({**review, "request": None, "response": answer}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.certificate, pair.key)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"https://127.0.0.1:{self._server.server_port}/"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def webhook(tmp_path: Path) -> Iterator[_Webhook]:
+    made = _Webhook(tmp_path)
+    yield made
+    made.stop()
+
+
+def test_what_a_webhook_or_a_quota_refuses(world: MakeWorld, webhook: _Webhook) -> None:
+    w = world({**GOOD, "pipelines/denied.yaml": manifest("denied"), "pipelines/z.yaml": manifest("z")})
+    name = f"hook-{uuid.uuid4().hex[:8]}"
+    w.plane.apply(
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": name},
+            "webhooks": [
+                {
+                    "name": "deny.example.com",
+                    "admissionReviewVersions": ["v1"],
+                    "sideEffects": "None",
+                    "clientConfig": {"url": webhook.url, "caBundle": webhook.bundle},
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": w.namespace}},
+                    "rules": [
+                        {
+                            "apiGroups": ["planasonix.com"],
+                            "apiVersions": ["*"],
+                            "operations": ["CREATE", "UPDATE"],
+                            "resources": ["pipelines"],
+                        }
+                    ],
+                }
+            ],
+        }
+    )
+    try:
+        w.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "ResourceQuota",
+                "metadata": {"name": "few"},
+                "spec": {"hard": {"count/pipelines.planasonix.com": "2"}},
+            }
+        )
+        used = {
+            "status": {"hard": {"count/pipelines.planasonix.com": "2"}, "used": {"count/pipelines.planasonix.com": "0"}}
+        }
+        w.kubectl("patch", "resourcequota", "few", "--subresource=status", "--type=merge", "-p", json.dumps(used))
+        w.secret()
+        w.integrate()
+        told = invalid(w, 1)
+        assert told["pipelines/denied.yaml"]["reason"] == "Refused"
+        assert "no pipelines on Fridays" in told["pipelines/denied.yaml"]["message"]
+        assert w.names() == {"good", "z"}
+        w.repo.commit({"pipelines/more.yaml": manifest("more")})
+        assert "exceeded quota" in invalid(w, 2)["pipelines/more.yaml"]["message"]
+        w.kubectl("delete", "resourcequota", "few")
+        w.plane.kubectl("delete", "validatingwebhookconfiguration", name)
+        w.in_sync()
+        assert w.names() == {"good", "z", "more", "denied"}
+    finally:
+        w.plane.kubectl("delete", "validatingwebhookconfiguration", name, "--ignore-not-found")
+
+
+def test_what_rbac_forbids_is_told_as_forbidden(world: MakeWorld) -> None:
+    w = world(
+        {"pipelines/map.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {a: b}\n", **GOOD}
+    )
+    w.secret()
+    w.integrate(
+        resources=[
+            {"apiVersion": "planasonix.com/v1alpha1", "kind": "Pipeline"},
+            {"apiVersion": "v1", "kind": "ConfigMap"},
+        ]
+    )
+    ready = eventually(lambda: (c := w.condition("Ready")).get("reason") == "Forbidden" and c)
+    assert "configmaps" in ready["message"]
+    eventually(lambda: w.names() == {"good"})
+    assert w.get("settings", "configmap") is None
+
+
+def test_a_name_that_is_too_long_for_a_file_is_cut_in_its_path(world: MakeWorld) -> None:
+    w = started(world, {})
+    w.in_sync()
+    w.apply(pipeline("a" * 253), pipeline("a" * 252 + "b"), pipeline("dots.and-dashes.1"))
+    eventually(lambda: len(w.repo.files()) == 4)
+    assert w.in_sync()["pipelineCount"] == 4
+    assert max(len(path) for path in w.repo.files()) < 255
+    assert "pipelines/dots.and-dashes.1.yaml" in w.repo.files()

@@ -1,0 +1,249 @@
+"""Other kinds as pipelines: keyed lists, several served versions, with and without a status subresource."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.bed.world import World, eventually, manifest
+
+pytestmark = pytest.mark.xdist_group("kinds")
+MakeWorld = Callable[..., World]
+
+_KEYED = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+_OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_PARAM = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {"name": {"type": "string"}, "value": {"type": "string"}},
+}
+_TASK = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string"},
+        "taskRef": _OPEN,
+        "retries": {"type": "integer", "default": 0},
+        "params": {"type": "array", "items": _PARAM, **_KEYED},
+    },
+}
+
+
+def crd(group: str, kind: str, versions: list[str], spec: dict[str, Any], *, status: bool) -> dict[str, Any]:
+    plural = f"{kind.lower()}s"
+    schema = {"type": "object", "properties": {"spec": spec, "status": _OPEN}}
+    made = [
+        {
+            "name": version,
+            "served": True,
+            "storage": version == versions[-1],
+            "schema": {"openAPIV3Schema": schema},
+            **({"subresources": {"status": {}}} if status else {}),
+        }
+        for version in versions
+    ]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
+            "versions": made,
+        },
+    }
+
+
+def role(name: str, group: str, *plurals: str) -> dict[str, Any]:
+    verbs = ["get", "list", "watch", "create", "update", "delete"]
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name, "labels": {"planasonix.com/aggregate-to-operator": "true"}},
+        "rules": [{"apiGroups": [group], "resources": list(plurals), "verbs": verbs}],
+    }
+
+
+class Kinds:
+    """Two kinds in a group of the test's own."""
+
+    def __init__(self, w: World) -> None:
+        self.w = w
+        self.group = f"g{uuid.uuid4().hex[:8]}.example.com"
+        tasks = {"type": "array", "items": _TASK, **_KEYED}
+        self.tekton_like = crd(
+            self.group, "Flow", ["v1beta1", "v1"], {"type": "object", "properties": {"tasks": tasks}}, status=True
+        )
+        self.argo_like = crd(self.group, "Workflow", ["v1alpha1"], _OPEN, status=False)
+        self.resources = [
+            {"apiVersion": f"{self.group}/v1", "kind": "Flow"},
+            {"apiVersion": f"{self.group}/v1alpha1", "kind": "Workflow"},
+        ]
+
+    def install(self) -> None:
+        self.w.plane.apply(self.tekton_like, self.argo_like)
+        self.w.kubectl("wait", "--for=condition=Established", f"crd/flows.{self.group}", "--timeout=30s")
+
+    def allow(self) -> None:
+        self.w.plane.apply(role(self.group, self.group, "flows", "workflows"))
+
+    def flow(self, version: str = "v1beta1", retries: str = "") -> str:
+        return (
+            f"apiVersion: {self.group}/{version}\nkind: Flow\nmetadata:\n  name: build\nspec:\n  tasks:\n"
+            f"    - name: fetch  # first\n      taskRef: {{name: git-clone}}\n{retries}"
+            "      params:\n        - {name: url, value: a}\n        - {name: depth, value: '1'}\n"
+            "    - name: test\n      taskRef: {name: pytest}\n"
+        )
+
+    def workflow(self) -> str:
+        return (
+            f"apiVersion: {self.group}/v1alpha1\nkind: Workflow\nmetadata: {{name: nightly}}\nspec:\n"
+            "  entrypoint: main\n  templates:\n    - name: main\n      steps: [[{name: a, template: b}]]\n"
+            "    - name: b\n      container: {image: busybox, args: [echo, hi]}\n"
+        )
+
+    def get(self, kind: str, name: str) -> Any:
+        return self.w.get(name, f"{kind}.{self.group}")
+
+
+@pytest.fixture
+def kinds(world: MakeWorld) -> Kinds:
+    made = Kinds(world())
+    made.w.secret()
+    return made
+
+
+def test_keyed_lists_merge_in_the_version_that_the_file_names(kinds: Kinds) -> None:
+    w = kinds.w
+    kinds.install()
+    kinds.allow()
+    w.repo.commit({"pipelines/flow.yaml": kinds.flow(), "pipelines/nightly.yaml": kinds.workflow()})
+    w.integrate(resources=kinds.resources)
+    assert w.in_sync()["pipelineCount"] == 2
+    assert kinds.get("flows", "build")["spec"]["tasks"][0]["retries"] == 0  # defaulted, and no change to git
+    assert w.repo.count() == 1
+    w.integrate(resources=kinds.resources, sync={"mode": "Manual"})
+    w.sync_now()
+    plural = f"flows.{kinds.group}"
+    patch = '[{"op": "replace", "path": "/spec/tasks/0/params/0/value", "value": "b"}]'
+    w.kubectl("patch", plural, "build", "--type=json", "-p", patch)
+    w.repo.commit({"pipelines/flow.yaml": kinds.flow(retries="      retries: 3\n")})
+    w.integrate(resources=kinds.resources)
+    w.in_sync()
+    live = kinds.get("flows", "build")["spec"]["tasks"][0]
+    assert (live["retries"], live["params"][0]["value"]) == (3, "b")
+    assert w.repo.read("pipelines/flow.yaml") == kinds.flow(retries="      retries: 3\n").replace(
+        "value: a", "value: b"
+    )
+    patch = '[{"op": "add", "path": "/spec/templates/1/container/args/1", "value": "there"}]'
+    w.kubectl("patch", f"workflows.{kinds.group}", "nightly", "--type=json", "-p", patch)
+    wanted = kinds.workflow().replace("[echo, hi]", "[echo, there, hi]")
+    eventually(lambda: w.repo.read("pipelines/nightly.yaml") == wanted)
+
+
+def test_new_ones_go_into_folders_by_kind_and_status_stays_at_home(kinds: Kinds) -> None:
+    w = kinds.w
+    kinds.install()
+    kinds.allow()
+    w.integrate(resources=kinds.resources)
+    w.in_sync()
+    w.apply(
+        {
+            "apiVersion": f"{kinds.group}/v1alpha1",
+            "kind": "Workflow",
+            "metadata": {"name": "hello", "finalizers": ["example.com/hold"]},
+            "spec": {"entrypoint": "x"},
+            "status": {"phase": "Running"},
+        }
+    )
+    text = eventually(lambda: w.repo.read("pipelines/workflow/hello.yaml"))
+    assert "status" not in text
+    assert "finalizers" not in text
+    w.kubectl("patch", f"workflows.{kinds.group}", "hello", "--type=merge", "-p", '{"status": {"phase": "Done"}}')
+    w.sync_now()
+    assert w.repo.count() == 1
+    w.repo.commit({"pipelines/workflow/hello.yaml": text.replace("entrypoint: x", "entrypoint: other")})
+    w.in_sync()
+    live = kinds.get("workflows", "hello")
+    assert (live["spec"]["entrypoint"], live["status"], live["metadata"]["finalizers"]) == (
+        "other",
+        {"phase": "Done"},
+        ["example.com/hold"],
+    )
+    w.kubectl("patch", f"workflows.{kinds.group}", "hello", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+
+
+def test_a_kind_that_comes_late_or_is_forbidden_is_told_and_the_others_are_synced(kinds: Kinds) -> None:
+    w = kinds.w
+    w.repo.commit({"pipelines/flow.yaml": kinds.flow(), "pipelines/orders.yaml": manifest("orders")})
+    w.integrate(resources=[{"apiVersion": "planasonix.com/v1alpha1", "kind": "Pipeline"}, kinds.resources[0]])
+    ready = eventually(lambda: (c := w.condition("Ready")).get("reason") == "InvalidSpec" and c)
+    assert "install its CRD" in ready["message"]
+    eventually(lambda: w.names() == {"orders"})
+    kinds.install()
+    ready = eventually(lambda: (c := w.condition("Ready"))["reason"] == "Forbidden" and c, 40)
+    assert "flows" in ready["message"]
+    kinds.allow()
+    eventually(lambda: kinds.get("flows", "build"), 40)
+    eventually(lambda: w.status().get("inSync"), 40)
+
+
+@pytest.mark.parametrize(
+    ("resource", "words"),
+    [
+        ({"apiVersion": "v1", "kind": "Node"}, "cluster-scoped"),
+        ({"apiVersion": "planasonix.com/v1alpha1", "kind": "Nothing"}, "does not serve Nothing"),
+    ],
+)
+def test_kinds_that_can_be_no_pipelines(world: MakeWorld, resource: dict[str, str], words: str) -> None:
+    w = world()
+    w.secret()
+    w.integrate(resources=[resource])
+    ready = eventually(lambda: (c := w.condition("Ready")).get("reason") == "InvalidSpec" and c)
+    assert words in ready["message"]
+
+
+def test_somebodys_output_is_no_pipeline(world: MakeWorld) -> None:
+    w = world({"pipelines/orders.yaml": manifest("orders")})
+    w.secret()
+    w.integrate()
+    w.in_sync()
+    owner = w.get("orders")
+    assert owner
+    reference = {
+        "apiVersion": owner["apiVersion"],
+        "kind": "Pipeline",
+        "name": "orders",
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+    }
+    w.apply(
+        {
+            "apiVersion": owner["apiVersion"],
+            "kind": "Pipeline",
+            "metadata": {"name": "made-by-orders", "ownerReferences": [reference]},
+            "spec": {},
+        }
+    )
+    w.sync_now()
+    assert w.status()["pipelineCount"] == 1
+    assert w.repo.count() == 1
+
+
+def test_two_integrations_that_claim_one_kind(world: MakeWorld) -> None:
+    w = world({"pipelines/orders.yaml": manifest("orders")})
+    w.secret()
+    w.integrate("first")
+    eventually(lambda: w.status("first").get("inSync"))
+    w.integrate("second", pathPrefix="other/")
+    ready = eventually(lambda: (c := w.condition("Ready", "second")).get("reason") == "Overlap" and c)
+    assert "'first'" in ready["message"]
+    assert "labelSelector" in ready["message"]
+    assert w.repo.count() == 1
+    assert w.condition("Ready", "first")["status"] == "True"
+    w.kubectl("delete", "gi", "first", "--timeout=15s")
+    eventually(lambda: w.repo.read("other/orders.yaml"), 30)
