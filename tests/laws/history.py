@@ -111,13 +111,15 @@ class History:
         self.account.take(before, self.state(edit.side))
 
     def rewind(self) -> None:
-        """A force push to the branch's first parent."""
+        """A force push to the branch's first parent. What it brings back was seen before: nobody owes it anew."""
         git = self.world.git
         before = self.state("git")
         parents = git.parents(git.head) if git.head else []
         if parents:
             git.force(parents[0])
-        self.account.take(before, self.state("git"))
+        after = self.state("git")
+        self.account.take(before, after)
+        self.account.owed -= {(*at, value) for at, value in after.items() if before.get(at) != value}
 
     def _in_cluster(self, edit: Edit, value: str | None) -> None:
         api, spec = self.world.api, self.world.api.specs().get(edit.name)

@@ -71,6 +71,7 @@ class Change(NamedTuple):
     new: Json
 
     def inverse(self) -> Change:
+        """The change that takes this one back; a map that came with its fields stays, empty."""
         return Change(self.path, self.new, self.old)
 
 

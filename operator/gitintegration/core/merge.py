@@ -139,12 +139,13 @@ def _without_base(v: Versions, strategy: Strategy, list_keys: ListKeys) -> Decis
         return Decision()
     winner = strategy if strategy is not Strategy.merge else None
     conflict = None if winner else Conflict(ConflictReason.BothCreated, _names(c.path for c in changes))
+    back = diff(v.live, stored, list_keys)
     return Decision(
         local=tuple(changes) if winner is not Strategy.theirs else (),
-        remote=tuple(c.inverse() for c in changes) if winner is not Strategy.ours else (),
+        remote=tuple(back) if winner is not Strategy.ours else (),
         conflict=conflict,
         git=Write(apply(changes, v.git)) if winner is Strategy.ours else None,
-        cluster=Write(apply([c.inverse() for c in changes], v.live)) if winner is Strategy.theirs else None,
+        cluster=Write(apply(back, v.live)) if winner is Strategy.theirs else None,
         local_ahead=winner is not Strategy.theirs,
         remote_ahead=winner is not Strategy.ours,
     )

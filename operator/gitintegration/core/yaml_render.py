@@ -9,6 +9,7 @@ from gitintegration.core.values import Json
 from gitintegration.core.yaml_read import resolve_plain
 
 _TRAP = re.compile(r"^(?:[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*)$")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 _FLOW = frozenset(",[]{}")
 _FIRST = ("apiVersion", "kind", "metadata")
 
@@ -20,8 +21,14 @@ def scalar(value: Json, *, flow: bool = False, quote: str | None = None) -> str:
     if quote == "'" and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
     if quote == '"' or not is_plain(value, flow=flow):
-        return json.dumps(value, ensure_ascii=not value.isprintable())
+        return _UNPRINTABLE.sub(_escape, json.dumps(value, ensure_ascii=False))
     return value
+
+
+def _escape(match: re.Match[str]) -> str:
+    """As YAML escapes; JSON's pairs of surrogates are no characters to it."""
+    text = match[0]
+    return text if text.isprintable() else f"\\u{ord(text):04x}" if ord(text) < 1 << 16 else f"\\U{ord(text):08x}"
 
 
 def is_plain(text: str, *, flow: bool = False) -> bool:

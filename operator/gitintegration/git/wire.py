@@ -6,6 +6,7 @@ headers, to walk all history before a fetch over ssh (x8 to x24 of git's time) a
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -27,6 +28,20 @@ class Special(Enum):
     end = b"0002"
 
 
+def _garbled() -> RemoteError:
+    return RemoteError(Reason.RepositoryNotFound, "the server's answer is not git's protocol", retry=True)
+
+
+_OBJECT = re.compile(r"[0-9a-f]{40}")
+
+
+def _object(name: str) -> str:
+    """An object's name as the server wrote it. Raises RemoteError where it is none."""
+    if not _OBJECT.fullmatch(name):
+        raise _garbled()
+    return name
+
+
 class Reader(Protocol):
     async def readexactly(self, n: int) -> bytes: ...
 
@@ -42,7 +57,7 @@ async def read_pkt(reader: Reader) -> bytes | Special:
     try:
         size = int(head, 16)
     except ValueError:
-        raise RemoteError(Reason.RepositoryNotFound, "the server's answer is not git's protocol") from None
+        raise _garbled() from None
     if size < 4:
         return {0: Special.flush, 1: Special.delimiter, 2: Special.end}.get(size, Special.flush)
     return await reader.readexactly(size - 4)
@@ -88,7 +103,7 @@ async def read_advertisement(reader: Reader) -> Advertisement:
     if isinstance(first, bytes) and first.startswith(b"ERR "):
         raise server_said(first[4:].decode(errors="replace").strip())
     if isinstance(first, bytes) and first.rstrip() == b"version 2":
-        pairs = [line.decode().partition("=") async for line in read_section(reader)]
+        pairs = [line.decode(errors="replace").partition("=") async for line in read_section(reader)]
         found = Advertisement(2, {name: value for name, _, value in pairs})
         return _checked(found)
     return _checked(await _read_v0(first, reader))
@@ -100,10 +115,11 @@ async def _read_v0(first: bytes | Special, reader: Reader) -> Advertisement:
     if isinstance(first, bytes):
         if first.rstrip() == b"version 1":
             first = await read_pkt(reader)
-        assert isinstance(first, bytes)
+        if not isinstance(first, bytes):
+            raise _garbled()
         line, _, words = first.partition(b"\0")
         symref = None
-        for word in words.decode().split():
+        for word in words.decode(errors="replace").split():
             name, _, value = word.partition("=")
             if name == "symref" and value.startswith("HEAD:"):
                 symref = value[5:]
@@ -111,7 +127,7 @@ async def _read_v0(first: bytes | Special, reader: Reader) -> Advertisement:
         for entry in [line, *[entry async for entry in read_section(reader)]]:
             sha, _, name = entry.decode(errors="replace").strip().partition(" ")
             if name and not name.endswith("^{}") and name != "capabilities^{}" and sha != "shallow":
-                refs[name] = sha
+                refs[name] = _object(sha)
         head = symref or next((n for n, s in refs.items() if n != "HEAD" and s == refs.get("HEAD")), None)
         return Advertisement(0, capabilities, Refs(refs, head))
     return Advertisement(0, capabilities, Refs(refs))
@@ -137,11 +153,12 @@ async def read_ls_refs(reader: Reader) -> Refs:
     refs: dict[str, str] = {}
     head = None
     async for line in read_section(reader):
-        sha, name, *attributes = line.decode(errors="replace").split(" ")
+        sha, _, rest = line.decode(errors="replace").partition(" ")
+        name, *attributes = rest.split(" ")
         if name == "HEAD":
             head = next((a[14:] for a in attributes if a.startswith("symref-target:")), None)
         if sha != "unborn":
-            refs[name] = sha
+            refs[name] = _object(sha)
     return Refs(refs, head)
 
 
@@ -208,12 +225,12 @@ async def _read_pack_v2(reader: Reader) -> AsyncIterator[bytes]:
 async def read_band(reader: Reader, said: list[str]) -> AsyncIterator[bytes]:
     """Band 1 of a side-band-64k stream; what the server says on band 2 is collected in `said`."""
     while not isinstance(line := await read_pkt(reader), Special):
-        band, data = line[0], line[1:]
-        if band == 1:
+        band, data = line[:1], line[1:]
+        if band == b"\1":
             yield data
-        elif band == 2:
+        elif band == b"\2":
             said.append(data.decode(errors="replace"))
-        elif band == 3:
+        elif band == b"\3":
             raise server_said(data.decode(errors="replace").strip())
 
 
@@ -227,7 +244,10 @@ def parse_report(report: bytes, ref: str) -> str | None:
     lines = []
     position = 0
     while position + 4 <= len(report):
-        size = int(report[position : position + 4], 16)
+        try:
+            size = int(report[position : position + 4], 16)
+        except ValueError:
+            raise _garbled() from None
         lines.append(report[position + 4 : position + size].decode(errors="replace").rstrip("\n") if size >= 4 else "")
         position += max(size, 4)
     unpack = next((line[7:] for line in lines if line.startswith("unpack ")), "no report")

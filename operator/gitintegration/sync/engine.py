@@ -113,11 +113,12 @@ class Engine:
         return await self._observer.bring_to(ws, request.remote, request.spec, head, scope, self._scope_text(request))
 
     async def _once(self, ws: Workspace, request: Request, head: Head, tally: Tally) -> Layout:
-        layout = await self.bring_to(ws, request, head)
-        self._find_work(ws, request)
         offering = request.may_push and request.review not in (None, head.branch)
         if offering:
             await self._review.load(ws, request)
+        layout = await self.bring_to(ws, request, head)
+        self._find_work(ws, request)
+        if offering:
             self._review.find_work(ws, head)
         keys = sorted(ws.live_dirty | ws.git_dirty)
         assert ws.base is not None
@@ -196,6 +197,7 @@ class Engine:
             if item.live is None and item.record is None:
                 ws.verified.pop(key, None)
             if self._is_ours(ws, layout, item):
+                self._review.take_over(ws, item)
                 await self._decide(ws, request, item)
                 items.append(item)
         return items

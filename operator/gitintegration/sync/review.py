@@ -33,9 +33,28 @@ from gitintegration.sync.observe import Head, Observer
 from gitintegration.sync.workspace import Offered, Workspace
 
 _SHARED = "shared"
-"""In the memory of offers `git` is what was offered and `live` what the default branch held then. This
-stands for the blob of a file that others edited on the branch as well: it is not ours to write anew."""
+"""Stands for the blob of a file that others edited on the branch as well: it is not ours to write anew."""
 _SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What was offered of an item; None: its removal."""
+
+    offered: Json | None
+    cluster: Json | None
+    """What the cluster held then."""
+    default: Json | None
+    """What the default branch held then."""
+    is_open: bool
+
+    @classmethod
+    def of(cls, ws: Workspace, key: ObjectKey) -> _Offer | None:
+        record = ws.offers.get(key) if ws.offers is not None else None
+        if record is None:
+            return None
+        offered, cluster = record.git
+        return cls(offered, cluster, record.live, bool(record.resource_version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +85,21 @@ class Review:
     async def load(self, ws: Workspace, request: Request) -> None:
         if ws.offers is None:
             ws.offers = await self._store.load(request.namespace, request.uid)
+        if any(mark.resource_version not in ("", request.review) for mark in ws.offers.marks.values()):
+            ws.offers.clear()  # they were made on another branch
+
+    @staticmethod
+    def take_over(ws: Workspace, item: Item) -> None:
+        """Where the default branch took what was offered, both sides agreed on that, whatever either did since."""
+        offer = _Offer.of(ws, item.key)
+        if offer is None or not offer.is_open or ws.base is None or not _same(offer.offered, item.git_view):
+            return
+        if offer.offered is None:
+            ws.base.delete(item.key)
+            item.record = None
+        elif offer.cluster is not None and item.git is not None:
+            item.record = BaseRecord(item.key, item.git.path, "", "", offer.offered, offer.cluster)
+            ws.base.put(item.record)
 
     @staticmethod
     def find_work(ws: Workspace, head: Head) -> None:
@@ -97,16 +131,15 @@ class Review:
         planned = {item.key: item for item in items}
         found = []
         for key in keys:
-            mark = ws.offers.marks.get(key)
-            record = ws.offers.get(key) if mark and mark.resource_version else None
+            offer = _Offer.of(ws, key) if key in ws.offers.marks else None
             kind = request.kinds.get((key.group, key.kind))
-            if record is None or kind is None:
+            if offer is None or not offer.is_open or kind is None:
                 continue
             item = planned.get(key)
             if item is None and key.name not in kind.informer.of(request.namespace) and not ws.index.knows(key):
                 item = Item(key, kind, None, None, None)
             calm = item and not (item.decision.local_ahead or item.decision.conflict or item.problem)
-            if item and calm and _same(item.git_view, record.live):
+            if item and calm and _same(item.git_view, offer.default):
                 found.append(item)
         return found
 
@@ -251,12 +284,11 @@ class Review:
 
     def _edit(self, ws: Workspace, request: Request, item: Item, place: _Place, *, on_default: bool) -> Edit | None:
         """The edit that makes the branch hold the item; None where it does, or where a reviewer wrote otherwise."""
-        assert ws.offers is not None
         wanted = _wanted(item)
         manifest = orjson.loads(place.item.value) if place.item else None
         there = item.kind.view(manifest) if place.item else None
-        record = ws.offers.get(item.key)
-        known = record.git if record and record.resource_version == request.review and not on_default else item.git_view
+        offer = _Offer.of(ws, item.key)
+        known = offer.offered if offer and offer.is_open and not on_default else item.git_view
         value, problem = _merged(item, known, there, wanted)
         if problem:
             words = f"{item.key} on branch {request.review} holds {problem}: make it equal there or in the cluster"
@@ -327,7 +359,8 @@ class Review:
             on_default = bool(item.git and place.blob == item.git.blob)
             mine = not place.blob or on_default or {place.blob} == before.get(place.path)
             ours[place.path] = mine and ours.get(place.path, True)
-            offers.put(BaseRecord(item.key, place.path, place.blob, request.review or "", value, item.git_view))
+            pair = [value, item.live.view if item.live else None]
+            offers.put(BaseRecord(item.key, place.path, place.blob, request.review or "", pair, item.git_view))
         for key, mark in list(offers.marks.items()):
             blob = blobs.get(mark.path, mark.blob) if ours.get(mark.path, True) else _SHARED
             if blob != mark.blob and (record := offers.get(key)):
@@ -342,16 +375,14 @@ def _wanted(item: Item) -> Json | None:
 
 def _is_new(ws: Workspace, request: Request, item: Item) -> bool:
     """Whether it holds a change that was not offered yet; what the default branch changed since is none."""
-    assert ws.offers is not None
-    record = ws.offers.get(item.key)
-    if record is None or record.resource_version != request.review:
+    offer, value = _Offer.of(ws, item.key), _wanted(item)
+    if offer is None or not offer.is_open:
         return True
-    known, value = record.git, _wanted(item)
-    if None in (known, value, record.live, item.git_view):
-        return not _same(known, value)
+    if None in (offer.offered, value, offer.default, item.git_view):
+        return not _same(offer.offered, value)
     keys = item.kind.schema.list_keys
     try:
-        carried = apply(diff(record.live, known, keys), item.git_view)
+        carried = apply(diff(offer.default, offer.offered, keys), item.git_view)
     except UnappliableError:
         return True
     return bool(diff(carried, value, keys))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitintegration.core.diff import ABSENT, apply, diff, format_path, get, same
-from gitintegration.core.merge import Base, Decision, Strategy, Versions, decide, rebase
+from gitintegration.core.merge import Base, Decision, Strategy, Versions, Write, decide, rebase
 
 
 def obj(**spec: Any) -> dict[str, Any]:
@@ -189,3 +189,9 @@ def test_what_was_not_carried_is_still_ahead(base: Any, git: Any, live: Any) -> 
     again = decide(Versions(after, git, pulled))
     assert not again.remote_ahead
     assert again.local_ahead == d.local_ahead
+
+
+def test_theirs_takes_a_created_pipeline_over_whole() -> None:
+    git, live = {"spec": {"a": 1}}, {"spec": {"a": 1, "more": {"b": 2}}}
+    decision = decide(Versions(None, git, live), Strategy.theirs)
+    assert decision.cluster == Write(git)

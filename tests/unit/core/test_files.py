@@ -1,0 +1,238 @@
+"""Manifest files: what is read of them, how, where they lie, and how new ones are written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitintegration.core.invalid import ManifestError
+from gitintegration.core.layout import Layout, Summary, commit_message
+from gitintegration.core.manifest_file import parse_file
+from gitintegration.core.schema import Schema
+from gitintegration.core.yaml_read import ReadLimits, read_documents, read_json, resolve_plain
+from gitintegration.core.yaml_render import render
+
+KINDS = {("planasonix.com", "Pipeline")}
+GOOD = "apiVersion: planasonix.com/v1alpha1\nkind: Pipeline\nmetadata: {name: %s}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("yes", True),
+        ("Off", False),
+        ("n", False),
+        ("~", None),
+        ("null", None),
+        ("0o17", 15),
+        ("017", 15),
+        ("0x1F", 31),
+        ("0b101", 5),
+        ("1_000", 1000),
+        ("1e3", 1000),
+        ("1.5", 1.5),
+        ("1.0", 1),
+        ("+12", 12),
+        ("08", 8),
+        ("12:30:45", "12:30:45"),
+        ("2024-01-02", "2024-01-02"),
+        ("v1", "v1"),
+        ("1.2.3", "1.2.3"),
+        ("-", "-"),
+    ],
+)
+def test_plain_scalars_as_kubectl_reads_them(text: str, value: Any) -> None:
+    found = resolve_plain(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("source", "values"),
+    [
+        (b"", []),
+        (b"---\n---\n", [None, None]),
+        (b"a: 1\n---\nb: 2\n", [{"a": 1}, {"b": 2}]),
+        (b"\xef\xbb\xbfa: 1\r\n", [{"a": 1}]),
+        ("a: ä".encode("utf-16"), [{"a": "ä"}]),
+        (b"x: &a {p: 1, q: 2}\nz: {<<: *a, q: 3}\n", [{"x": {"p": 1, "q": 2}, "z": {"p": 1, "q": 3}}]),
+        (b"1: a\ntrue: b\n", [{"1": "a", "true": "b"}]),
+        (b"a: !!binary aGk=\n", [{"a": "hi"}]),
+        (b"a: !!str 12\n", [{"a": "12"}]),
+        (b"a: |\n  x\n  y\n", [{"a": "x\ny\n"}]),
+    ],
+)
+def test_documents(source: bytes, values: list[Any]) -> None:
+    assert read_documents(source) == values
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (b"a: [", "NotYAML"),
+        (b"a: 1\na: 2\n", "NotYAML"),
+        (b"a: *nowhere\n", "NotYAML"),
+        (b"\xff\xff", "NotYAML"),
+        (b"a\0b", "NotYAML"),
+        (b"a: .nan\n", "NotYAML"),
+        (b"- " * 200 + b"1", "TooDeep"),
+        (b"x" * 2000, "TooLarge"),
+        (b"a: &a [1,1,1]\nb: &b [*a,*a,*a]\nc: [*b,*b,*b]\n", "TooLarge"),
+    ],
+)
+def test_what_is_no_yaml_for_us(source: bytes, reason: str) -> None:
+    with pytest.raises(ManifestError) as told:
+        read_documents(source, ReadLimits(size=1000, depth=100, nodes=30))
+    assert told.value.reason.value == reason
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(source: bytes) -> None:
+    for read in (read_documents, read_json):
+        try:
+            read(source)
+        except ManifestError as error:
+            assert error.message
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "names", "reasons"),
+    [
+        ("a.yaml", GOOD % "a", ["a"], []),
+        ("a.yaml", f"{GOOD % 'a'}---\n{GOOD % 'b'}", ["a", "b"], []),
+        ("a.yaml", f"{GOOD % 'a'}---\n{GOOD % 'a'}---\n{GOOD % 'c'}", ["c"], ["Duplicate"]),
+        ("a.yaml", GOOD % "Bad", [], ["InvalidName"]),
+        ("a.yaml", GOOD % "1", [], ["InvalidName"]),
+        ("a.yaml", GOOD % "a, namespace: other", [], ["WrongNamespace"]),
+        ("a.yaml", GOOD % "a, namespace: data", ["a"], []),
+        ("a.yaml", "apiVersion: planasonix.com/v1alpha1\nkind: Pipeline\n", [], ["NoName"]),
+        ("a.yaml", "kind: Pipeline\nmetadata: {name: a}\n", [], []),
+        ("a.yaml", "- 1\n", [], []),
+        ("a.json", '{"apiVersion": "planasonix.com/v2", "kind": "Pipeline", "metadata": {"name": "a"}}', ["a"], []),
+        ("a.json", '{"a": 1} trailing', [], ["NotYAML"]),
+        (
+            "l.yaml",
+            "kind: List\napiVersion: v1\nitems:\n- {apiVersion: planasonix.com/v1, kind: Pipeline, metadata: {name: a}}\n- 5\n",
+            ["a"],
+            [],
+        ),
+    ],
+)
+def test_the_items_of_a_file(path: str, source: str, names: list[str], reasons: list[str]) -> None:
+    found = parse_file(path, source.encode(), KINDS, "data")
+    assert [item.key.name for item in found.items] == names
+    assert [problem.reason.value for problem in found.problems] == reasons
+    assert all(problem.path == path and problem.message for problem in found.problems)
+
+
+_SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=12), st.floats(-1e6, 1e6))
+_JSON = st.recursive(
+    _SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=6), inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=6), _JSON, max_size=4), st.sampled_from(["x.yaml", "x.json"]))
+def test_what_is_rendered_is_read_back(spec: Any, path: str) -> None:
+    value = {"apiVersion": "v1", "kind": "K", "metadata": {"name": "n"}, "spec": spec}
+    source = render(value, path)
+    (read,) = [read_json(source)] if path.endswith(".json") else read_documents(source)
+    assert read == value
+
+
+def test_a_new_file_looks_like_one_that_a_person_wrote() -> None:
+    value = {
+        "spec": {"sql": "select 1\nfrom t\n", "on": "no", "steps": [{"name": "a", "args": ["x", "1"]}], "none": {}},
+        "metadata": {"labels": {"team": "crm"}, "name": "orders"},
+        "kind": "Pipeline",
+        "apiVersion": "planasonix.com/v1alpha1",
+    }
+    assert render(value, "a.yaml").decode() == (
+        "apiVersion: planasonix.com/v1alpha1\nkind: Pipeline\nmetadata:\n  name: orders\n  labels:\n    team: crm\n"
+        'spec:\n  sql: |\n    select 1\n    from t\n  "on": "no"\n  steps:\n  - name: a\n    args:\n    - x\n    - "1"\n'
+        "  none: {}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("prefix", "ignore", "path", "covered"),
+    [
+        ("pipelines/", "", "pipelines/a.yaml", True),
+        ("pipelines", "", "pipelines/deep/er/a.json", True),
+        ("/pipelines/", "", "pipelines2/a.yaml", False),
+        (".", "", "a.yml", True),
+        ("", "", "a.txt", False),
+        ("p", "*.draft.yaml", "p/a.draft.yaml", False),
+        ("p", "/only", "p/only/a.yaml", False),
+        ("p", "attic/\n!attic/keep.yaml", "p/attic/old.yaml", False),
+        ("p", "*.yaml\n!keep.yaml", "p/keep.yaml", True),
+        ("p", "# comment\n\n", "p/a.yaml", True),
+    ],
+)
+def test_what_a_layout_covers(prefix: str, ignore: str, path: str, covered: bool) -> None:
+    assert Layout.of(prefix, None, ignore, "", 1).covers(path) is covered
+
+
+def test_the_place_of_a_new_file() -> None:
+    one, several = Layout.of("p", None, "", "", 1), Layout.of("", None, "", "", 2)
+    assert one.new_path("Pipeline", "a", set()) == "p/a.yaml"
+    assert several.new_path("Task", "a", set()) == "task/a.yaml"
+    assert one.new_path("Pipeline", "a", {"p/a.yaml"}) == "p/a-pipeline.yaml"
+    assert one.new_path("Pipeline", "a", {"p/a.yaml", "p/a-pipeline.yaml"}) == "p/a-2.yaml"
+    long = [one.new_path("Pipeline", "a" * 252 + end, set()) for end in "bc"]
+    assert long[0] != long[1]
+    assert all(len(path) < 220 for path in long)
+
+
+def test_commit_messages() -> None:
+    few = Summary(created=["a"], updated=["b"], deleted=["c"])
+    text = commit_message(few, integration="gi", namespace="ns")
+    assert text.splitlines()[0] == "Create a; Update b; Delete c"
+    assert "ns/gi" in text
+    many = Summary(updated=[f"p{n}" for n in range(60)])
+    lines = commit_message(many, integration="gi", namespace="ns").splitlines()
+    assert lines[0] == "Update 60 pipelines"
+    assert "and 10 more" in lines
+    assert (
+        commit_message(few, integration="gi", namespace="ns", template="{created}/{updated}/{deleted} {pipelines}")
+        == "1/1/1 a, b, c"
+    )
+
+
+SCHEMA = Schema(
+    {
+        "properties": {
+            "spec": {
+                "allOf": [{"$ref": "#/components/schemas/spec"}],
+                "default": {},
+            }
+        }
+    },
+    {
+        "spec": {
+            "properties": {
+                "mode": {"type": "string", "default": "auto"},
+                "steps": {
+                    "x-kubernetes-list-map-keys": ["name", "port"],
+                    "items": {"properties": {"name": {}, "port": {"default": 80}, "tries": {"default": 1}}},
+                },
+            },
+            "additionalProperties": {"properties": {"x": {"default": 1}}},
+        }
+    },
+)
+
+
+def test_a_schema_tells_list_keys_and_defaults() -> None:
+    keys = SCHEMA.list_keys(("spec", "steps"))
+    assert keys is not None
+    assert [name for name, _ in keys] == ["name", "port"]
+    assert SCHEMA.list_keys(("spec", "other")) is None
+    value = {"spec": {"mode": "auto", "steps": [{"name": "a", "port": 80, "tries": 1}], "free": {"x": 1, "y": 2}}}
+    assert SCHEMA.strip_defaults(value) == {"spec": {"steps": [{"name": "a", "port": 80}], "free": {"y": 2}}}
+    assert SCHEMA.strip_defaults({"spec": {"mode": "auto"}}) == {}
+    assert SCHEMA.strip_defaults({"spec": {"mode": "other"}}) == {"spec": {"mode": "other"}}
