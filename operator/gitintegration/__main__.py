@@ -24,11 +24,13 @@ from gitintegration.cluster.informer import Informers
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.cluster.kinds import Kinds
 from gitintegration.cluster.objects import Objects
+from gitintegration.cluster.operations import OperationObjects
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import ClusterError
 from gitintegration.git.client import GitClient, Limits
 from gitintegration.git.workers import Workers
 from gitintegration.handlers import integrations as handlers
+from gitintegration.handlers import operations
 from gitintegration.settings import Settings
 from gitintegration.sync.cluster_side import ClusterSide
 from gitintegration.sync.engine import Engine
@@ -151,6 +153,7 @@ async def serve(settings: Settings) -> None:
             git=git,
             workers=workers,
             integrations=integrations,
+            operations=OperationObjects(cluster),
             kinds=kinds,
             informers=informers,
             cache=settings.cache_dir,
@@ -180,6 +183,7 @@ async def _run(settings: Settings, cluster: Cluster, operator: Operator, stack: 
     loop = asyncio.get_running_loop()
     dispatching = loop.create_task(operator.dispatcher.run_forever())
     registry = handlers.registry(operator)
+    operations.register(registry, operator.operations)
     handlers.login(registry, cluster.configuration)
     watching = loop.create_task(
         kopf.operator(

@@ -6,6 +6,7 @@
     ├── RemoteError              the git server refused, or could not be reached
     │   ├── StaleRemote          the branch moved under a push: plan anew
     │   └── RemoteUnavailable    network or server trouble: retry with back-off
+    ├── OperationError           an operation can't do what it was asked for
     ├── ClusterError             the API server refused
     │   ├── Stale                the object moved under a write (409): plan anew
     │   ├── Refused              schema, webhook or quota said no to one object
@@ -49,6 +50,10 @@ class Reason(StrEnum):
     Overlap = "Overlap"
     Forbidden = "Forbidden"
     LimitExceeded = "LimitExceeded"
+    StaleRemote = "StaleRemote"
+    PlanStale = "PlanStale"
+    UnknownPipeline = "UnknownPipeline"
+    IntegrationNotFound = "IntegrationNotFound"
 
 
 class GitIntegrationError(Exception):
@@ -97,6 +102,10 @@ class RemoteUnavailable(RemoteError):
 
     def __init__(self, reason: Reason, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(reason, message, retry=True, retry_after=retry_after)
+
+
+class OperationError(GitIntegrationError):
+    """An operation was asked for what can't be done as things are; it has changed nothing."""
 
 
 class ClusterError(GitIntegrationError):

@@ -255,6 +255,15 @@ class HistoryEntry(Model):
     pipelines_touched: list[str] | None = Field(None, description="Ids of the pipelines it touched.")
 
 
+class ActiveOperation(Model):
+    """A GitOperation that runs now."""
+
+    id: str | None = Field(None, description="Its name.")
+    kind: str | None = Field(None, description="What it does.")
+    status: str | None = Field(None, description="running.")
+    started_at: str | None = Field(None, description="When it began.", json_schema_extra={"format": "date-time"})
+
+
 class ReviewStatus(Model):
     """The branch that changes are offered on."""
 
@@ -286,6 +295,7 @@ class GitIntegrationStatus(Model):
     conflicts_truncated: bool | None = Field(None, description="There are more than 50 conflicts.")
     invalid: list[InvalidStatus] | None = Field(None, description="Manifests that were left alone, at most 50.")
     invalid_truncated: bool | None = Field(None, description="There are more than 50 invalid manifests.")
+    active_operation: ActiveOperation | None = Field(None, description="The GitOperation that runs now.")
     review: ReviewStatus | None = Field(
         None, description="The branch that changes are offered on, where spec.sync.push.branch names one."
     )

@@ -100,7 +100,7 @@ class _Verdict:
 
 def build_status(previous: Mapping[str, Any], outcome: Outcome, now: datetime) -> dict[str, Any]:
     """The whole new status; equal to `previous` where nothing is worth a write."""
-    dropped = ("conflictsTruncated", "invalidTruncated", *(["review"] if outcome.observed else []))
+    dropped = ("conflictsTruncated", "invalidTruncated", "activeOperation", *(["review"] if outcome.observed else []))
     status = {k: v for k, v in previous.items() if k not in dropped}
     status["observedGeneration"] = outcome.generation
     status["conditions"] = _conditions(previous.get("conditions", []), outcome, now)

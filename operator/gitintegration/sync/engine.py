@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import orjson
@@ -15,6 +15,7 @@ import structlog
 from gitintegration.cluster.base_store import BaseStore
 from gitintegration.core.base_shards import BaseRecord, ShardSet
 from gitintegration.core.deletes import DeleteLimit, held
+from gitintegration.core.diff import same
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, commit_message
 from gitintegration.core.merge import Base, Decision, Versions, decide, rebase
@@ -28,7 +29,8 @@ from gitintegration.git.client import GitClient
 from gitintegration.git.objects import CommitInfo
 from gitintegration.git.workers import Workers
 from gitintegration.sync import files, history
-from gitintegration.sync.cluster_side import ABSENT_VERSION, ClusterSide, Kind, by_kind, moved
+from gitintegration.sync.branches import Branches
+from gitintegration.sync.cluster_side import ABSENT_VERSION, ClusterSide, Kind, Live, by_kind, moved
 from gitintegration.sync.files import Edit, Ground, Scope
 from gitintegration.sync.item import Draft, Item, Request, Tally, summary
 from gitintegration.sync.observe import Head, Observer, look
@@ -62,7 +64,8 @@ class Engine:
         self._limits = limits
         self._clock = clock
         self._observer = Observer(git, workers)
-        self._review = Review(git, workers, offers, self._observer, limits, clock)
+        self.branches = Branches(git, workers, self._observer, limits, clock)
+        self._review = Review(git, workers, offers, self.branches)
         self._log = structlog.get_logger("sync")
 
     async def sync(self, ws: Workspace, request: Request) -> tuple[Outcome, Tally]:
@@ -102,6 +105,20 @@ class Engine:
     async def load(self, namespace: str, uid: str) -> ShardSet:
         """What is remembered of an integration."""
         return await self._store.load(namespace, uid)
+
+    async def read(self, request: Request, kind: Kind, wanted: Mapping[str, str]) -> dict[str, Live]:
+        """Objects by name, each in the version that `wanted` names."""
+        return await self._cluster.read(kind, request.namespace, wanted)
+
+    async def holds(self, request: Request, item: Item) -> bool:
+        """Whether the cluster holds the item's manifest already, as it would store it."""
+        if item.live is None:
+            return False
+        try:
+            stored = await self._cluster.as_stored(item.kind, request.namespace, item.manifest, item.live)
+        except (Refused, Forbidden):
+            return False
+        return same(stored, item.live.view)
 
     def _dirty(self, ws: Workspace, request: Request) -> bool:
         """Whether a race left something to be planned anew at once."""

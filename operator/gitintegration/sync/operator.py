@@ -23,6 +23,7 @@ from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.cluster.informer import Informer, Informers
 from gitintegration.cluster.integrations import FINALIZER, Integrations
 from gitintegration.cluster.kinds import Kinds, ResourceKind
+from gitintegration.cluster.operations import OperationObjects
 from gitintegration.core.queue import Priority
 from gitintegration.core.status import Outcome, build_status
 from gitintegration.core.view import Pointer
@@ -31,6 +32,7 @@ from gitintegration.errors import (
     CredentialError,
     Forbidden,
     GitIntegrationError,
+    OperationError,
     Reason,
     SpecError,
     Stale,
@@ -40,11 +42,13 @@ from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
 from gitintegration.git.url import parse_url
 from gitintegration.git.workers import Workers
+from gitintegration.sync.actions import Actions
 from gitintegration.sync.cluster_side import ABSENT_VERSION, Kind, moved
 from gitintegration.sync.dispatcher import Dispatcher
 from gitintegration.sync.engine import Engine, explain
 from gitintegration.sync.item import Request, Tally
 from gitintegration.sync.observe import cache_directory
+from gitintegration.sync.operations import Operations
 from gitintegration.sync.remotes import build_remote, secret_data
 from gitintegration.sync.workspace import Workspace
 
@@ -54,6 +58,8 @@ Name: TypeAlias = tuple[str, str]
 _SECRET = ResourceKind("", "v1", "Secret", "secrets", True)
 _SYNCED_WITHIN = 30.0
 _MAX_BACKOFF = 300.0
+_SOON = 2.0
+"""Seconds until the API server is tried again."""
 _REFUSED_GROUPS = ("rbac.authorization.k8s.io",)
 
 
@@ -93,6 +99,7 @@ class Operator:
         git: GitClient,
         workers: Workers,
         integrations: Integrations,
+        operations: OperationObjects,
         kinds: Kinds,
         informers: Informers,
         cache: Path,
@@ -107,6 +114,9 @@ class Operator:
         self._watchers: dict[tuple[str, str], dict[str, set[Name]]] = {}
         self._listeners: dict[tuple[str, str], Callable[[str, str], None]] = {}
         self._log = structlog.get_logger("operator")
+        self.operations = Operations(
+            Actions(engine, git, workers), operations, lambda name: self.dispatcher.add(name, Priority.requested), cache
+        )
         self.dispatcher: Dispatcher[Name] = Dispatcher(self.run, concurrency, self._host, per_host)
 
     # --- what wakes an integration ----------------------------------------------------------------------------------
@@ -185,10 +195,17 @@ class Operator:
     async def run(self, name: Name, priority: Priority) -> float | None:
         """One sync of one integration, to its written status; the seconds until the next."""
         entry = self._entries.get(name)
+        if entry is not None and entry.metadata.get("deletionTimestamp"):
+            return await self._end(name, entry)
+        if self.operations.waiting(name):
+            try:
+                await self.operations.run_all(name, _Turn(self, name, entry) if entry else _Alone(self, name))
+            except ClusterError as error:
+                self._log.warning("operations wait", namespace=name[0], integration=name[1], error=error.message)
+                return _SOON
+            priority = Priority.requested
         if entry is None:
             return None
-        if entry.metadata.get("deletionTimestamp"):
-            return await self._end(name, entry)
         if priority is Priority.edited and self._nothing_moved(entry, name[0]):
             return max(0.0, entry.next_periodic - time.monotonic())
         started = time.monotonic()
@@ -204,7 +221,7 @@ class Operator:
             await self._finish(name, entry, outcome, tally, time.monotonic() - started)
         except ClusterError as error:
             self._log.warning("status not written", namespace=name[0], integration=name[1], error=error.message)
-            return 2.0
+            return _SOON
         delay = self._next(entry, outcome)
         entry.next_periodic = time.monotonic() + delay
         return delay
@@ -261,6 +278,26 @@ class Operator:
             if group in _REFUSED_GROUPS or (group, resource.kind) == ("", "Secret"):
                 raise SpecError(Reason.InvalidSpec, f"spec.resources: {resource.kind} can't be synced")
         return spec
+
+    async def prepared(self, name: Name, entry: Entry) -> tuple[Workspace, Request]:
+        """What an operation needs of its integration; a suspended one serves too, because it was asked by hand."""
+        return entry.ws, await self._request(name, entry, self._parse(entry))
+
+    async def own_remote(self, name: Name, entry: Entry) -> Remote:
+        """The remote that the integration names."""
+        return await self._remote(name, entry, self._parse(entry))
+
+    async def remote_of(self, namespace: str, spec: GitIntegrationSpec) -> Remote:
+        """The remote of a spec that belongs to no integration; its Secret is read once."""
+        ref = spec.credentials.secret_ref.name if spec.credentials else None
+        secret = secret_data(await self._integrations.secret(namespace, ref), ref) if ref else {}
+        return build_remote(spec, secret, None)
+
+    async def announce(self, entry: Entry, active: Mapping[str, Any]) -> None:
+        """Which operation runs; the next written status takes it away again."""
+        status = {**entry.status, "activeOperation": dict(active)}
+        await self._integrations.write_status({**entry.seen, "status": entry.status}, status)
+        entry.status = status
 
     async def _keep_finalizer(self, entry: Entry, spec: GitIntegrationSpec) -> None:
         """Only where something must be done at the end: otherwise a missing operator would hold up the delete."""
@@ -490,6 +527,8 @@ class Operator:
         """At the start: caches of integrations that are no more, and what a killed process left in the others."""
 
         def clean() -> None:
+            for directory in self._cache.glob("op-*"):
+                objects.wipe(directory)
             for directory in self._cache.glob("gi-*"):
                 if directory.name.removeprefix("gi-") in alive:
                     objects.sweep(directory)
@@ -497,6 +536,45 @@ class Operator:
                     objects.wipe(directory)
 
         await asyncio.to_thread(clean)
+
+
+class _Alone:
+    """The turn of an integration that is not there."""
+
+    exists = False
+
+    def __init__(self, operator: Operator, name: Name) -> None:
+        self._operator, self._name = operator, name
+
+    async def prepared(self) -> tuple[Workspace, Request]:
+        raise OperationError(Reason.IntegrationNotFound, f"there is no GitIntegration {self._name[1]!r}")
+
+    async def remote(self, spec: GitIntegrationSpec | None) -> Remote:
+        assert spec is not None
+        return await self._operator.remote_of(self._name[0], spec)
+
+    async def announce(self, active: Mapping[str, Any]) -> None:
+        """Nobody is there to tell it of."""
+
+
+class _Turn:
+    """An integration's turn, lent to its operations."""
+
+    exists = True
+
+    def __init__(self, operator: Operator, name: Name, entry: Entry) -> None:
+        self._operator, self._name, self._entry = operator, name, entry
+
+    async def prepared(self) -> tuple[Workspace, Request]:
+        return await self._operator.prepared(self._name, self._entry)
+
+    async def remote(self, spec: GitIntegrationSpec | None) -> Remote:
+        if spec is not None:
+            return await self._operator.remote_of(self._name[0], spec)
+        return await self._operator.own_remote(self._name, self._entry)
+
+    async def announce(self, active: Mapping[str, Any]) -> None:
+        await self._operator.announce(self._entry, active)
 
 
 _UNREACHABLE = {

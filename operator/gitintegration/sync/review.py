@@ -7,34 +7,28 @@ something new to offer. What reviewers wrote there is theirs: it is merged with,
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import orjson
 
 from gitintegration.cluster.base_store import BaseStore
 from gitintegration.core.base_shards import BaseRecord
-from gitintegration.core.diff import UnappliableError, apply, diff, same
+from gitintegration.core.diff import UnappliableError, apply, diff
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, commit_message
-from gitintegration.core.merge import Base, Versions, decide
 from gitintegration.core.values import Json, ObjectKey
-from gitintegration.core.view import restore
-from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
-from gitintegration.git.objects import CacheCorruptError, Entry
+from gitintegration.git.objects import CacheCorruptError
 from gitintegration.git.workers import Workers
-from gitintegration.sync import files, history
-from gitintegration.sync.files import Committed, Edit, GitItem, Ground, Scope
+from gitintegration.sync import history
+from gitintegration.sync.branches import SECONDS, Branches, Edits, Place, merged, same_value
+from gitintegration.sync.files import Committed, Edit, Ground
 from gitintegration.sync.item import Item, Request, Tally, summary
-from gitintegration.sync.observe import Head, Observer
+from gitintegration.sync.observe import Head
 from gitintegration.sync.workspace import Offered, Workspace
 
 _SHARED = "shared"
 """Stands for the blob of a file that others edited on the branch as well: it is not ours to write anew."""
-_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +51,11 @@ class _Offer:
         return cls(offered, cluster, record.live, bool(record.resource_version))
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where an item lies on the ground of a commit."""
-
-    path: str
-    blob: str
-    """Of its file; empty where there is none."""
-    item: GitItem | None
-
-
 class Review:
     """Keeps the review branch of an integration."""
 
-    def __init__(
-        self,
-        git: GitClient,
-        workers: Workers,
-        store: BaseStore,
-        observer: Observer,
-        limits: ReadLimits,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._git, self._workers, self._store, self._observer = git, workers, store, observer
-        self._limits, self._clock = limits, clock
+    def __init__(self, git: GitClient, workers: Workers, store: BaseStore, branches: Branches) -> None:
+        self._git, self._workers, self._store, self._branches = git, workers, store, branches
 
     async def load(self, ws: Workspace, request: Request) -> None:
         if ws.offers is None:
@@ -92,7 +67,7 @@ class Review:
     def take_over(ws: Workspace, item: Item) -> None:
         """Where the default branch took what was offered, both sides agreed on that, whatever either did since."""
         offer = _Offer.of(ws, item.key)
-        if offer is None or not offer.is_open or ws.base is None or not _same(offer.offered, item.git_view):
+        if offer is None or not offer.is_open or ws.base is None or not same_value(offer.offered, item.git_view):
             return
         if offer.offered is None:
             ws.base.delete(item.key)
@@ -139,7 +114,7 @@ class Review:
             if item is None and key.name not in kind.informer.of(request.namespace) and not ws.index.knows(key):
                 item = Item(key, kind, None, None, None)
             calm = item and not (item.decision.local_ahead or item.decision.conflict or item.problem)
-            if item and calm and _same(item.git_view, offer.default):
+            if item and calm and same_value(item.git_view, offer.default):
                 found.append(item)
         return found
 
@@ -159,13 +134,13 @@ class Review:
             ws.offers.clear()
             fresh = {item.key for item in items}
         commit, blobs = head.review, dict[str, str]()
-        places = await self._places(ws, request, layout, ground, items)
+        known = {key: mark.path for key, mark in ws.offers.marks.items()}
+        places = await self._branches.places(ws, request, layout, ground, items, known)
         edits = self._edits(ws, request, ground, places, items, fresh)
         if edits or ground.is_merge:
             made = await self._commit(ws, request, head, ground, edits, [i for i in items if i.problem is None])
             if made.commit is not None:
-                await self._git.push(request.remote, head.review_ref, head.review, made.commit)
-                await self._workers.run(request.remote.timeout, objects.adopt, ws.directory, made.commit)
+                await self._branches.push(ws, request, head.review_ref, head.review, made)
                 commit = made.commit.sha
                 tally.commits.append(commit)
                 tally.coarse += made.coarse
@@ -207,58 +182,25 @@ class Review:
         self, ws: Workspace, request: Request, ours: str, theirs: str, *, fresh: bool
     ) -> tuple[Ground, bool]:
         run, directory = self._workers.run, ws.directory
-        if await run(_SECONDS, objects.lacks_tree, directory, ours):
-            await self._git.fetch(request.remote, directory, ours, None, history.LOOK_BACK)
-        base = await run(_SECONDS, objects.merge_base, directory, ours, theirs)
+        await self._branches.have_tree(ws, request, ours)
+        base = await run(SECONDS, objects.merge_base, directory, ours, theirs)
         if base is None:
             await self._git.fetch_history(request.remote, directory, [ours, theirs])
-            base = await run(_SECONDS, objects.merge_base, directory, ours, theirs)
+            base = await run(SECONDS, objects.merge_base, directory, ours, theirs)
         if base == theirs:
             return Ground.on(ours), True
         if base == ours:
             return Ground.on(theirs if fresh else ours), True
         if base is None:
             return Ground.on(ours), False
-        if await run(_SECONDS, objects.lacks_tree, directory, base):
+        if await run(SECONDS, objects.lacks_tree, directory, base):
             await self._git.fetch(request.remote, directory, base, None)
-        meeting = await run(_SECONDS, objects.meet, directory, base, ours, theirs)
+        meeting = await run(SECONDS, objects.meet, directory, base, ours, theirs)
         assert ws.offers is not None
         own = {(mark.path, mark.blob) for mark in ws.offers.marks.values()}
         if any((path, blob) not in own for path, blob in meeting.both.items()):
             return Ground.on(ours), False
         return Ground((ours, theirs), theirs, meeting.alone), True
-
-    async def _places(
-        self, ws: Workspace, request: Request, layout: Layout, ground: Ground, items: Sequence[Item]
-    ) -> dict[ObjectKey, _Place]:
-        """Where each item lies on the ground; for a new one, where it goes."""
-        assert ws.offers is not None
-        paths: dict[ObjectKey, str] = {}
-        offered = {mark.path for mark in ws.offers.marks.values()}
-        taken = ws.index.files.keys() | ws.index.refused.keys() | offered | ground.taken.keys()
-        for item in items:
-            mark = ws.offers.marks.get(item.key)
-            path = item.git.path if item.git else (mark.path if mark else "")
-            paths[item.key] = path or layout.new_path(item.key.kind, item.key.name, taken)
-            taken = taken | {paths[item.key]}
-        wanted = set(paths.values())
-        on_tree = {}
-        if ground.onto:
-            on_tree = await self._workers.run(_SECONDS, objects.blobs_at, ws.directory, ground.onto, sorted(wanted))
-        over = {path: kept.sha if kept else "" for path, kept in ground.taken.items() if path in wanted}
-        blobs: dict[str, str] = {**on_tree, **over}
-        unread = [
-            Entry(path, blob)
-            for path, blob in blobs.items()
-            if blob and (path not in ws.index.files or ws.index.files[path].blob != blob)
-        ]
-        scope = Scope(frozenset(request.kinds), request.namespace, self._limits)
-        await self._observer.ensure(ws, request.remote, [entry.sha for entry in unread])
-        scanned = await self._workers.run(_SECONDS, files.scan, ws.directory, unread, scope) if unread else []
-        found = {(i.path, i.key): i for each in scanned for i in each.items}
-        same = ws.index.files.keys() - {entry.path for entry in unread}
-        found |= {(path, i.key): i for path in wanted & same if path in blobs for i in ws.index.files[path].items}
-        return {key: _Place(path, blobs.get(path, ""), found.get((path, key))) for key, path in paths.items()}
 
     # --- the commit ---------------------------------------------------------------------------------------------------
 
@@ -267,11 +209,11 @@ class Review:
         ws: Workspace,
         request: Request,
         ground: Ground,
-        places: dict[ObjectKey, _Place],
+        places: dict[ObjectKey, Place],
         items: Sequence[Item],
         fresh: set[ObjectKey],
-    ) -> dict[str, tuple[str | None, list[Edit]]]:
-        edits: dict[str, tuple[str | None, list[Edit]]] = {}
+    ) -> Edits:
+        edits: Edits = {}
         for item in items:
             place = places[item.key]
             on_default = bool(item.git and place.blob == item.git.blob)
@@ -282,28 +224,16 @@ class Review:
                 edits.setdefault(place.path, (place.blob or None, []))[1].append(edit)
         return edits
 
-    def _edit(self, ws: Workspace, request: Request, item: Item, place: _Place, *, on_default: bool) -> Edit | None:
+    def _edit(self, ws: Workspace, request: Request, item: Item, place: Place, *, on_default: bool) -> Edit | None:
         """The edit that makes the branch hold the item; None where it does, or where a reviewer wrote otherwise."""
-        wanted = _wanted(item)
-        manifest = orjson.loads(place.item.value) if place.item else None
-        there = item.kind.view(manifest) if place.item else None
         offer = _Offer.of(ws, item.key)
         known = offer.offered if offer and offer.is_open and not on_default else item.git_view
-        value, problem = _merged(item, known, there, wanted)
+        value, problem = merged(item, known, place.view(item), _wanted(item))
         if problem:
             words = f"{item.key} on branch {request.review} holds {problem}: make it equal there or in the cluster"
             item.problem = Problem(place.path, InvalidReason.Refused, words)
             return None
-        if _same(value, there):
-            return None
-        if value is None:
-            assert place.item is not None
-            return Edit(item.key, place.item.location, None)
-        if place.item is None:
-            item.new_path = place.path
-            return Edit(item.key, None, orjson.dumps(value))
-        whole = orjson.dumps(restore(manifest, value, item.kind.pointers))
-        return Edit(item.key, place.item.location, whole)
+        return self._branches.edit(item, place, value)
 
     async def _commit(
         self,
@@ -311,10 +241,9 @@ class Review:
         request: Request,
         head: Head,
         ground: Ground,
-        edits: dict[str, tuple[str | None, list[Edit]]],
+        edits: Edits,
         items: Sequence[Item],
     ) -> Committed:
-        spec = request.spec
         edited = {edit.key for _, changes in edits.values() for edit in changes}
         message = f"Merge {head.branch} into {request.review}\n"
         if edited and not ground.is_merge:
@@ -322,19 +251,9 @@ class Review:
                 summary([item for item in items if item.key in edited]),
                 integration=request.name,
                 namespace=request.namespace,
-                template=spec.sync.push.message_template,
+                template=request.spec.sync.push.message_template,
             )
-        return await self._workers.run(
-            max(2 * _SECONDS, request.remote.timeout),
-            files.commit,
-            ws.directory,
-            ground,
-            edits,
-            Scope(frozenset(request.kinds), request.namespace, self._limits),
-            author=f"{spec.author.name} <{spec.author.email}>",
-            message=message,
-            time=int(self._clock()),
-        )
+        return await self._branches.commit(ws, request, ground, edits, message)
 
     @staticmethod
     def _of_default(ws: Workspace, ground: Ground) -> dict[str, str]:
@@ -345,7 +264,7 @@ class Review:
 
     @staticmethod
     def _remember(
-        ws: Workspace, request: Request, offered: Sequence[Item], places: dict[ObjectKey, _Place], blobs: dict[str, str]
+        ws: Workspace, request: Request, offered: Sequence[Item], places: dict[ObjectKey, Place], blobs: dict[str, str]
     ) -> None:
         """`blobs`: what the branch holds now of the files that were written."""
         offers = ws.offers
@@ -379,30 +298,10 @@ def _is_new(ws: Workspace, request: Request, item: Item) -> bool:
     if offer is None or not offer.is_open:
         return True
     if None in (offer.offered, value, offer.default, item.git_view):
-        return not _same(offer.offered, value)
+        return not same_value(offer.offered, value)
     keys = item.kind.schema.list_keys
     try:
         carried = apply(diff(offer.default, offer.offered, keys), item.git_view)
     except UnappliableError:
         return True
     return bool(diff(carried, value, keys))
-
-
-def _same(a: Json | None, b: Json | None) -> bool:
-    """JSON equality, also of what is not there."""
-    return a is b if a is None or b is None else same(a, b)
-
-
-def _merged(item: Item, known: Json | None, there: Json | None, wanted: Json | None) -> tuple[Json | None, str]:
-    """What the branch should hold, where it was `known` to hold one value, holds another, and a third is wanted.
-
-    The second is what stands in the way, in words.
-    """
-    if _same(there, known) or _same(there, wanted):
-        return wanted, ""
-    if known is None or there is None or wanted is None:
-        return there, "another value" if there is not None else "it no more"
-    decision = decide(Versions(Base(known, known), there, wanted), list_keys=item.kind.schema.list_keys)
-    if decision.conflict:
-        return there, f"another {', '.join(decision.conflict.fields) or 'value'}"
-    return (decision.git.value if decision.git else there), ""

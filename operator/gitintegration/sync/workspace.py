@@ -52,6 +52,14 @@ class GitIndex:
         """Paths that can't be taken, with the reason."""
         self._copies: dict[ObjectKey, list[GitItem]] = {}
 
+    def copy(self) -> GitIndex:
+        """One that can be brought elsewhere while this stays."""
+        made = GitIndex()
+        made.commit, made.items, made.files = self.commit, dict(self.items), dict(self.files)
+        made.refused = dict(self.refused)
+        made._copies = {key: list(copies) for key, copies in self._copies.items()}
+        return made
+
     def put(self, scanned: ScannedFile) -> set[ObjectKey]:
         """The keys that may have changed by it."""
         touched = self.remove(scanned.path)

@@ -1,0 +1,38 @@
+"""The GitOperation objects: their status, and their end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitintegration.api.base_model import GROUP, VERSION
+from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.errors import Stale
+
+KIND = ResourceKind(GROUP, VERSION, "GitOperation", "gitoperations", True)
+
+
+class OperationObjects:
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def write_status(self, seen: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+        """Sets the status of the very object that was seen; False where it is no more. The only writer."""
+        metadata = seen["metadata"]
+        path = KIND.path(metadata["namespace"], metadata["name"]) + "/status"
+        dropped = {field: None for field in seen.get("status") or {} if field not in status}
+        body = {"metadata": {"uid": metadata["uid"]}, "status": {**dropped, **status}}
+        try:
+            await self._cluster.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+        except (NotFoundError, Stale):
+            return False
+        return True
+
+    async def delete(self, seen: Mapping[str, Any]) -> None:
+        metadata = seen["metadata"]
+        body = {"preconditions": {"uid": metadata["uid"]}}
+        try:
+            await self._cluster.request("DELETE", KIND.path(metadata["namespace"], metadata["name"]), body=body)
+        except (NotFoundError, Stale):
+            return

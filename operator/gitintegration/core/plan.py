@@ -1,0 +1,120 @@
+"""What an operation is about to do, as a value: told by a dry run, named by its digest, carried out as it stands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from gitintegration.core.diff import ListKeys, diff, format_path
+from gitintegration.core.status import SHOWN, ConflictEntry
+from gitintegration.core.values import Json, ObjectKey
+
+CHANGES_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """What becomes of one pipeline on the side that is written. `content` names its value afterwards; empty: gone."""
+
+    key: ObjectKey
+    id: str
+    path: str
+    action: str
+    fields: tuple[str, ...]
+    content: str
+    merged: bool = False
+    """It takes changes of both sides."""
+
+    @classmethod
+    def of(
+        cls,
+        key: ObjectKey,
+        pipeline_id: str,
+        path: str,
+        before: Json | None,
+        after: Json | None,
+        list_keys: ListKeys,
+        *,
+        merged: bool = False,
+    ) -> PlannedChange:
+        """From the value that the side holds now to the one that it will hold; None is none."""
+        action = "create" if before is None else "delete" if after is None else "update"
+        fields: tuple[str, ...] = ()
+        if action == "update":
+            fields = tuple(dict.fromkeys(format_path(change.path) for change in diff(before, after, list_keys)))
+        content = "" if after is None else hashlib.sha256(orjson.dumps(after, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return cls(key, pipeline_id, path, action, fields, content, merged)
+
+    def to_status(self) -> dict[str, Any]:
+        told = {"kind": self.key.kind, "name": self.key.name, "id": self.id, "path": self.path, "action": self.action}
+        return {**told, "fields": list(self.fields)}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that an operation does, and what it leaves alone."""
+
+    kind: str
+    branch: str
+    changes: Sequence[PlannedChange] = ()
+    conflicts: Sequence[ConflictEntry] = ()
+    unchanged: int = 0
+    invalid: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Names exactly these changes; where the branch stands is not in it, so that what others do beside does not matter."""
+        rows = sorted([*c.key, c.path, c.action, c.content] for c in self.changes)
+        return hashlib.sha256(orjson.dumps([self.kind, self.branch, rows])).hexdigest()[:16]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        actions = [change.action for change in self.changes]
+        return {
+            "created": actions.count("create"),
+            "updated": actions.count("update"),
+            "deleted": actions.count("delete"),
+            "unchanged": self.unchanged,
+            "merged": sum(change.merged for change in self.changes),
+            "conflicted": len(self.conflicts),
+            "invalid": self.invalid,
+        }
+
+    def to_status(self) -> dict[str, Any]:
+        ordered = sorted(self.changes, key=lambda c: (c.key.kind, c.key.name))
+        told: dict[str, Any] = {
+            "counts": self.counts,
+            "changes": [change.to_status() for change in ordered[:CHANGES_SHOWN]],
+            "conflicts": [conflict.to_status() for conflict in self.conflicts[:SHOWN]],
+            "planDigest": self.digest,
+        }
+        if len(ordered) > CHANGES_SHOWN:
+            told["changesTruncated"] = True
+        if len(self.conflicts) > SHOWN:
+            told["conflictsTruncated"] = True
+        return told
+
+    def words(self) -> str:
+        """One line for people."""
+        parts = [f"{count} {name}" for name, count in self.counts.items() if count and name != "unchanged"]
+        return ", ".join(parts) or "nothing to do"
+
+
+def condition(
+    previous: Mapping[str, Any], status: str, reason: str, message: str, generation: int, now: str
+) -> dict[str, Any]:
+    """The condition Succeeded of an operation."""
+    before = next((c for c in previous.get("conditions", ()) if c["type"] == "Succeeded"), None)
+    since = before["lastTransitionTime"] if before and before["status"] == status else now
+    return {
+        "type": "Succeeded",
+        "status": status,
+        "reason": reason,
+        "message": message[:2000],
+        "observedGeneration": generation,
+        "lastTransitionTime": since,
+    }

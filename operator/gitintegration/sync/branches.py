@@ -1,0 +1,165 @@
+"""Writing items to another branch than the default one, where other things may lie than on the default branch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from gitintegration.core.diff import same
+from gitintegration.core.layout import Layout
+from gitintegration.core.merge import Base, Versions, decide
+from gitintegration.core.values import Json, ObjectKey
+from gitintegration.core.view import restore
+from gitintegration.core.yaml_read import ReadLimits
+from gitintegration.git import objects
+from gitintegration.git.client import GitClient
+from gitintegration.git.objects import Entry
+from gitintegration.git.workers import Workers
+from gitintegration.sync import files, history
+from gitintegration.sync.files import Committed, Edit, GitItem, Ground, Scope
+from gitintegration.sync.item import Item, Request
+from gitintegration.sync.observe import Observer
+from gitintegration.sync.workspace import Workspace
+
+SECONDS = 60.0
+"""Deadline of one look into the cache."""
+
+Edits = dict[str, tuple[str | None, list[Edit]]]
+"""Path -> the blob that lies there now, and what is edited in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an item lies on the ground of a commit."""
+
+    path: str
+    blob: str
+    """Of its file; empty where there is none."""
+    item: GitItem | None
+
+    def view(self, item: Item) -> Json | None:
+        """What is synced of what lies there."""
+        return item.kind.view(orjson.loads(self.item.value)) if self.item else None
+
+
+class Branches:
+    def __init__(
+        self,
+        git: GitClient,
+        workers: Workers,
+        observer: Observer,
+        limits: ReadLimits,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._git, self._workers, self._observer = git, workers, observer
+        self._limits, self._clock = limits, clock
+
+    def scope(self, request: Request) -> Scope:
+        return Scope(frozenset(request.kinds), request.namespace, self._limits)
+
+    async def have_tree(self, ws: Workspace, request: Request, commit: str) -> None:
+        """Have the commit with its trees in the cache."""
+        if await self._workers.run(SECONDS, objects.lacks_tree, ws.directory, commit):
+            await self._git.fetch(request.remote, ws.directory, commit, None, history.LOOK_BACK)
+
+    async def places(
+        self,
+        ws: Workspace,
+        request: Request,
+        layout: Layout,
+        ground: Ground,
+        items: Sequence[Item],
+        known: Mapping[ObjectKey, str],
+    ) -> dict[ObjectKey, Place]:
+        """Where each item lies on the ground; for a new one, where it goes. `known`: paths of items that only it has."""
+        paths: dict[ObjectKey, str] = {}
+        taken = ws.index.files.keys() | ws.index.refused.keys() | set(known.values()) | ground.taken.keys()
+        for item in items:
+            path = item.git.path if item.git else known.get(item.key, "")
+            paths[item.key] = path or layout.new_path(item.key.kind, item.key.name, taken)
+            taken = taken | {paths[item.key]}
+        wanted = set(paths.values())
+        blobs: dict[str, str] = {}
+        if ground.onto:
+            blobs = await self._workers.run(SECONDS, objects.blobs_at, ws.directory, ground.onto, sorted(wanted))
+        blobs.update({path: kept.sha if kept else "" for path, kept in ground.taken.items() if path in wanted})
+        unread = [
+            Entry(path, blob)
+            for path, blob in blobs.items()
+            if blob and (path not in ws.index.files or ws.index.files[path].blob != blob)
+        ]
+        await self._observer.ensure(ws, request.remote, [entry.sha for entry in unread])
+        scanned = []
+        if unread:
+            scanned = await self._workers.run(SECONDS, files.scan, ws.directory, unread, self.scope(request))
+        found = {(i.path, i.key): i for each in scanned for i in each.items}
+        same_as_default = ws.index.files.keys() - {entry.path for entry in unread}
+        for path in wanted & same_as_default & blobs.keys():
+            found.update({(path, i.key): i for i in ws.index.files[path].items})
+        return {key: Place(path, blobs.get(path, ""), found.get((path, key))) for key, path in paths.items()}
+
+    @staticmethod
+    def edit(item: Item, place: Place, wanted: Json | None) -> Edit | None:
+        """The edit that makes the place hold `wanted`; None where it does."""
+        there = place.view(item)
+        if same_value(wanted, there):
+            return None
+        if wanted is None:
+            assert place.item is not None
+            return Edit(item.key, place.item.location, None)
+        if place.item is None:
+            return Edit(item.key, None, orjson.dumps(item.kind.schema.strip_defaults(wanted)))
+        whole = restore(orjson.loads(place.item.value), wanted, item.kind.pointers)
+        return Edit(item.key, place.item.location, orjson.dumps(whole))
+
+    async def commit(
+        self,
+        ws: Workspace,
+        request: Request,
+        ground: Ground,
+        edits: Edits,
+        message: str,
+        moment: int | None = None,
+    ) -> Committed:
+        """The commit, not pushed yet. `moment`: seconds since the epoch, now where it is not given."""
+        spec = request.spec
+        return await self._workers.run(
+            max(2 * SECONDS, request.remote.timeout),
+            files.commit,
+            ws.directory,
+            ground,
+            edits,
+            self.scope(request),
+            author=f"{spec.author.name} <{spec.author.email}>",
+            message=message,
+            time=moment or int(self._clock()),
+        )
+
+    async def push(self, ws: Workspace, request: Request, ref: str, old: str | None, made: Committed) -> None:
+        """Move the branch from `old`. Raises StaleRemote where it is elsewhere by now."""
+        assert made.commit is not None
+        await self._git.push(request.remote, ref, old, made.commit)
+        await self._workers.run(request.remote.timeout, objects.adopt, ws.directory, made.commit)
+
+
+def same_value(a: Json | None, b: Json | None) -> bool:
+    """JSON equality, also of what is not there."""
+    return a is b if a is None or b is None else same(a, b)
+
+
+def merged(item: Item, known: Json | None, there: Json | None, wanted: Json | None) -> tuple[Json | None, str]:
+    """What a branch should hold, where it was `known` to hold one value, holds another, and a third is wanted.
+
+    The second is what stands in the way, in words.
+    """
+    if same_value(there, known) or same_value(there, wanted):
+        return wanted, ""
+    if known is None or there is None or wanted is None:
+        return there, "another value" if there is not None else "it no more"
+    decision = decide(Versions(Base(known, known), there, wanted), list_keys=item.kind.schema.list_keys)
+    if decision.conflict:
+        return there, f"another {', '.join(decision.conflict.fields) or 'value'}"
+    return (decision.git.value if decision.git else there), ""
