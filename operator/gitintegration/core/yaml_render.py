@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from gitintegration.core.invalid import ManifestError
 from gitintegration.core.values import Json
 from gitintegration.core.yaml_read import resolve_plain
 
@@ -39,7 +40,10 @@ def is_plain(text: str, *, flow: bool = False) -> bool:
         return False
     if (flow and any(ch in _FLOW for ch in text)) or text in ("---", "...", "<<"):
         return False
-    return isinstance(resolve_plain(text), str) and not _TRAP.match(text)
+    try:
+        return isinstance(resolve_plain(text), str) and not _TRAP.match(text)
+    except ManifestError:  # .nan and its like
+        return False
 
 
 def flow(value: Json) -> str:

@@ -128,7 +128,9 @@ def test_the_items_of_a_file(path: str, source: str, names: list[str], reasons: 
     assert all(problem.path == path and problem.message for problem in found.problems)
 
 
-_SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=12), st.floats(-1e6, 1e6))
+_SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(1 << 63), (1 << 63) - 1), st.text(max_size=12), st.floats(-1e6, 1e6)
+)
 _JSON = st.recursive(
     _SCALARS,
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=6), inner, max_size=4)),
