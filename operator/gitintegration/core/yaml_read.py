@@ -132,7 +132,7 @@ class _Merge(list[Json]):
 
 
 _MERGE_KEY = _MergeKey()
-_MERGE_SLOT = "\0merge"  # no text of a document can hold it
+_MERGE_SLOT: Any = object()  # no key of a document is it
 
 
 class _Walker:
