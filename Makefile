@@ -22,7 +22,7 @@ lock:  ## write the lock files anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 pyproject.toml -o requirements.lock
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 --all-extras --allow-unsafe pyproject.toml -o requirements-dev.lock
 
-.PHONY: generate verify test bed testbed demo clean
+.PHONY: generate verify test bed testbed demo bench
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models
 	$(BIN)/python -m gitintegration.api
 
@@ -44,3 +44,6 @@ demo: bed  ## the main job, told step by step on real parts (KEEP=1 leaves it ru
 
 testbed: bed  ## a control plane, a git server and the operator to play with, until Ctrl-C (CLUSTER=kubeconfig: yours)
 	@$(BIN)/python -m tests.bed.testbed
+
+bench: bed  ## figures beside their floors, into docs/bench.md; an hour (ARGS="--sizes 100 --idle" for less)
+	$(BIN)/python -m tests.bench $(ARGS)

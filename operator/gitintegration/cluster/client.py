@@ -156,4 +156,6 @@ def _error(status: int, text: bytes, headers: Mapping[str, str]) -> ClusterError
             return Forbidden(message)
         case 400 | 405 | 413 | 415 | 422:
             return Refused(message)
+        case 500 if "calling webhook" in message:
+            return Refused(message)  # it speaks of this object; the others may pass
     return ClusterUnavailable(message, retry_after=float(wait) if wait.isdigit() else None)

@@ -465,6 +465,8 @@ class Operator:
                 conflicts=len(outcome.conflicts),
                 seconds=round(seconds, 3),
             )
+        else:
+            log.debug("unchanged", seconds=round(seconds, 4))
         for path in tally.coarse:
             log.warning("manifest written anew, its comments did not survive", path=path)
 

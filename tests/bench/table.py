@@ -1,0 +1,175 @@
+"""The results as a page of Markdown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from tests.bench.results import Idle, Load, Results, Size, Storm, Timing
+
+MEASURED = """\
+Every scenario has a control plane of the test bed of its own (kube-apiserver, etcd without fsync, controller manager), a real
+`git http-backend`, and the operator as a process under its own ServiceAccount, all on one machine. Manifests have 24 lines and
+0.9 KB. `x` is the ratio to the floor, which was taken in the same run, in turns with the figure, on the same parts; figures that
+were taken more than once are medians. Memory is the peak of the operator's process tree as PSS (what its processes share counts
+once), CPU that of the tree.
+
+- Floor of *nothing changed*: `git ls-remote`. The figure is a periodic sync, as the operator logs it; API writes are those that
+  the API server counted meanwhile, by anybody.
+- Floor of *first pull*: clone, and server-side apply of each file over 8 connections. The figure runs from the creation of the
+  GitIntegration until the last pipeline is there.
+- Floor of *git to cluster*: ls-remote, fetch, diff, one PATCH. The figure runs from the request to sync
+  (`planasonix.com/requestedAt`), as a webhook would make it, until a watch tells of the changed object.
+- Floor of *cluster to git*: write the file, commit, push. The figure runs from before the edit until the branch has moved
+  (`quietPeriod: 0s`).
+- Floor of *first push*: list all objects, write a file for each, commit, push. The figure runs from the creation of the
+  GitIntegration until the branch has moved.
+- *Idle* integrations have a namespace and a repository each, and an interval of 5 min. *Ready after a restart*: pipelines of
+  20 of them, evenly spread, are edited while no operator runs; the seconds from the start of the process until all 20 are in git.
+"""
+
+_MB = 1e6
+
+
+def render(results: Results) -> str:
+    """The whole page, without what is written by hand below it."""
+    machine = results.machine
+    out = [
+        "# What it costs",
+        "",
+        f"`make bench`, {results.date}, revision {results.revision}, {results.minutes:.0f} min on {machine.cores} cores of "
+        f"{machine.processor} with {machine.memory / 1e9:.0f} GB; load average {machine.load[0]:.1f} before and "
+        f"{machine.load[1]:.1f} after.",
+        *(f"{note}" for note in results.notes),
+        "",
+        "## How it was measured",
+        "",
+        MEASURED,
+        *sizes(results.sizes),
+        *(storm(results.storm) if results.storm else ()),
+        *idle(results.idle),
+        "## What falls short",
+        "",
+        *(list(misses(results)) or ["Nothing: every aim was met."]),
+        "",
+    ]
+    return "\n".join(out)
+
+
+def sizes(found: Sequence[Size]) -> list[str]:
+    if not found:
+        return []
+    rows: list[tuple[str, str, Callable[[Size], str]]] = [
+        ("nothing changed", "x1.5", lambda s: _timing(s.unchanged)),
+        ("API writes in that many syncs", "0", lambda s: f"{s.unchanged_writes} in {s.unchanged_syncs}"),
+        ("one change, git to cluster", "x2", lambda s: _timing(s.to_cluster)),
+        ("one change, cluster to git", "x2", lambda s: _timing(s.to_git)),
+        ("first pull", "x1.3", lambda s: _timing(s.first_pull)),
+        ("first push", "x1.5", lambda s: _timing(s.first_push) if s.first_push else ""),
+        ("peak memory, first pull", "200 MB", lambda s: _memory(s.first_pull_load)),
+        ("peak memory, changes", "200 MB", lambda s: _memory(s.changes_load)),
+        ("peak memory, first push", "200 MB", lambda s: _memory(s.first_push_load) if s.first_push_load else ""),
+        ("CPU, first pull", "", lambda s: f"{s.first_pull_load.cpu:.1f} s"),
+        ("CPU, first push", "", lambda s: f"{s.first_push_load.cpu:.1f} s" if s.first_push_load else ""),
+    ]
+    table = [[name, aim, *(cell(s) for s in found)] for name, aim, cell in rows]
+    return ["## By size", "", *_table(["pipelines", "aim", *(s.label for s in found)], table), ""]
+
+
+def storm(found: Storm) -> list[str]:
+    rows = [
+        ["edits", "", f"{found.edits} within {found.seconds:.1f} s"],
+        ["commits", "at most 3", str(found.commits)],
+        ["longest wait of an edit", "10 s", f"{max(found.waits):.1f} s"],
+    ]
+    return ["## A storm of edits to one integration", "", *_table(["", "aim", "measured"], rows), ""]
+
+
+def idle(found: Sequence[Idle]) -> list[str]:
+    if not found:
+        return []
+    rows: list[tuple[str, str, Callable[[Idle], str]]] = [
+        ("memory", "300 MB", lambda i: f"{i.memory / _MB:.0f} MB"),
+        ("CPU, of one core", "10 %", lambda i: f"{i.cpu_share * 100:.1f} %"),
+        ("git requests a minute", "", lambda i: f"{i.git_requests:,.0f}"),
+        ("API requests a minute", "", lambda i: f"{i.api_requests:,.0f}"),
+        ("of those, writes", "", lambda i: f"{i.api_writes:,.0f}"),
+        ("ready after a restart", "60 s", lambda i: f"{i.restart:.0f} s"),
+        ("peak memory of the restart", "", lambda i: f"{i.restart_peak / _MB:.0f} MB"),
+        ("made all at once: first synced after", "", lambda i: f"{i.first_sync:.0f} s"),
+    ]
+    table = [[name, aim, *(cell(i) for i in found)] for name, aim, cell in rows]
+    return ["## Idle integrations", "", *_table(["", "aim", *(f"{i.integrations:,}" for i in found)], table), ""]
+
+
+def misses(results: Results) -> Iterator[str]:
+    """Each figure that is not what was aimed at."""
+    for size in results.sizes:
+        yield from _size_misses(size)
+    yield from _flatness(results.sizes)
+    if results.storm and (results.storm.commits > 3 or max(results.storm.waits) > 10):
+        yield f"- storm: {results.storm.commits} commits, longest wait {max(results.storm.waits):.1f} s"
+    for one in results.idle:
+        if one.integrations < 5000:
+            continue
+        if one.memory > 300 * _MB:
+            yield f"- {one.integrations:,} idle: {one.memory / _MB:.0f} MB, aim 300 MB"
+        if one.cpu_share > 0.10:
+            yield f"- {one.integrations:,} idle: {one.cpu_share * 100:.1f} % of a core, aim 10 %"
+        if one.restart > 60:
+            yield f"- {one.integrations:,} idle: ready {one.restart:.0f} s after a restart, aim 60 s"
+
+
+def _size_misses(size: Size) -> Iterator[str]:
+    aims: list[tuple[str, Timing | None, float]] = [
+        ("nothing changed", size.unchanged, 1.5),
+        ("git to cluster", size.to_cluster, 2.0),
+        ("cluster to git", size.to_git, 2.0),
+        ("first pull", size.first_pull, 1.3 if size.pipelines >= 10_000 else 1.5),
+        ("first push", size.first_push, 1.5),
+    ]
+    for name, timing, aim in aims:
+        if timing and timing.ratio > aim:
+            yield f"- {size.label}, {name}: x{timing.ratio:.2f}, aim x{aim:g}"
+    if size.unchanged_writes:
+        yield f"- {size.label}: {size.unchanged_writes} API writes while nothing changed, aim 0"
+    loads = [("first pull", size.first_pull_load), ("changes", size.changes_load), ("first push", size.first_push_load)]
+    for name, load in loads:
+        if load and load.peak > 200 * _MB:
+            yield f"- {size.label}, peak memory of {name}: {_memory(load)}, aim 200 MB"
+
+
+def _flatness(found: Sequence[Size]) -> Iterator[str]:
+    """One change must cost the same at every size."""
+    for flat in (True, False):
+        of_layout = [s for s in found if s.flat is flat]
+        if len(of_layout) < 2:
+            continue
+        small, large = min(of_layout, key=lambda s: s.pipelines), max(of_layout, key=lambda s: s.pipelines)
+        for name, a, b in (
+            ("git to cluster", small.to_cluster, large.to_cluster),
+            ("cluster to git", small.to_git, large.to_git),
+        ):
+            if b.seconds > 1.2 * a.seconds:
+                times = b.seconds / a.seconds
+                yield f"- {large.label}, {name}: x{times:.2f} of {small.pipelines:,}, aim x1.2"
+
+
+def _timing(timing: Timing) -> str:
+    return f"{_seconds(timing.seconds)}, x{timing.ratio:.2f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def _memory(load: Load) -> str:
+    return f"{load.peak / _MB:.0f} MB"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
+    text = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in [head, *rows]
+    ]
+    return [text[0], "| " + " | ".join("-" * width for width in widths) + " |", *text[1:]]

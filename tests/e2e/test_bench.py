@@ -1,0 +1,27 @@
+"""That `make bench` measures what it says, in its smallest form; no figure is judged here."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import Namespace
+
+import pytest
+
+from tests.bench.__main__ import measure
+from tests.bench.table import render
+
+pytestmark = pytest.mark.xdist_group("bench")
+
+
+def test_the_smallest_bench_fills_its_table() -> None:
+    options = Namespace(sizes=[20], idle=[2], window=2.0, rounds=4, storm=20, flat_only=True, note=["small"])
+    results = asyncio.run(measure(options))
+    (size,) = results.sizes
+    assert size.pipelines == 20
+    assert size.unchanged_writes == 0
+    assert len(size.to_cluster.taken) == len(size.to_git.taken) == 4
+    assert results.storm is not None
+    assert len(results.storm.waits) == 20
+    page = render(results)
+    assert "| nothing changed" in page
+    assert "small" in page
