@@ -13,6 +13,7 @@ from typing import Annotated
 
 import kopf
 import structlog
+import uvicorn
 from aiohttp import web
 from cyclopts import App, Parameter
 from cyclopts.config import Env
@@ -27,6 +28,7 @@ from gitintegration.cluster.objects import Objects
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import ClusterError
+from gitintegration.gateway.app import Setting, build
 from gitintegration.git.client import GitClient, Limits
 from gitintegration.git.workers import Workers
 from gitintegration.handlers import integrations as handlers
@@ -53,6 +55,42 @@ app = App(
 def crds() -> None:
     """Print the CustomResourceDefinitions."""
     print("---\n".join(render_crds().values()), end="")
+
+
+@app.command(name="serve")
+def serve_gateway(
+    *,
+    host: str = "0.0.0.0",  # noqa: S104 - behind a Service
+    port: int = 8080,
+    kubeconfig: str | None = None,
+    namespace: str | None = None,
+    name: str = "default",
+    log_format: str = "console",
+    log_level: str = "info",
+) -> None:
+    """Serve the REST API over the resources, as its callers.
+
+    Parameters
+    ----------
+    host
+        Address to listen on.
+    port
+        Port to listen on.
+    kubeconfig
+        Path of a kubeconfig. Default: the cluster it runs in, else $KUBECONFIG.
+    namespace
+        Where /api/git-integration leads. Default: $POD_NAMESPACE, else default.
+    name
+        Name of the GitIntegration behind it.
+    log_format
+        console or json.
+    log_level
+        debug, info, warning or error.
+    """
+    configure_logging(log_format, log_level)
+    setting = Setting(namespace or os.environ.get("POD_NAMESPACE") or "default", name)
+    made = build(lambda: Cluster.connect(kubeconfig or os.environ.get("KUBECONFIG")), setting)
+    uvicorn.run(made, host=host, port=port, log_level=log_level, access_log=False, server_header=False)
 
 
 @app.command

@@ -1,4 +1,4 @@
-"""The operator as a process, under its own ServiceAccount with the RBAC of the manifests."""
+"""The operator and the gateway as processes, each under its own ServiceAccount with the RBAC of the manifests."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ _TLS = ("GIT_SSL_CAINFO", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
 class OperatorProcess:
     """Starts in the constructor and is ready when that returns."""
 
+    account, probe = "gitintegration", "readyz"
+
     def __init__(self, plane: Cluster, directory: Path, *arguments: str, name: str = "operator") -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._kubeconfig = plane.service_account_kubeconfig("gitintegration-system", "gitintegration")
+        self._kubeconfig = plane.service_account_kubeconfig("gitintegration-system", self.account)
         self._directory, self._arguments = directory, arguments
         self.log_path = directory / f"{name}.log"
         self.port = free_port()
@@ -31,17 +33,23 @@ class OperatorProcess:
 
     def start(self) -> None:
         env = {k: v for k, v in os.environ.items() if k not in _TLS}
-        command = [sys.executable, "-m", "gitintegration", "run", f"--kubeconfig={self._kubeconfig}"]
-        command += [f"--cache-dir={self._directory / 'cache'}", f"--probe-port={self.port}", "--log-format=json"]
+        command = [sys.executable, "-m", "gitintegration", *self._command(), f"--kubeconfig={self._kubeconfig}"]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, *self._arguments], stdout=log, stderr=log, env=env, preexec_fn=die_with_parent
+                [*command, "--log-format=json", *self._arguments],
+                stdout=log,
+                stderr=log,
+                env=env,
+                preexec_fn=die_with_parent,
             )
         end = time.monotonic() + 60
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"the operator does not start:\n{self.log()[-4000:]}")
             time.sleep(0.05)
+
+    def _command(self) -> list[str]:
+        return ["run", f"--cache-dir={self._directory / 'cache'}", f"--probe-port={self.port}"]
 
     @property
     def pid(self) -> int:
@@ -73,7 +81,20 @@ class OperatorProcess:
 
     def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=1) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{self.probe}", timeout=1) as response:
                 return bool(response.status == 200)
         except (OSError, urllib.error.URLError):
             return False
+
+
+class GatewayProcess(OperatorProcess):
+    """The REST API on `url`."""
+
+    account, probe = "gitintegration-gateway", "healthz"
+
+    def _command(self) -> list[str]:
+        return ["serve", "--host=127.0.0.1", f"--port={self.port}"]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"

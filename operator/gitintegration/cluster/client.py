@@ -6,6 +6,7 @@ The client's typed models would cost more than the requests themselves where tho
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -47,6 +48,8 @@ class Cluster:
         self._session = aiohttp.ClientSession(connector=connector, headers=headers, timeout=never, cookie_jar=jar)
         self._watches = aiohttp.ClientSession(connector=self._watching, headers=headers, timeout=never, cookie_jar=jar)
         self._timeout = timeout
+        self._headers = headers
+        self._others: aiohttp.ClientSession | None = None
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None, context: str | None = None, limit: int = 32) -> Cluster:
@@ -63,6 +66,8 @@ class Cluster:
     async def close(self) -> None:
         await self._session.close()
         await self._watches.close()
+        if self._others:
+            await self._others.close()
         await self._api.close()  # type: ignore[no-untyped-call]
 
     @property
@@ -85,15 +90,20 @@ class Cluster:
         body: Any = None,
         accept: str = JSON,
         content_type: str = JSON,
+        token: str | None = None,
     ) -> Any:
-        """One request; its JSON answer. Raises ClusterError: NotFoundError, Stale, Refused, Forbidden, unavailable."""
+        """One request; its JSON answer. Raises ClusterError: NotFoundError, Stale, Refused, Forbidden, unavailable.
+
+        With `token` it is made as its bearer, and with nothing of the process's own identity.
+        """
+        session = self._session if token is None else self._for_others()
         data = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
         headers = {"Accept": accept, **({"Content-Type": content_type} if data is not None else {})}
         for attempt in (1, 2):
-            headers["Authorization"] = await self._authorization()
+            headers["Authorization"] = await self._authorization() if token is None else f"Bearer {token}"
             try:
                 async with asyncio.timeout(self._timeout):
-                    async with self._session.request(
+                    async with session.request(
                         method, self._configuration.host + path, params=query, data=data, headers=headers
                     ) as response:
                         text = await response.read()
@@ -106,6 +116,17 @@ class Cluster:
                 return orjson.loads(text) if text else None
             raise _error(response.status, text, response.headers)
         raise AssertionError("unreachable")
+
+    def _for_others(self) -> aiohttp.ClientSession:
+        """A session that shows no client certificate: the API server would take that before a bearer token."""
+        if self._others is None:
+            context = ssl.create_default_context(cafile=self._configuration.ssl_ca_cert)
+            connector = aiohttp.TCPConnector(ssl=context, limit=64, ttl_dns_cache=60)
+            never = aiohttp.ClientTimeout(total=None)
+            self._others = aiohttp.ClientSession(
+                connector=connector, headers=self._headers, timeout=never, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._others
 
     @asynccontextmanager
     async def watch(self, path: str, query: Mapping[str, str], accept: str) -> AsyncIterator[AsyncIterator[Any]]:

@@ -1,0 +1,495 @@
+"""The endpoints. Stateless: any number of replicas may serve."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Generic, TypeVar
+
+import structlog
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.integrations import KIND as INTEGRATIONS
+from gitintegration.cluster.operations import KIND as OPERATIONS
+from gitintegration.core.status import timestamp
+from gitintegration.errors import ClusterError, Forbidden, Refused, Stale
+from gitintegration.gateway import models
+from gitintegration.gateway.resources import SECRETS, Resources, Right, Who
+
+LIMIT = 1 << 20
+"""Bytes of a body."""
+WAIT = 30.0
+"""Seconds that `test` and `history` wait for their operation."""
+_KEEP, _KEEP_SHORT = 86_400, 300
+"""Seconds that operations stay once they have ended: those that a caller may ask for, and those that were answered."""
+_NAMESPACE = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_OPERATION = r"^gitop_[a-z0-9]+$"
+
+T = TypeVar("T")
+
+
+class Data(BaseModel, Generic[T]):
+    """Every answer lies in `data`."""
+
+    data: T
+
+
+class Refusal(Exception):
+    """An answer that is an error."""
+
+    def __init__(self, status: int, code: str, message: str, fields: list[dict[str, str]] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.fields = status, code, message, fields or []
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """`namespace` is where the plain paths lead; `name` is what the integration behind them is called."""
+
+    namespace: str
+    name: str = "default"
+
+
+def build(connect: Callable[[], Awaitable[Cluster]], setting: Setting) -> FastAPI:
+    """The application; the cluster is connected to when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.cluster = await connect()
+        yield
+        await app.state.cluster.close()
+
+    app = FastAPI(
+        title="Git integration",
+        version="1",
+        summary="Synchronize pipeline definitions with a Git repository.",
+        lifespan=lifespan,
+        responses={
+            int(status): {"model": models.Problems, "description": status.phrase}
+            for status in (
+                HTTPStatus.BAD_REQUEST,
+                HTTPStatus.UNAUTHORIZED,
+                HTTPStatus.FORBIDDEN,
+                HTTPStatus.NOT_FOUND,
+                HTTPStatus.CONFLICT,
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                HTTPStatus.SERVICE_UNAVAILABLE,
+            )
+        },
+    )
+    app.state.setting = setting
+    app.add_middleware(_Limited)
+    for prefix in ("/api/git-integration", "/api/namespaces/{namespace}/git-integration"):
+        app.include_router(_router(), prefix=prefix)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClusterError, _cluster)
+    app.add_exception_handler(Exception, _defect)
+    return app
+
+
+# --- who asks -------------------------------------------------------------------------------------------------------
+
+
+class Caller:
+    """Who asks, in which namespace."""
+
+    def __init__(self, who: Who, user: Any, namespace: str, resources: Resources) -> None:
+        self._who, self._user, self._namespace, self.resources = who, user, namespace, resources
+
+    async def needs(self, *rights: Right) -> None:
+        """Asked before anything is written, so that nothing is done by half. Raises Refusal."""
+        if missing := await self._who.missing(self._user, self._namespace, rights):
+            name = self._user.get("username", "")
+            words = f"{name} may not {missing.verb} {missing.kind.plural} in namespace {self._namespace}"
+            raise Refusal(403, "forbidden", words)
+
+
+async def _caller(
+    request: Request,
+    namespace: Annotated[str | None, Path(pattern=_NAMESPACE, max_length=63)] = None,
+) -> Caller:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not re.fullmatch(r"[\x21-\x7e]{1,16384}", token.strip()):
+        raise Refusal(401, "unauthorized", "send a Kubernetes token: Authorization: Bearer ...")
+    cluster, setting = request.app.state.cluster, request.app.state.setting
+    who = Who(cluster)
+    user = await who.user(token.strip())
+    if user is None:
+        raise Refusal(401, "unauthorized", "the API server does not know this token")
+    where = namespace or setting.namespace
+    return Caller(who, user, where, Resources(cluster, token.strip(), where, setting.name))
+
+
+async def _plain_caller(request: Request) -> Caller:
+    return await _caller(request, request.path_params.get("namespace"))
+
+
+As = Annotated[Caller, Depends(_plain_caller)]
+
+
+# --- the endpoints --------------------------------------------------------------------------------------------------
+
+
+def _router() -> APIRouter:
+    router = APIRouter(tags=["git-integration"])
+    router.add_api_route("", get_config, methods=["GET"], summary="Get Git integration config")
+    router.add_api_route("", save_config, methods=["POST"], summary="Save or update Git integration")
+    router.add_api_route("", remove_config, methods=["DELETE"], status_code=204, summary="Remove Git integration")
+    router.add_api_route("/push", push, methods=["POST"], status_code=202, summary="Push pipeline to Git")
+    router.add_api_route("/pull", pull, methods=["POST"], status_code=202, summary="Pull pipeline from Git")
+    router.add_api_route("/status", status, methods=["GET"], summary="Get sync status")
+    late = {504: {"model": models.Problems, "description": "Gateway Timeout"}}
+    router.add_api_route("/test", test, methods=["POST"], responses=late, summary="Test Git connection")  # type: ignore[arg-type]
+    router.add_api_route("/history", history, methods=["GET"], responses=late, summary="Get commit history")  # type: ignore[arg-type]
+    router.add_api_route("/operations/{operation_id}", operation, methods=["GET"], summary="How an operation stands")
+    return router
+
+
+async def get_config(caller: As) -> Data[models.Config | models.NotConfigured]:
+    await caller.needs(Right("get", INTEGRATIONS))
+    found = await caller.resources.integration()
+    if found is None:
+        return Data(data=models.NotConfigured())
+    spec, told = found["spec"], found.get("status") or {}
+    credentials = spec.get("credentials") or {}
+    secret = (credentials.get("secretRef") or {}).get("name")
+    author = spec.get("author") or {}
+    return Data(
+        data=models.Config(
+            enabled=spec.get("enabled", True),
+            provider=spec.get("provider"),
+            repository_url=spec["repositoryURL"],
+            default_branch=_branch(found),
+            path_prefix=spec.get("pathPrefix"),
+            ssh_key_id=secret if secret != caller.resources.secret_name else None,
+            author_name=author.get("name"),
+            author_email=author.get("email"),
+            last_sync_at=told.get("lastSyncAt"),
+        )
+    )
+
+
+async def save_config(caller: As, body: models.ConfigBody) -> Data[models.Saved]:
+    rights = [Right(verb, INTEGRATIONS) for verb in ("get", "create", "patch")]
+    if body.credentials:
+        rights += [Right(verb, SECRETS) for verb in ("create", "patch")]
+    await caller.needs(*rights)
+    spec = body.spec()
+    if body.repository_url is None and await caller.resources.integration() is None:
+        raise Refusal(
+            422, "invalid", "repository_url is required", [{"field": "repository_url", "message": "is required"}]
+        )
+    if body.credentials:
+        reference = {"name": caller.resources.secret_name}
+        spec["credentials"] = {"type": body.credentials.type, "secretRef": reference, "reclaimPolicy": "Delete"}
+    elif body.ssh_key_id:
+        spec["credentials"] = {"type": "ssh", "secretRef": {"name": body.ssh_key_id}, "reclaimPolicy": "Retain"}
+    made = await caller.resources.save(spec, body.credentials.secret() if body.credentials else None)
+    saved = made["spec"]
+    return Data(
+        data=models.Saved(
+            enabled=saved.get("enabled", True),
+            provider=saved.get("provider", "generic"),
+            repository_url=saved["repositoryURL"],
+            default_branch=_branch(made),
+            path_prefix=saved.get("pathPrefix", ""),
+            updated_at=timestamp(datetime.now(UTC)),
+        )
+    )
+
+
+async def remove_config(caller: As) -> Response:
+    await caller.needs(Right("delete", INTEGRATIONS), Right("delete", SECRETS))
+    if not await caller.resources.remove():
+        raise _not_configured()
+    return Response(status_code=204)
+
+
+async def push(caller: As, body: models.PushBody) -> Data[models.Accepted]:
+    block = {"branch": body.branch, "message": body.message, "pipelines": body.pipeline_ids, "dryRun": body.dry_run}
+    return await _operate(caller, "push", block)
+
+
+async def pull(caller: As, body: models.PullBody) -> Data[models.Accepted]:
+    block = {"branch": body.branch, "strategy": body.strategy, "pipelines": body.pipeline_ids, "dryRun": body.dry_run}
+    return await _operate(caller, "pull", block)
+
+
+async def status(caller: As) -> Data[models.SyncStatus]:
+    await caller.needs(Right("get", INTEGRATIONS))
+    found = await caller.resources.integration()
+    if found is None:
+        raise _not_configured()
+    told = found.get("status") or {}
+    active = told.get("activeOperation")
+    return Data(
+        data=models.SyncStatus(
+            in_sync=told.get("inSync", False),
+            local_ahead_count=told.get("localAheadCount", 0),
+            remote_ahead_count=told.get("remoteAheadCount", 0),
+            last_successful_sync_at=told.get("lastSuccessfulSyncAt"),
+            active_operation=models.ActiveOperation(
+                id=_id(active["id"]), kind=active["kind"], status=active["status"], started_at=active["startedAt"]
+            )
+            if active
+            else None,
+            conflicts=_conflicts(told),
+        )
+    )
+
+
+async def test(caller: As, body: models.TestBody | None = None) -> Data[models.Tested]:
+    wanted = body or models.TestBody()
+    rights = [Right(verb, OPERATIONS) for verb in ("create", "get")]
+    if wanted.credentials:
+        rights += [Right(verb, SECRETS) for verb in ("create", "patch", "delete")]
+    await caller.needs(*rights)
+    if wanted.repository_url is None:
+        await _configured(caller)
+    block: dict[str, Any] = {}
+    if wanted.repository_url:
+        block["repositoryURL"] = wanted.repository_url
+    if wanted.credentials:
+        block["credentials"] = {"type": wanted.credentials.type}
+    secret = wanted.credentials.secret() if wanted.credentials else None
+    done = await _waited(caller, await caller.resources.operate("test", block, _KEEP_SHORT, secret))
+    found = (done.get("status") or {}).get("test") or {}
+    return Data(
+        data=models.Tested(
+            reachable=found.get("reachable", False),
+            permissions=found.get("permissions") or [],
+            default_branch=found.get("defaultBranch"),
+            latency_ms=found.get("latencyMs"),
+        )
+    )
+
+
+async def history(
+    caller: As,
+    branch: Annotated[
+        str | None, Query(min_length=1, max_length=244, description="Default: the default branch.")
+    ] = None,
+    path: Annotated[str | None, Query(max_length=512, description="Only commits that touched it.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500, description="So many commits at most.")] = 30,
+) -> Data[list[models.Commit]]:
+    await caller.needs(*(Right(verb, OPERATIONS) for verb in ("create", "get")))
+    await _configured(caller)
+    block = {"branch": branch, "path": path, "limit": limit}
+    shown = {k: v for k, v in block.items() if v is not None}
+    done = await _waited(caller, await caller.resources.operate("history", shown, _KEEP_SHORT))
+    told = done.get("status") or {}
+    if told.get("phase") == "Failed":
+        reason, message = _verdict(told)
+        raise Refusal(404 if reason == "BranchNotFound" else 409, _code(reason), message)
+    return Data(
+        data=[
+            models.Commit(
+                sha=commit["sha"],
+                message=commit["message"],
+                author=commit["author"],
+                committed_at=commit["committedAt"],
+                pipeline_ids_touched=commit.get("pipelinesTouched") or [],
+            )
+            for commit in told.get("history") or ()
+        ]
+    )
+
+
+async def operation(
+    caller: As, operation_id: Annotated[str, Path(pattern=_OPERATION, max_length=120)]
+) -> Data[models.Operation]:
+    await caller.needs(Right("get", OPERATIONS))
+    found = await caller.resources.operation(operation_id.replace("_", "-", 1))
+    if found is None:
+        raise Refusal(404, "not_found", f"there is no operation {operation_id}; ended ones are kept for a day")
+    told = found.get("status") or {}
+    reason, message = _verdict(told)
+    return Data(
+        data=models.Operation(
+            operation_id=operation_id,
+            kind=found["spec"]["kind"],
+            status={"Succeeded": "succeeded", "Failed": "failed"}.get(told.get("phase", ""), "running"),
+            message=message or None,
+            reason=reason or None,
+            branch=told.get("branch"),
+            commit=told.get("commit"),
+            started_at=told.get("startedAt"),
+            finished_at=told.get("finishedAt"),
+            counts=told.get("counts") or {},
+            changes=[
+                models.Change(
+                    pipeline_id=c.get("id"),
+                    name=c.get("name"),
+                    path=c.get("path"),
+                    action=c.get("action"),
+                    fields=c.get("fields") or [],
+                )
+                for c in told.get("changes") or ()
+            ],
+            conflicts=_conflicts(told),
+        )
+    )
+
+
+# --- what they share ------------------------------------------------------------------------------------------------
+
+
+async def _operate(caller: Caller, kind: str, block: dict[str, Any]) -> Data[models.Accepted]:
+    await caller.needs(Right("create", OPERATIONS), Right("get", INTEGRATIONS))
+    found = await _configured(caller)
+    shown = {k: v for k, v in block.items() if v is not None and v is not False}
+    made = await caller.resources.operate(kind, shown, _KEEP)
+    branch = block["branch"] or _branch(found)
+    return Data(data=models.Accepted(operation_id=_id(made["metadata"]["name"]), status="running", branch=branch))
+
+
+async def _configured(caller: Caller) -> dict[str, Any]:
+    found = await caller.resources.integration()
+    if found is None:
+        raise _not_configured()
+    return found
+
+
+async def _waited(caller: Caller, made: dict[str, Any]) -> dict[str, Any]:
+    name = made["metadata"]["name"]
+    done = await caller.resources.ended(name, WAIT)
+    if done is None:
+        words = f"it has not ended within {WAIT:g} s; ask for operations/{_id(name)}. Does the operator run?"
+        raise Refusal(504, "timeout", words)
+    return done
+
+
+def _not_configured() -> Refusal:
+    return Refusal(404, "not_configured", "no Git integration is configured here; POST one first")
+
+
+def _branch(found: dict[str, Any]) -> str | None:
+    told = (found.get("status") or {}).get("connection") or {}
+    branch: str | None = found["spec"].get("defaultBranch") or told.get("defaultBranch")
+    return branch
+
+
+def _id(name: str) -> str:
+    return name.replace("-", "_", 1)
+
+
+def _verdict(told: dict[str, Any]) -> tuple[str, str]:
+    found: dict[str, str] = next((c for c in told.get("conditions") or () if c["type"] == "Succeeded"), {})
+    return found.get("reason", ""), found.get("message", "")
+
+
+def _code(reason: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", reason).lower() or "failed"
+
+
+def _conflicts(told: dict[str, Any]) -> list[models.ConflictEntry]:
+    return [
+        models.ConflictEntry(
+            pipeline_id=c.get("id"),
+            name=c.get("name"),
+            path=c.get("path"),
+            fields=c.get("fields") or [],
+            reason=c.get("reason"),
+        )
+        for c in told.get("conflicts") or ()
+    ]
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+
+
+def _answer(status: int, code: str, message: str, fields: list[dict[str, str]] | None = None) -> JSONResponse:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    body = {"error": {"code": code, "message": message, "fields": fields or []}}
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)
+    return _answer(error.status, error.code, error.message, error.fields)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    """Fields by name; never what was given, which may be a credential."""
+    assert isinstance(error, RequestValidationError)
+    fields = [
+        {"field": ".".join(str(part) for part in found["loc"][1:]) or "body", "message": str(found["msg"])}
+        for found in error.errors()
+    ]
+    words = "; ".join(f"{field['field']}: {field['message']}" for field in fields[:5])
+    return _answer(422, "invalid", words, fields)
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return _answer(error.status_code, HTTPStatus(error.status_code).name.lower(), str(error.detail))
+
+
+async def _cluster(_: Request, error: Exception) -> JSONResponse:
+    """What the API server said to the caller's own request."""
+    match error:
+        case NotFoundError():
+            return _answer(404, "not_found", error.message)
+        case Forbidden():
+            return _answer(403, "forbidden", error.message)
+        case Stale():
+            return _answer(409, "conflict", error.message)
+        case Refused():
+            return _answer(422, "invalid", error.message)
+    return _answer(503, "unavailable", "the API server can't be reached")
+
+
+async def _defect(_: Request, error: Exception) -> JSONResponse:
+    structlog.get_logger("gateway").error("request failed", error=type(error).__name__)
+    return _answer(500, "internal", "internal error")
+
+
+_Scope = MutableMapping[str, Any]
+_Message = MutableMapping[str, Any]
+
+
+class _Limited:
+    """Bounds the size of a body, whatever its Content-Length says, by reading it before anybody else does."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(
+        self, scope: _Scope, receive: Callable[[], Awaitable[_Message]], send: Callable[[_Message], Awaitable[None]]
+    ) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > LIMIT:
+                await _answer(413, "too_large", f"a body may have {LIMIT} bytes")(scope, receive, send)
+                return
+        whole = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def replay() -> _Message:
+            return next(whole, None) or await receive()
+
+        await self._app(scope, replay, send)

@@ -1,0 +1,236 @@
+"""Bodies of the REST API, field by field as it is documented. Unknown fields are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+Text = Annotated[str, Field(min_length=1, max_length=2048)]
+Credential = Annotated[SecretStr, Field(min_length=1, max_length=65536)]
+SecretName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+Ids = Annotated[list[Annotated[str, Field(min_length=1, max_length=253)]], Field(min_length=1, max_length=10_000)]
+Provider = Literal["generic", "github", "gitlab", "gitea", "bitbucket", "azuredevops"]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Credentials(Body):
+    """How to log in to the git server. What is given is stored in a Secret, and never told again."""
+
+    type: Literal["token", "basic", "ssh"] = Field(description="Which of the fields below are used.")
+    token: Credential | None = Field(None, description="For type token.")
+    username: Text | None = Field(None, description="For type basic; with type token, where the server wants one.")
+    password: Credential | None = Field(None, description="For type basic.")
+    private_key: Credential | None = Field(None, description="For type ssh: a PEM or OpenSSH private key.")
+    passphrase: Credential | None = Field(None, description="For type ssh: of an encrypted key.")
+    known_hosts: Annotated[str, Field(min_length=1, max_length=65536)] | None = Field(
+        None, description="For type ssh: the server's host keys; an unknown one is refused."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Credentials:
+        needed = {"token": ["token"], "basic": ["username", "password"], "ssh": ["private_key", "known_hosts"]}[
+            self.type
+        ]
+        if missing := [name for name in needed if getattr(self, name) is None]:
+            raise ValueError(f"type {self.type} needs {' and '.join(missing)}")
+        return self
+
+    def secret(self) -> dict[str, str]:
+        """The keys of a Secret as the operator reads it."""
+        keys = {
+            "token": self.token,
+            "username": self.username,
+            "password": self.password or self.passphrase,
+            "identity": self.private_key,
+            "known_hosts": self.known_hosts,
+        }
+        shown = {k: v.get_secret_value() if isinstance(v, SecretStr) else v for k, v in keys.items()}
+        return {k: v for k, v in shown.items() if v is not None}
+
+
+class ConfigBody(Body):
+    """What to sync with. What is left out keeps its value, or its default where there is none yet."""
+
+    enabled: bool | None = Field(None, description="False suspends all syncing.")
+    provider: Provider | None = Field(None, description="What serves the repository.")
+    repository_url: Text | None = Field(None, description="Address to clone from, without a credential.")
+    default_branch: Annotated[str, Field(min_length=1, max_length=244)] | None = Field(None, description="Branch.")
+    path_prefix: Annotated[str, Field(max_length=512)] | None = Field(None, description="Folder of the manifests.")
+    credentials: Credentials | None = Field(None, description="How to log in.")
+    ssh_key_id: SecretName | None = Field(None, description="Name of a Secret that is there already.")
+    author_name: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        None, description="Commits' author."
+    )
+    author_email: Annotated[str, Field(min_length=1, max_length=254)] | None = Field(None, description="His address.")
+
+    @model_validator(mode="after")
+    def _one_login(self) -> ConfigBody:
+        if self.credentials and self.ssh_key_id:
+            raise ValueError("credentials and ssh_key_id exclude each other")
+        return self
+
+    def spec(self) -> dict[str, Any]:
+        """The fields of a GitIntegration's spec that it sets."""
+        author = {"name": self.author_name, "email": self.author_email}
+        made: dict[str, Any] = {
+            "enabled": self.enabled,
+            "provider": self.provider,
+            "repositoryURL": self.repository_url,
+            "defaultBranch": self.default_branch,
+            "pathPrefix": self.path_prefix,
+            "author": {k: v for k, v in author.items() if v is not None} or None,
+        }
+        return {k: v for k, v in made.items() if v is not None}
+
+
+class PushBody(Body):
+    """Write pipelines to a branch."""
+
+    branch: Annotated[str, Field(min_length=1, max_length=244)] | None = Field(
+        None, description="Default: the default branch."
+    )
+    message: Annotated[str, Field(min_length=1, max_length=65536)] | None = Field(None, description="Commit message.")
+    pipeline_ids: Ids | None = Field(None, description="Which; all that are ahead where it is left out.")
+    dry_run: bool = Field(False, description="Only tell what would be done.")
+
+
+class PullBody(Body):
+    """Bring pipelines of a branch into the cluster."""
+
+    branch: Annotated[str, Field(min_length=1, max_length=244)] | None = Field(
+        None, description="Default: the default branch."
+    )
+    strategy: Literal["merge", "ours", "theirs"] = Field("merge", description="Who wins a conflict.")
+    pipeline_ids: Ids | None = Field(None, description="Which; all where it is left out.")
+    dry_run: bool = Field(False, description="Only tell what would be done.")
+
+
+class TestBody(Body):
+    """What to try; the saved integration where it is left out."""
+
+    __test__ = False
+
+    repository_url: Text | None = Field(None, description="Address to try.")
+    credentials: Credentials | None = Field(None, description="How to log in; needs repository_url.")
+
+    @model_validator(mode="after")
+    def _together(self) -> TestBody:
+        if self.credentials and not self.repository_url:
+            raise ValueError("credentials go with repository_url; leave both out to test the saved integration")
+        return self
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+class Config(BaseModel):
+    enabled: bool
+    provider: str | None = None
+    repository_url: str | None
+    default_branch: str | None
+    path_prefix: str | None = None
+    ssh_key_id: str | None = None
+    author_name: str | None = None
+    author_email: str | None = None
+    last_sync_at: str | None = None
+
+
+class NotConfigured(BaseModel):
+    enabled: Literal[False] = False
+    repository_url: None = None
+    default_branch: None = None
+
+
+class Saved(BaseModel):
+    enabled: bool
+    provider: str
+    repository_url: str
+    default_branch: str | None
+    path_prefix: str
+    updated_at: str
+
+
+class Accepted(BaseModel):
+    operation_id: str
+    status: str
+    branch: str | None
+
+
+class ActiveOperation(BaseModel):
+    id: str
+    kind: str
+    status: str
+    started_at: str
+
+
+class ConflictEntry(BaseModel):
+    pipeline_id: str | None
+    name: str | None
+    path: str | None
+    fields: list[str]
+    reason: str | None
+
+
+class SyncStatus(BaseModel):
+    in_sync: bool
+    local_ahead_count: int
+    remote_ahead_count: int
+    last_successful_sync_at: str | None
+    active_operation: ActiveOperation | None
+    conflicts: list[ConflictEntry]
+
+
+class Tested(BaseModel):
+    reachable: bool
+    permissions: list[str]
+    default_branch: str | None
+    latency_ms: int | None
+
+
+class Commit(BaseModel):
+    sha: str
+    message: str
+    author: str
+    committed_at: str
+    pipeline_ids_touched: list[str]
+
+
+class Change(BaseModel):
+    pipeline_id: str | None
+    name: str | None
+    path: str | None
+    action: str | None
+    fields: list[str]
+
+
+class Operation(BaseModel):
+    """How an operation stands, or ended."""
+
+    operation_id: str
+    kind: str
+    status: Literal["running", "succeeded", "failed"]
+    message: str | None
+    reason: str | None
+    branch: str | None
+    commit: str | None
+    started_at: str | None
+    finished_at: str | None
+    counts: dict[str, int]
+    changes: list[Change]
+    conflicts: list[ConflictEntry]
+
+
+class Problem(BaseModel):
+    code: str
+    message: str
+    fields: list[dict[str, str]] = []
+
+
+class Problems(BaseModel):
+    """Every error looks like this."""
+
+    error: Problem

@@ -1,0 +1,285 @@
+"""The REST API as the seed document tells it, on the real API server with the real operator behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.bed.cluster import ROOT
+from tests.bed.controlplane import ControlPlane
+from tests.bed.gitserver import TOKEN, WRITER, GitServer
+from tests.bed.operator import GatewayProcess, OperatorProcess
+from tests.bed.world import World, eventually, manifest
+
+pytestmark = pytest.mark.xdist_group("gateway")
+MakeWorld = Callable[..., World]
+PATH = "/api/git-integration"
+
+
+@pytest.fixture(scope="module")
+def gateway(control_plane: ControlPlane, bed_directory: Path) -> Iterator[GatewayProcess]:
+    control_plane.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests" / "gateway"))
+    control_plane.kubectl("create", "namespace", "gateway-home", check=False)
+    process = GatewayProcess(control_plane, bed_directory / "gateway", "--namespace=gateway-home", name="gateway")
+    yield process
+    process.stop()
+
+
+class Client:
+    """A caller: a ServiceAccount of a namespace, bound to the role for callers there."""
+
+    def __init__(self, w: World, gateway: GatewayProcess, *, bound: bool = True) -> None:
+        self.w = w
+        w.kubectl("create", "serviceaccount", "caller")
+        if bound:
+            w.kubectl(
+                "create", "rolebinding", "caller", "--clusterrole=gitintegration-api-user",
+                f"--serviceaccount={w.namespace}:caller",
+            )  # fmt: skip
+        self.token = w.kubectl("create", "token", "caller").strip()
+        headers = {"Authorization": f"Bearer {self.token}"}
+        self.http = httpx.Client(base_url=gateway.url, headers=headers, timeout=40, trust_env=False)
+        self.path = f"/api/namespaces/{w.namespace}/git-integration"
+
+    def __call__(self, method: str, path: str = "", status: int = 200, **json_body: Any) -> Any:
+        body = {"json": json_body} if json_body else {}
+        answer = self.http.request(method, self.path + path, **body)  # type: ignore[arg-type]
+        assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+    def ended(self, operation_id: str) -> dict[str, Any]:
+        def look() -> Any:
+            found = self("GET", f"/operations/{operation_id}")["data"]
+            return found if found["status"] != "running" else None
+
+        return eventually(look)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def client(world: MakeWorld, gateway: GatewayProcess, operator: OperatorProcess) -> Iterator[Client]:
+    made = Client(world({f"pipelines/{n}.yaml": manifest(n) for n in ("orders", "users")}), gateway)
+    with made.http:
+        yield made
+
+
+def configured(client: Client, **more: Any) -> Any:
+    body = {
+        "enabled": True,
+        "provider": "generic",
+        "repository_url": client.w.repo.url(),
+        "default_branch": "main",
+        "path_prefix": "pipelines/",
+        "credentials": {"type": "basic", "username": WRITER[0], "password": WRITER[1]},
+        "author_name": "Planasonix Bot",
+        "author_email": "bot@example.com",
+        **more,
+    }
+    return client("POST", **body)
+
+
+def in_sync(client: Client) -> None:
+    eventually(lambda: client("GET", "/status")["data"]["in_sync"])
+
+
+def test_config_is_saved_told_and_removed(client: Client, gateway: GatewayProcess, operator: OperatorProcess) -> None:
+    assert client("GET") == {"data": {"enabled": False, "repository_url": None, "default_branch": None}}
+    assert client("GET", "/status", 404)["error"]["code"] == "not_configured"
+    saved = configured(client)["data"]
+    assert saved.pop("updated_at").endswith("Z")
+    assert saved == {
+        "enabled": True,
+        "provider": "generic",
+        "repository_url": client.w.repo.url(),
+        "default_branch": "main",
+        "path_prefix": "pipelines/",
+    }
+    in_sync(client)
+    told = client("GET")["data"]
+    assert told.pop("last_sync_at").endswith("Z")
+    assert told == {
+        "enabled": True,
+        "provider": "generic",
+        "repository_url": client.w.repo.url(),
+        "default_branch": "main",
+        "path_prefix": "pipelines/",
+        "ssh_key_id": None,
+        "author_name": "Planasonix Bot",
+        "author_email": "bot@example.com",
+    }
+    assert client.w.names() == {"orders", "users"}
+    secret = client.w.get("default-git-credentials", "secret")
+    assert secret
+    assert secret["metadata"]["ownerReferences"][0]["kind"] == "GitIntegration"
+    client("POST", enabled=False)
+    assert client("GET")["data"]["enabled"] is False
+    client("POST", enabled=True, credentials={"type": "token", "token": TOKEN})
+    secret = client.w.get("default-git-credentials", "secret")
+    assert secret
+    assert set(secret["data"]) == {"token"}
+    eventually(lambda: client.w.condition("Ready", "default").get("status") == "True")
+    for secret_text in (WRITER[1], TOKEN):
+        assert secret_text not in json.dumps(client("GET"))
+        assert secret_text not in gateway.log()
+        assert secret_text not in operator.log()
+    client("DELETE", "", 204)
+    eventually(lambda: client.w.get("default-git-credentials", "secret") is None)
+    assert client.w.names() == {"orders", "users"}
+    assert client("GET")["data"]["enabled"] is False
+    client("DELETE", "", 404)
+
+
+def test_status_keys(client: Client) -> None:
+    configured(client)
+    in_sync(client)
+    told = client("GET", "/status")["data"]
+    assert told.pop("last_successful_sync_at").endswith("Z")
+    assert told == {
+        "in_sync": True,
+        "local_ahead_count": 0,
+        "remote_ahead_count": 0,
+        "active_operation": None,
+        "conflicts": [],
+    }
+
+
+def test_push_and_pull_answer_with_an_operation_that_ends(client: Client) -> None:
+    configured(client)
+    in_sync(client)
+    w = client.w
+    w.kubectl("patch", "gi", "default", "--type=merge", "-p", '{"spec": {"sync": {"mode": "Manual"}}}')
+    w.kubectl("annotate", "pipeline", "orders", "planasonix.com/pipeline-id=pl_01hqnew")
+    eventually(lambda: client("GET", "/status")["data"]["local_ahead_count"] == 1)
+    answer = client(
+        "POST", "/push", 202, branch="feature/add-crm-sync", message="Add CRM incremental pipeline",
+        pipeline_ids=["pl_01hqnew"],
+    )["data"]  # fmt: skip
+    assert answer.keys() == {"operation_id", "status", "branch"}
+    assert answer["operation_id"].startswith("gitop_")
+    assert (answer["status"], answer["branch"]) == ("running", "feature/add-crm-sync")
+    done = client.ended(answer["operation_id"])
+    assert (done["status"], done["counts"]["updated"]) == ("succeeded", 1)
+    assert done["commit"] == w.repo.head("feature/add-crm-sync")
+    assert "pl_01hqnew" in (w.repo.read("pipelines/orders.yaml", "feature/add-crm-sync") or "")
+    w.repo.commit({"pipelines/users.yaml": manifest("users", owner="git")})
+    answer = client("POST", "/pull", 202, branch="main", strategy="merge", dry_run=False)["data"]
+    assert (answer["status"], answer["branch"]) == ("running", "main")
+    assert client.ended(answer["operation_id"])["counts"]["updated"] == 1
+    assert w.spec("users")["owner"] == "git"
+    answer = client("POST", "/push", 202, pipeline_ids=["nobody"])["data"]
+    failed = client.ended(answer["operation_id"])
+    assert (failed["status"], failed["reason"]) == ("failed", "UnknownPipeline")
+    assert "nobody" in failed["message"]
+    client("GET", "/operations/gitop_missing", 404)
+
+
+def test_a_connection_is_tested_saved_or_given(client: Client) -> None:
+    given: dict[str, Any] = {
+        "repository_url": client.w.repo.url(),
+        "credentials": {"type": "token", "token": TOKEN},
+    }
+    told = client("POST", "/test", **given)["data"]
+    assert isinstance(told.pop("latency_ms"), int)
+    assert told == {"reachable": True, "permissions": ["read", "write"], "default_branch": "main"}
+    given["credentials"]["token"] = "wrong"
+    assert client("POST", "/test", **given)["data"] == {
+        "reachable": False,
+        "permissions": [],
+        "default_branch": None,
+        "latency_ms": None,
+    }
+    client("POST", "/test", 404)
+    configured(client)
+    assert client("POST", "/test")["data"]["reachable"] is True
+    held = json.loads(client.w.kubectl("get", "secrets", "-o", "json"))["items"]
+    owners = {s["metadata"]["name"]: s["metadata"]["ownerReferences"][0]["kind"] for s in held}
+    assert {kind for name, kind in owners.items() if name.startswith("gitop-test-")} == {"GitOperation"}
+
+
+def test_history_is_that_of_a_branch_and_path(client: Client) -> None:
+    configured(client)
+    in_sync(client)
+    client.w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="b")}, "Fix orders dedupe keys")
+    told = client("GET", "/history")["data"]
+    assert told[0].keys() == {"sha", "message", "author", "committed_at", "pipeline_ids_touched"}
+    assert told[0]["message"] == "Fix orders dedupe keys"
+    assert told[0]["author"] == "Ada Author <ada@example.com>"
+    assert told[0]["pipeline_ids_touched"] == ["orders"]
+    assert len(client("GET", "/history?limit=1")["data"]) == 1
+    assert len(client("GET", "/history?path=pipelines/users.yaml")["data"]) == 1
+    assert client("GET", "/history?branch=missing", 404)["error"]["code"] == "branch_not_found"
+    client("GET", "/history?limit=0", 422)
+
+
+def test_who_may_what(client: Client, world: MakeWorld, gateway: GatewayProcess) -> None:
+    for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic abc"}):
+        answer = httpx.get(f"{gateway.url}{PATH}", headers=headers, trust_env=False)
+        assert answer.status_code == 401
+        assert answer.json()["error"]["code"] == "unauthorized"
+    stranger = Client(world(), gateway, bound=False)
+    with stranger.http:
+        assert "may not get gitintegrations" in stranger("GET", "", 403)["error"]["message"]
+        other = stranger.http.post(client.path, json={"repository_url": "https://example.com/r"})
+        assert other.status_code == 403
+    assert client.w.names("gi") == set()
+    assert client.http.get(PATH).status_code == 403  # the plain path is the gateway's own namespace
+
+
+def test_bodies_are_checked_by_name_and_size(client: Client) -> None:
+    told = client("POST", "", 422, repository_url="https://x/y", colour="red", default_branch=5)["error"]
+    assert {f["field"] for f in told["fields"]} == {"colour", "default_branch"}
+    assert client("POST", "", 422, enabled=True)["error"]["fields"][0]["field"] == "repository_url"
+    told = client("POST", "", 422, repository_url="https://u:hunter2@example.com/r")["error"]
+    assert "hunter2" not in json.dumps(told)
+    told = client("POST", "", 422, repository_url="https://x/y", credentials={"type": "ssh", "private_key": "hunter2"})
+    assert "known_hosts" in told["error"]["message"]
+    assert "hunter2" not in json.dumps(told)
+    assert client.http.post(client.path, content=b"{").status_code == 422
+    assert client.http.post(client.path, content=b'"' + b"x" * (2 << 20) + b'"').status_code == 413
+    stream = iter([b"x" * (1 << 19)] * 4)
+    assert client.http.post(client.path, content=stream).status_code == 413
+    assert client.http.get("/api/nothing").json()["error"]["code"] == "not_found"
+    assert client.w.names("gi") == set()
+
+
+def test_no_input_makes_a_500(client: Client, gateway: GatewayProcess) -> None:
+    """schemathesis over the served description."""
+    schema = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json")
+    headers = {"Authorization": f"Bearer {client.token}"}
+    seen: set[int] = set()
+
+    for result in schema.get_all_operations():
+        made: Any = result.ok()  # type: ignore[union-attr]
+        if made.path.endswith(("/test", "/history")) or "{namespace}" not in made.path:
+            continue  # they wait for an operation; their parameters are checked above
+
+        @settings(
+            max_examples=12,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate],
+        )
+        @given(case=made.as_strategy())
+        def call(case: Any) -> None:
+            case.path_parameters = {**(case.path_parameters or {}), "namespace": client.w.namespace}
+            answer = case.call(headers=headers)
+            seen.add(answer.status_code)
+            assert answer.status_code < 500, f"{case.method} {case.path}: {answer.text}"
+
+        call()
+    assert {200, 422} <= seen
+
+
+def test_the_description_names_every_endpoint(gateway: GatewayProcess, git_server: GitServer) -> None:
+    paths = httpx.get(f"{gateway.url}/openapi.json", trust_env=False).json()["paths"]
+    for prefix in (PATH, "/api/namespaces/{namespace}/git-integration"):
+        for path in ("", "/push", "/pull", "/status", "/test", "/history", "/operations/{operation_id}"):
+            assert prefix + path in paths
+    assert httpx.get(f"{gateway.url}/docs", trust_env=False).status_code == 200
