@@ -35,6 +35,7 @@ verify: $(STAMP)  ## format, lint, types, import contracts, generated files
 
 bed: $(STAMP)  ## build the control plane of the test bed, once; it is cached outside the checkout
 	$(BIN)/python -m tests.bed.build
+	$(BIN)/python -m tests.bed.openapi
 
 test: verify bed  ## everything: verify, unit tests, end to end on a real control plane and real git servers
 	$(BIN)/pytest -n 2 --dist loadgroup

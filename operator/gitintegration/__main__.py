@@ -28,6 +28,9 @@ from gitintegration.cluster.objects import Objects
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import ClusterError
+from gitintegration.forge.client import ForgeHttp
+from gitintegration.forge.github_app import AppTokens
+from gitintegration.forge.pull_requests import Forges
 from gitintegration.gateway.app import Setting, build
 from gitintegration.git.client import GitClient, Limits
 from gitintegration.git.workers import Workers
@@ -185,13 +188,17 @@ async def serve(settings: Settings) -> None:
         kinds, integrations = Kinds(cluster), Integrations(cluster)
         side = ClusterSide(Objects(cluster), kinds)
         store, offers = BaseStore(cluster), BaseStore(cluster, "review")
-        engine = Engine(git, workers, side, store, offers, ReadLimits(size=settings.max_file_size))
+        http = await stack.enter_async_context(ForgeHttp())
+        forges = Forges(http)
+        engine = Engine(git, workers, side, store, offers, forges, ReadLimits(size=settings.max_file_size))
         operator = Operator(
             engine=engine,
             git=git,
             workers=workers,
             integrations=integrations,
             operations=OperationObjects(cluster),
+            forges=forges,
+            apps=AppTokens(http),
             kinds=kinds,
             informers=informers,
             cache=settings.cache_dir,

@@ -31,6 +31,8 @@ from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects
 from gitintegration.core.status import Outcome
 from gitintegration.errors import ClusterUnavailable, Reason, RemoteUnavailable, Stale, StaleRemote
+from gitintegration.forge.client import ForgeHttp
+from gitintegration.forge.pull_requests import Forges
 from gitintegration.git import objects
 from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Remote
@@ -436,7 +438,16 @@ class World:
         side = ClusterSide(Objects(self.api), self.kinds)  # type: ignore[arg-type]
         store, offers = BaseStore(self.api), BaseStore(self.api, "review")  # type: ignore[arg-type]
         ticks = itertools.count(1_700_000_000)
-        self.engine = Engine(self.git, Inline(), side, store, offers, clock=lambda: next(ticks))  # type: ignore[arg-type]
+        forges = Forges(ForgeHttp())
+        self.engine = Engine(
+            self.git,  # type: ignore[arg-type]
+            Inline(),  # type: ignore[arg-type]
+            side,
+            store,
+            offers,
+            forges,
+            clock=lambda: next(ticks),
+        )
         self.ws = Workspace("uid-1", self._directory, history=self.history, last_seen=self.last_seen)
         self.deliver()
 

@@ -165,9 +165,13 @@ def _integration() -> dict[str, Any]:
         _rule(
             "!has(self.credentials) || !has(self.credentials.type) || (self.credentials.type == 'ssh') == "
             "(!self.repositoryURL.matches('^https?://'))",
-            "credentials.type ssh goes with an ssh address, token and basic with http and https",
+            "credentials.type ssh goes with an ssh address, token, basic and githubApp with http and https",
             ".credentials.type",
-        )
+        ),
+        _rule(
+            "!has(self.sync.push) || !self.sync.push.createPullRequest || has(self.sync.push.branch)",
+            "sync.push.createPullRequest needs sync.push.branch, the branch to make the pull request from",
+        ),
     ]
     return _crd(
         "GitIntegration",

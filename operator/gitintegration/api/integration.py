@@ -35,6 +35,7 @@ class CredentialType(StrEnum):
     token = "token"
     basic = "basic"
     ssh = "ssh"
+    github_app = "githubApp"
 
 
 class SecretRef(Model):
@@ -48,9 +49,17 @@ class Credentials(Model):
 
     type: CredentialType | None = Field(
         None,
-        description="How to log in. Default: told by the keys of the Secret (token, username+password, or identity).",
+        description="How to log in. Default: told by the keys of the Secret (token, "
+        "username+password, identity, or githubAppID).",
     )
     secret_ref: SecretRef = Field(description="The Secret that holds the credentials.")
+    installation_id: str | None = Field(
+        None,
+        alias="installationID",
+        pattern="^[0-9]+$",
+        max_length=32,
+        description="Installation of the GitHub App, with type githubApp; may stand in the Secret instead.",
+    )
     reclaim_policy: Literal["Retain", "Delete"] = Field(
         "Retain",
         description="Delete: the Secret goes with the GitIntegration, unless another GitIntegration still names it.",
@@ -119,6 +128,11 @@ class Push(Model):
         max_length=244,
         description="Branch that changes of the cluster are offered on, for a repository that takes them by review only. "
         "They stay ahead until the default branch has them. Default: the default branch itself.",
+    )
+    create_pull_request: bool = Field(
+        False,
+        description="Open, or update, one pull request from that branch to the default branch. One that was closed "
+        "unmerged stays closed until there is a new change.",
     )
     message_template: str | None = Field(
         None,
@@ -264,6 +278,14 @@ class ActiveOperation(Model):
     started_at: str | None = Field(None, description="When it began.", json_schema_extra={"format": "date-time"})
 
 
+class PullRequestStatus(Model):
+    """The pull request, as the forge told it last."""
+
+    number: int | None = Field(None, description="Its number at the forge.")
+    url: str | None = Field(None, description="Its page.")
+    state: Literal["open", "merged", "closed"] | None = Field(None, description="What became of it.")
+
+
 class ReviewStatus(Model):
     """The branch that changes are offered on."""
 
@@ -298,6 +320,9 @@ class GitIntegrationStatus(Model):
     active_operation: ActiveOperation | None = Field(None, description="The GitOperation that runs now.")
     review: ReviewStatus | None = Field(
         None, description="The branch that changes are offered on, where spec.sync.push.branch names one."
+    )
+    pull_request: PullRequestStatus | None = Field(
+        None, description="The pull request of that branch, with spec.sync.push.createPullRequest."
     )
     remote_commit: str | None = Field(None, description="The branch's head when last looked at.")
     last_synced_commit: str | None = Field(None, description="The commit at which both sides last agreed.")

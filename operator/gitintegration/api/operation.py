@@ -14,6 +14,7 @@ from gitintegration.api.integration import (
     Credentials,
     HistoryEntry,
     Name,
+    PullRequestStatus,
 )
 
 Sha = Annotated[str, Field(pattern="^[0-9a-f]{7,40}$", max_length=40)]
@@ -153,14 +154,6 @@ class Progress(Model):
 
     done: int = Field(description="Pipelines dealt with.")
     total: int = Field(description="Pipelines to deal with.")
-
-
-class PullRequestStatus(Model):
-    """The pull request, as the forge told it last."""
-
-    number: int | None = Field(None, description="Its number at the forge.")
-    url: str | None = Field(None, description="Its page.")
-    state: Literal["open", "merged", "closed"] | None = Field(None, description="What became of it.")
 
 
 class Counts(Model):

@@ -77,6 +77,7 @@ class Outcome:
     """How the branch's history was rewritten, in words; told until the branch moves again."""
     review: Mapping[str, Any] | None = None
     """The branch that changes are offered on for review, where one is named."""
+    pull_request: Mapping[str, Any] | None = None
     remote_commit: str | None = None
     synced_commit: str | None = None
     history: Sequence[Mapping[str, Any]] | None = None
@@ -100,7 +101,12 @@ class _Verdict:
 
 def build_status(previous: Mapping[str, Any], outcome: Outcome, now: datetime) -> dict[str, Any]:
     """The whole new status; equal to `previous` where nothing is worth a write."""
-    dropped = ("conflictsTruncated", "invalidTruncated", "activeOperation", *(["review"] if outcome.observed else []))
+    dropped = (
+        "conflictsTruncated",
+        "invalidTruncated",
+        "activeOperation",
+        *(["review", "pullRequest"] if outcome.observed else []),
+    )
     status = {k: v for k, v in previous.items() if k not in dropped}
     status["observedGeneration"] = outcome.generation
     status["conditions"] = _conditions(previous.get("conditions", []), outcome, now)
@@ -137,6 +143,8 @@ def _observed(outcome: Outcome) -> dict[str, Any]:
         status["history"] = [dict(entry) for entry in outcome.history]
     if outcome.review is not None:
         status["review"] = dict(outcome.review)
+    if outcome.pull_request is not None:
+        status["pullRequest"] = dict(outcome.pull_request)
     if outcome.source is not None:
         status["observedSource"] = outcome.source
     return status
@@ -285,6 +293,8 @@ def _summary(outcome: Outcome) -> str:
         }.get(outcome.mode, "they wait")
         if outcome.review and outcome.local_ahead and outcome.mode in ("Push", "Bidirectional"):
             carry = f"offered for review on branch {outcome.review['branch']}"
+            if outcome.pull_request:
+                carry += f" ({outcome.pull_request['url']}, {outcome.pull_request['state']})"
         return f"{outcome.local_ahead} ahead in the cluster, {outcome.remote_ahead} ahead in git: {carry}"
     at = f" at {outcome.remote_commit[:12]}" if outcome.remote_commit else ""
     return f"{outcome.pipelines} pipelines are the same in the cluster and in git{at}"

@@ -120,7 +120,7 @@ class HttpTransport:
 
     def _context(self, tls: Tls) -> ssl.SSLContext:
         if tls not in self._contexts:
-            self._contexts[tls] = _make_context(tls)
+            self._contexts[tls] = make_context(tls)
         return self._contexts[tls]
 
 
@@ -152,7 +152,8 @@ def _proxy(proxy: Proxy | None) -> tuple[str | None, aiohttp.BasicAuth | None]:
     return proxy.address, auth
 
 
-def _make_context(tls: Tls) -> ssl.SSLContext:
+def make_context(tls: Tls) -> ssl.SSLContext:
+    """What to trust and to show. Raises CredentialError where a PEM text is none."""
     try:
         context = ssl.create_default_context(cadata=tls.ca)
     except ssl.SSLError:

@@ -16,9 +16,13 @@ from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.layout import SUFFIXES, Layout, commit_message
 from gitintegration.core.merge import Decision, Strategy, Write
 from gitintegration.core.plan import Plan, PlannedChange
+from gitintegration.core.pull_request import pull_request_text
 from gitintegration.core.status import ConflictEntry
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import GitIntegrationError, OperationError, Reason, StaleRemote
+from gitintegration.forge.dialects import Draft
+from gitintegration.forge.pull_requests import Forges
+from gitintegration.forge.target import target_of
 from gitintegration.git import log as git_log
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
@@ -61,8 +65,8 @@ class Done:
 
 
 class Actions:
-    def __init__(self, engine: Engine, git: GitClient, workers: Workers) -> None:
-        self._engine, self._git, self._workers = engine, git, workers
+    def __init__(self, engine: Engine, git: GitClient, workers: Workers, forges: Forges) -> None:
+        self._engine, self._git, self._workers, self._forges = engine, git, workers, forges
 
     # --- push ---------------------------------------------------------------------------------------------------------
 
@@ -71,9 +75,12 @@ class Actions:
         for _ in range(_ATTEMPTS):
             head, layout = await self._engine.observe(ws, request)
             branch = wanted.branch or head.branch
+            if wanted.create_pull_request and branch == head.branch:
+                words = f"a pull request goes to {head.branch}: name another branch in push.branch to make it from"
+                raise OperationError(Reason.InvalidSpec, words)
             at = head.commit if branch == head.branch else await self._branch(request.remote, branch)
             if done := await self._landed(ws, request, order, branch, at):
-                return done
+                return await self._proposed(request, wanted, head, done, ())
             _check_expected(wanted.expected_remote_commit, at, branch)
             keys = self._chosen(ws, request, wanted.pipelines)
             if wanted.pipelines is None:
@@ -82,12 +89,40 @@ class Actions:
             try:
                 if branch == head.branch:
                     return await self._push_default(ws, request, order, wanted, layout, head, items)
-                return await self._push_branch(ws, request, order, wanted, layout, head, branch, at, items)
+                done, changes = await self._push_branch(ws, request, order, wanted, layout, head, branch, at, items)
+                if wanted.dry_run or (not changes and at in (None, head.commit)):
+                    return done
+                return await self._proposed(request, wanted, head, done, changes)
             except StaleRemote as lost:
                 if wanted.expected_remote_commit:
                     raise OperationError(Reason.StaleRemote, lost.message) from None
                 order = replace(order, status={})
         raise OperationError(Reason.StaleRemote, f"branch {branch} moves faster than this can be written; try again")
+
+    async def _proposed(
+        self, request: Request, wanted: PushOperation, head: Head, done: Done, changes: Sequence[PlannedChange]
+    ) -> Done:
+        """The same end, with the pull request that was asked for. Raises Partly: the push has been made."""
+        if not wanted.create_pull_request:
+            return done
+        title, body = pull_request_text(changes, integration=request.name, namespace=request.namespace)
+        asked = wanted.pull_request
+        if wanted.message and not (asked and asked.title):
+            title = wanted.message.strip().partition("\n")[0][:255]
+        draft = Draft(
+            title=asked.title if asked and asked.title else title,
+            body=asked.body if asked and asked.body is not None else body,
+            draft=bool(asked and asked.draft),
+            labels=tuple(asked.labels or ()) if asked else (),
+        )
+        try:
+            target = target_of(request.spec.provider, request.remote, request.api_token)
+            made = await self._forges.ensure(target, wanted.branch or head.branch, head.branch, draft)
+        except GitIntegrationError as error:
+            words = f"{done.message}; but no pull request: {error.message}"
+            raise Partly(OperationError(error.reason, words), done.fields) from None
+        message = f"{done.message}; pull request {made.number} is {made.state}: {made.url}"
+        return Done(message, {**done.fields, "pullRequest": made.to_status()})
 
     async def _landed(self, ws: Workspace, request: Request, order: Order, branch: str, at: str | None) -> Done | None:
         """The end of a push that another process has begun, where its commit is on the branch."""
@@ -148,7 +183,7 @@ class Actions:
         branch: str,
         at: str | None,
         items: Sequence[Item],
-    ) -> Done:
+    ) -> tuple[Done, Sequence[PlannedChange]]:
         branches = self._engine.branches
         if at is not None:
             await branches.have_tree(ws, request, at)
@@ -182,7 +217,7 @@ class Actions:
         told = {"branch": branch, "baseCommit": at or head.commit or "", **plan.to_status()}
         _check_digest(wanted.plan_digest, plan)
         if wanted.dry_run or not edits:
-            return Done(_words("push", plan, dry_run=wanted.dry_run), told)
+            return Done(_words("push", plan, dry_run=wanted.dry_run), told), ()
         message = _line(wanted.message) or commit_message(
             summary(done),
             integration=request.name,
@@ -198,7 +233,8 @@ class Actions:
             await branches.push(ws, request, f"refs/heads/{branch}", at, made)
         finally:
             made.commit.pack.unlink(missing_ok=True)
-        return Done(f"pushed {made.commit.sha[:12]} to {branch}: {plan.words()}", {**told, "commit": made.commit.sha})
+        words = f"pushed {made.commit.sha[:12]} to {branch}: {plan.words()}"
+        return Done(words, {**told, "commit": made.commit.sha}), changes
 
     # --- pull ---------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from gitintegration.core.values import ObjectKey
 from gitintegration.core.view import restore
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import ClusterError, Forbidden, GitIntegrationError, Reason, Refused, Stale, StaleRemote
+from gitintegration.forge.pull_requests import Forges
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.objects import CommitInfo
@@ -54,6 +55,7 @@ class Engine:
         cluster: ClusterSide,
         store: BaseStore,
         offers: BaseStore,
+        forges: Forges,
         limits: ReadLimits = ReadLimits(),  # noqa: B008
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -65,7 +67,7 @@ class Engine:
         self._clock = clock
         self._observer = Observer(git, workers)
         self.branches = Branches(git, workers, self._observer, limits, clock)
-        self._review = Review(git, workers, offers, self.branches)
+        self._review = Review(git, workers, offers, self.branches, forges)
         self._log = structlog.get_logger("sync")
 
     async def sync(self, ws: Workspace, request: Request) -> tuple[Outcome, Tally]:
@@ -139,6 +141,8 @@ class Engine:
             self._review.find_work(ws, head)
         keys = sorted(ws.live_dirty | ws.git_dirty)
         assert ws.base is not None
+        if not keys and offering:
+            await self._review.propose(ws, request, head, tally)
         if not keys:
             await self._store.save(request.namespace, request.name, request.uid, ws.base)
             return layout
@@ -156,7 +160,8 @@ class Engine:
                     wanted += [item for item in also if self._may_write(request, item, "git")]
                 withdrawn = self._review.withdrawn(ws, request, head, keys, items)
                 await self._review.offer(ws, request, layout, head, [*wanted, *withdrawn], tally)
-                await self._review.save(ws, request, [*items, *withdrawn])
+                if await self._review.propose(ws, request, head, tally):
+                    await self._review.save(ws, request, [*items, *withdrawn])
             elif wanted and (draft := await self.draft(ws, request, layout, head.commit, wanted)):
                 await self.push(ws, request, head, draft, tally)
         except BaseException:
@@ -500,9 +505,10 @@ class Engine:
             conflicts=conflicts,
             invalid=[InvalidEntry(p.path, p.reason.value, p.message) for p in problems],
             held=tuple(tally.held),
-            refusals=request.refusals,
+            refusals=(*request.refusals, *tally.troubles),
             rewritten=ws.rewritten,
-            review=_told(ws, request, head),
+            review=(told := _told(ws, request, head)),
+            pull_request=ws.pull_request if told and request.spec.sync.push.create_pull_request else None,
             remote_commit=commit,
             synced_commit=commit if settled and error is None else None,
             history=ws.history,

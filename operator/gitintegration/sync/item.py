@@ -35,6 +35,8 @@ class Request:
     confirmed: str | None = None
     requested_at: str | None = None
     source: str = ""
+    api_token: str | None = field(default=None, repr=False)
+    """For the forge's API, where the Secret has one."""
     takes: Mapping[ObjectKey, Strategy] = field(default_factory=dict)
     """Who wins the conflicts of single items, whatever the strategy says."""
 
@@ -121,6 +123,8 @@ class Tally:
     updated: int = 0
     deleted: int = 0
     commits: list[str] = field(default_factory=list)
+    troubles: list[GitIntegrationError] = field(default_factory=list)
+    """What went wrong beside the sync, with the pull request say; the rest was done."""
     held: list[HeldDeletes] = field(default_factory=list)
     coarse: list[str] = field(default_factory=list)
 

@@ -37,6 +37,8 @@ from gitintegration.errors import (
     SpecError,
     Stale,
 )
+from gitintegration.forge.github_app import AppTokens, GitHubApp
+from gitintegration.forge.pull_requests import Forges
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
@@ -49,7 +51,7 @@ from gitintegration.sync.engine import Engine, explain
 from gitintegration.sync.item import Request, Tally
 from gitintegration.sync.observe import cache_directory
 from gitintegration.sync.operations import Operations
-from gitintegration.sync.remotes import build_remote, secret_data
+from gitintegration.sync.remotes import app_of, build_remote, proxy_of, secret_data, tls_of
 from gitintegration.sync.workspace import Workspace
 
 Name: TypeAlias = tuple[str, str]
@@ -74,6 +76,8 @@ class Entry:
     secrets: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     """The Secrets that the spec names, with the resourceVersion that was read ("" for none yet) and their keys."""
     secret_informer: Informer | None = None
+    api_token: str | None = field(default=None, repr=False)
+    app: GitHubApp | None = None
     failures: int = 0
     next_periodic: float = 0.0
 
@@ -103,19 +107,24 @@ class Operator:
         kinds: Kinds,
         informers: Informers,
         cache: Path,
+        forges: Forges,
+        apps: AppTokens,
         concurrency: int,
         per_host: int = 0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine, self._git, self._workers = engine, git, workers
         self._integrations, self._kinds, self._informers = integrations, kinds, informers
-        self._cache, self._now = cache, now
+        self._cache, self._now, self._apps = cache, now, apps
         self._entries: dict[Name, Entry] = {}
         self._watchers: dict[tuple[str, str], dict[str, set[Name]]] = {}
         self._listeners: dict[tuple[str, str], Callable[[str, str], None]] = {}
         self._log = structlog.get_logger("operator")
         self.operations = Operations(
-            Actions(engine, git, workers), operations, lambda name: self.dispatcher.add(name, Priority.requested), cache
+            Actions(engine, git, workers, forges),
+            operations,
+            lambda name: self.dispatcher.add(name, Priority.requested),
+            cache,
         )
         self.dispatcher: Dispatcher[Name] = Dispatcher(self.run, concurrency, self._host, per_host)
 
@@ -133,6 +142,7 @@ class Operator:
             ws = Workspace(metadata["uid"], cache_directory(self._cache, metadata["uid"]))
             status = dict(body.get("status") or {})
             ws.last_seen, ws.history = status.get("remoteCommit"), status.get("history")
+            ws.pull_request = status.get("pullRequest")
             entry = Entry(dict(body), ws, status)
             self._entries[name] = entry
             self.dispatcher.add(name, Priority.changed)
@@ -263,6 +273,7 @@ class Operator:
             confirmed=entry.annotations.get(CONFIRM_DELETES),
             requested_at=entry.annotations.get(REQUESTED_AT),
             source=source,
+            api_token=entry.api_token,
         )
 
     @staticmethod
@@ -291,7 +302,7 @@ class Operator:
         """The remote of a spec that belongs to no integration; its Secret is read once."""
         ref = spec.credentials.secret_ref.name if spec.credentials else None
         secret = secret_data(await self._integrations.secret(namespace, ref), ref) if ref else {}
-        return build_remote(spec, secret, None)
+        return await self._logged_in(spec, secret, None)
 
     async def announce(self, entry: Entry, active: Mapping[str, Any]) -> None:
         """Which operation runs; the next written status takes it away again."""
@@ -314,7 +325,20 @@ class Operator:
             entry.secret_informer = self._informers.acquire(_SECRET, name[0])
             entry.secret_informer.listen(self._secret_changed)
         secret, proxy = [await self._read_secret(name[0], entry, ref) if ref else None for ref in refs]
-        return build_remote(spec, secret or {}, proxy)
+        entry.api_token = (secret or {}).get("token", "").strip() or None
+        entry.app = app_of(spec, secret or {})
+        return await self._logged_in(spec, secret or {}, proxy)
+
+    async def _logged_in(
+        self, spec: GitIntegrationSpec, secret: Mapping[str, str], proxy: Mapping[str, str] | None
+    ) -> Remote:
+        """The remote, with the App's token where a GitHub App is to log in."""
+        app = app_of(spec, secret)
+        if app is not None:
+            through = proxy_of(proxy) if proxy is not None else None
+            token = await self._apps.token(app, tls_of(secret), through, spec.sync.timeout_seconds)
+            secret = {**secret, "token": token, "username": "x-access-token"}
+        return build_remote(spec, secret, proxy)
 
     async def _read_secret(self, namespace: str, entry: Entry, ref: str) -> dict[str, str]:
         """Read again only where the watch has seen another version."""
@@ -432,6 +456,8 @@ class Operator:
 
     def _failed(self, entry: Entry, error: GitIntegrationError) -> Outcome:
         entry.ws.remote = None
+        if entry.app is not None and error.reason is Reason.AuthenticationFailed:
+            self._apps.drop(entry.app)
         connection = {"reachable": False} if error.reason in _UNREACHABLE else None
         return Outcome(
             int(entry.metadata["generation"]),

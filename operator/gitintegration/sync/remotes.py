@@ -9,10 +9,12 @@ from typing import Any
 
 from gitintegration.api.integration import CredentialType, GitIntegrationSpec
 from gitintegration.errors import CredentialError, Reason, SpecError
+from gitintegration.forge.github_app import GitHubApp
 from gitintegration.git.remote import Anonymous, Auth, Basic, Bearer, Proxy, Remote, SshKey, Tls
 from gitintegration.git.url import RemoteURL, parse_url
 
 _IDENTITY = ("identity", "ssh-privatekey", "sshPrivateKey")
+_APP_KEYS = ("githubAppID", "githubAppPrivateKey", "githubAppInstallationID", "githubAppBaseURL")
 _TOKEN_USERS = {"github": "x-access-token", "gitlab": "oauth2", "bitbucket": "x-token-auth"}
 
 
@@ -26,16 +28,49 @@ def secret_data(secret: Mapping[str, Any] | None, name: str) -> dict[str, str]:
         raise CredentialError(Reason.InvalidSecret, f"Secret {name!r} holds a key that is no text") from None
 
 
+def app_of(spec: GitIntegrationSpec, secret: Mapping[str, str]) -> GitHubApp | None:
+    """The GitHub App that the Secret holds, or None where it is to be logged in otherwise. Raises CredentialError."""
+    credentials = spec.credentials
+    kind = credentials.type if credentials else None
+    if credentials is None or not (kind is CredentialType.github_app or (kind is None and "githubAppID" in secret)):
+        return None
+    url = parse_url(spec.repository_url)
+    app_id, key, installation, base = (secret.get(name, "").strip() for name in _APP_KEYS)
+    installation = credentials.installation_id or installation
+    if not app_id or not key:
+        words = "a GitHub App needs the keys `githubAppID` and `githubAppPrivateKey` in the Secret"
+        raise CredentialError(Reason.InvalidSecret, words)
+    if not installation.isdigit():
+        words = (
+            "a GitHub App needs its installation: spec.credentials.installationID, or the key `githubAppInstallationID`"
+        )
+        raise CredentialError(Reason.InvalidSecret, words)
+    if url.is_ssh:
+        raise SpecError(
+            Reason.InvalidSpec, "a GitHub App logs in over https: use the https address in spec.repositoryURL"
+        )
+    port = "" if url.port in (80, 443) else f":{url.port}"
+    told = "https://api.github.com" if url.host == "github.com" else f"{url.scheme}://{url.host}{port}/api/v3"
+    if base and not base.startswith(("https://", "http://")):
+        raise CredentialError(Reason.InvalidSecret, "githubAppBaseURL must be like https://HOST/api/v3")
+    return GitHubApp(app_id, installation, key + "\n", base or told)
+
+
 def build_remote(spec: GitIntegrationSpec, secret: Mapping[str, str], proxy: Mapping[str, str] | None) -> Remote:
     """`secret` and `proxy` are decoded Secrets (empty and None where the spec names none)."""
     url = parse_url(spec.repository_url)
     return Remote(
         url=url,
         auth=_auth(spec, url, secret),
-        tls=Tls(secret.get("ca.crt"), secret.get("tls.crt"), secret.get("tls.key")),
-        proxy=_proxy(proxy) if proxy is not None else None,
+        tls=tls_of(secret),
+        proxy=proxy_of(proxy) if proxy is not None else None,
         timeout=spec.sync.timeout_seconds,
     )
+
+
+def tls_of(secret: Mapping[str, str]) -> Tls:
+    """What the Secret says of trust."""
+    return Tls(secret.get("ca.crt"), secret.get("tls.crt"), secret.get("tls.key"))
 
 
 def _auth(spec: GitIntegrationSpec, url: RemoteURL, secret: Mapping[str, str]) -> Auth:
@@ -74,7 +109,8 @@ def _ssh(secret: Mapping[str, str]) -> SshKey:
     return SshKey(f"{identity.strip()}\n".encode(), secret["known_hosts"].encode(), secret.get("password") or None)
 
 
-def _proxy(proxy: Mapping[str, str]) -> Proxy:
+def proxy_of(proxy: Mapping[str, str]) -> Proxy:
+    """The proxy of a Secret. Raises CredentialError."""
     address = proxy.get("address", "").strip()
     if not address.startswith(("http://", "https://")) or "@" in address:
         raise CredentialError(

@@ -15,7 +15,13 @@ from gitintegration.core.base_shards import BaseRecord
 from gitintegration.core.diff import UnappliableError, apply, diff
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, commit_message
+from gitintegration.core.plan import PlannedChange
+from gitintegration.core.pull_request import pull_request_text
 from gitintegration.core.values import Json, ObjectKey
+from gitintegration.errors import GitIntegrationError
+from gitintegration.forge.dialects import Draft
+from gitintegration.forge.pull_requests import Forges
+from gitintegration.forge.target import target_of
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.objects import CacheCorruptError
@@ -54,8 +60,9 @@ class _Offer:
 class Review:
     """Keeps the review branch of an integration."""
 
-    def __init__(self, git: GitClient, workers: Workers, store: BaseStore, branches: Branches) -> None:
+    def __init__(self, git: GitClient, workers: Workers, store: BaseStore, branches: Branches, forges: Forges) -> None:
         self._git, self._workers, self._store, self._branches = git, workers, store, branches
+        self._forges = forges
 
     async def load(self, ws: Workspace, request: Request) -> None:
         if ws.offers is None:
@@ -129,6 +136,7 @@ class Review:
             follows = ws.offered.follows if ws.offered and ws.offered.branch == branch else True
             ws.review_ground, ws.offered = (head.review, head.commit), Offered(branch, head.review, follows)
             return
+        ws.proposed = ws.proposed and not fresh
         ground, follows = await self._ground(ws, request, head, fresh=bool(fresh))
         if head.review not in ground.parents:  # the branch begins anew: nothing on it is open
             ws.offers.clear()
@@ -154,6 +162,39 @@ class Review:
         done = fresh | {edit.key for _, changes in edits.values() for edit in changes}
         self._remember(ws, request, [i for i in items if i.key in done and i.problem is None], places, blobs)
         ws.review_ground, ws.offered = (commit, head.commit), Offered(branch, commit, follows)
+
+    async def propose(self, ws: Workspace, request: Request, head: Head, tally: Tally) -> bool:
+        """The pull request of what is offered. False where it has to be tried again; that stops nothing else."""
+        if not request.spec.sync.push.create_pull_request or ws.offered is None or ws.offered.commit is None:
+            return True
+        try:
+            target = target_of(request.spec.provider, request.remote, request.api_token)
+            if not ws.proposed:
+                if changes := self._changes(ws, request):
+                    title, body = pull_request_text(changes, integration=request.name, namespace=request.namespace)
+                    made = await self._forges.ensure(target, ws.offered.branch, head.branch, Draft(title, body))
+                    ws.pull_request = made.to_status()
+                ws.proposed = True
+            elif ws.pull_request and ws.pull_request["state"] == "open":
+                ws.pull_request = (await self._forges.get(target, int(ws.pull_request["number"]))).to_status()
+        except GitIntegrationError as error:
+            tally.troubles.append(error)
+        return ws.proposed
+
+    @staticmethod
+    def _changes(ws: Workspace, request: Request) -> list[PlannedChange]:
+        """All that is on offer."""
+        assert ws.offers is not None
+        found = []
+        for key, mark in ws.offers.marks.items():
+            offer, kind = _Offer.of(ws, key), request.kinds.get((key.group, key.kind))
+            pending = ws.pending.get(key)
+            if offer is None or not offer.is_open or kind is None or same_value(offer.offered, offer.default):
+                continue
+            name = pending.id if pending else key.name
+            keys = kind.schema.list_keys
+            found.append(PlannedChange.of(key, name, mark.path, offer.default, offer.offered, keys))
+        return found
 
     async def save(self, ws: Workspace, request: Request, planned: Sequence[Item]) -> None:
         """Keep what was offered, once it is on the branch. What is no longer ahead may be offered again one day."""

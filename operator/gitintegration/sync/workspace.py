@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gitintegration.core.base_shards import ShardSet
 from gitintegration.core.invalid import InvalidReason, Problem
@@ -150,6 +151,9 @@ class Workspace:
     review_ground: tuple[str | None, str | None] | None = None
     """Heads of review branch and default branch that were last made to meet."""
     offered: Offered | None = None
+    pull_request: Mapping[str, Any] | None = None
+    """As the forge told it last; `proposed` says that it holds all that was offered."""
+    proposed: bool = True
     rewritten: str | None = None
     history: list[dict[str, object]] | None = None
     last_seen: str | None = None

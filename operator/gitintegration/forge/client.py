@@ -1,0 +1,149 @@
+"""HTTP to a forge: trust and proxy of the repository, no redirects, limits told and never slept out."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from gitintegration.errors import Reason, RemoteError, RemoteUnavailable
+from gitintegration.git.http import make_context
+from gitintegration.git.remote import Basic, Bearer, Proxy, Tls
+
+_SHOWN = 300
+
+
+class ForgeHttp:
+    """Clients by trust and proxy. `transport` takes the network's place in tests."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._transport = transport
+        self._clients: dict[tuple[Tls, Proxy | None], httpx.AsyncClient] = {}
+
+    async def __aenter__(self) -> ForgeHttp:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+
+    def _client(self, tls: Tls, proxy: Proxy | None) -> httpx.AsyncClient:
+        if (tls, proxy) not in self._clients:
+            through = None
+            if proxy is not None:
+                login = (proxy.username, proxy.password or "") if proxy.username else None
+                through = httpx.Proxy(proxy.address, auth=login)
+            self._clients[tls, proxy] = httpx.AsyncClient(
+                verify=make_context(tls),
+                proxy=through,
+                trust_env=False,
+                follow_redirects=False,
+                transport=self._transport,
+                headers={"User-Agent": "gitintegration", "Accept": "application/json"},
+            )
+        return self._clients[tls, proxy]
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        login: Basic | Bearer,
+        tls: Tls = Tls(),  # noqa: B008
+        proxy: Proxy | None = None,
+        timeout: float = 60.0,  # noqa: ASYNC109 - handed on
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+    ) -> Any:
+        """The JSON of an answer. Raises RemoteError with the forge's own words; 409 and 422 as Declined."""
+        auth = httpx.BasicAuth(login.username, login.password) if isinstance(login, Basic) else None
+        headers = {"Authorization": f"Bearer {login.token}"} if isinstance(login, Bearer) else {}
+        try:
+            answer = await self._client(tls, proxy).request(
+                method, url, params=params, json=json, headers=headers, auth=auth, timeout=timeout
+            )
+        except httpx.TimeoutException:
+            raise RemoteUnavailable(Reason.Timeout, f"{_host(url)} did not answer within {timeout:g} s") from None
+        except httpx.HTTPError as error:
+            raise RemoteUnavailable(
+                Reason.NetworkUnreachable, f"no answer from {_host(url)}: {type(error).__name__}"
+            ) from None
+        return _read(answer)
+
+
+class Declined(RemoteError):
+    """The forge understood, and said no (409, 422)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.PushRejected, message)
+
+
+def _host(url: str) -> str:
+    return httpx.URL(url).host
+
+
+def _read(answer: httpx.Response) -> Any:
+    status, host = answer.status_code, answer.request.url.host
+    is_json = "json" in answer.headers.get("Content-Type", "")
+    said = _words(answer) if is_json else ""
+    told = f": {said}" if said else ""
+    if wait := _limited(answer):
+        words = f"{host} asks to wait ({status}){told}"
+        raise RemoteUnavailable(Reason.RateLimited, words, retry_after=wait)
+    if status in (200, 201) and is_json:
+        return answer.json()
+    if status == 401 or status == 203 or (status < 400 and not is_json and status not in range(300, 400)):
+        raise RemoteError(
+            Reason.AuthenticationFailed, f"{host} does not accept the token for its API{told}", retry=True
+        )
+    if status in range(300, 400):
+        place = httpx.URL(answer.headers.get("Location", "")).host or "elsewhere"
+        if place == host and "signin" in answer.headers.get("Location", "").lower():
+            raise RemoteError(Reason.AuthenticationFailed, f"{host} does not accept the token for its API", retry=True)
+        words = f"{host} redirects to {place}: set spec.repositoryURL to where the repository lives"
+        raise RemoteError(Reason.InvalidURL, words)
+    if status == 403:
+        words = f"the token may not make pull requests on {host}{told}"
+        raise RemoteError(Reason.PermissionDenied, words, retry=True)
+    if status == 404:
+        raise RemoteError(Reason.RepositoryNotFound, f"{host} shows no such repository to this token{told}", retry=True)
+    if status in (400, 405, 409, 422):
+        raise Declined(f"{host} declines the pull request{told}")
+    raise RemoteUnavailable(Reason.NetworkUnreachable, f"{host} answers {status}{told}")
+
+
+def _words(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        return ""
+    if not isinstance(body, dict):
+        return ""
+    said = body.get("message") or body.get("error_description") or body.get("error") or ""
+    if isinstance(said, dict):
+        said = said.get("message", "")
+    more = [e.get("message", "") for e in body.get("errors") or () if isinstance(e, dict)]
+    return " ".join(str(part) for part in [said, *more] if part)[:_SHOWN]
+
+
+def _limited(answer: httpx.Response) -> float | None:
+    """Seconds to wait, where that is why it was refused."""
+    if answer.status_code not in (403, 429, 503):
+        return None
+    after = answer.headers.get("Retry-After", "")
+    if after.isdigit():
+        return float(after)
+    if after and (moment := email.utils.parsedate_to_datetime(after)):
+        return max(1.0, moment.timestamp() - time.time())
+    reset = answer.headers.get("X-RateLimit-Reset") or answer.headers.get("RateLimit-Reset") or ""
+    remaining = answer.headers.get("X-RateLimit-Remaining") or answer.headers.get("RateLimit-Remaining")
+    if remaining == "0" and reset.isdigit():
+        seconds = float(reset)
+        return max(1.0, seconds - time.time() if seconds > 1e9 else seconds)
+    return 60.0 if answer.status_code == 429 else None

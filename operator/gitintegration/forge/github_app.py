@@ -1,0 +1,69 @@
+"""Tokens of a GitHub App's installation, made from its private key, kept until shortly before they end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import jwt
+
+from gitintegration.errors import CredentialError, Reason, RemoteError
+from gitintegration.forge.client import ForgeHttp
+from gitintegration.git.remote import Bearer, Proxy, Tls
+
+_EARLY = 300.0
+"""Seconds before its end that a token is renewed."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubApp:
+    """`base` is the API's address, https://api.github.com or https://HOST/api/v3."""
+
+    app_id: str
+    installation_id: str
+    private_key: str = field(repr=False)
+    base: str = "https://api.github.com"
+
+
+class AppTokens:
+    def __init__(self, http: ForgeHttp, clock: Callable[[], float] = time.time) -> None:
+        self._http, self._clock = http, clock
+        self._tokens: dict[GitHubApp, tuple[str, float]] = {}
+
+    def drop(self, app: GitHubApp) -> None:
+        """The server does not take its token any more: make another."""
+        self._tokens.pop(app, None)
+
+    async def token(self, app: GitHubApp, tls: Tls, proxy: Proxy | None, timeout: float = 60.0) -> str:  # noqa: ASYNC109
+        """A token that is good for minutes at least. Raises CredentialError, RemoteError."""
+        known = self._tokens.get(app)
+        if known and known[1] - _EARLY > self._clock():
+            return known[0]
+        url = f"{app.base.rstrip('/')}/app/installations/{app.installation_id}/access_tokens"
+        try:
+            answer = await self._http.request(
+                "POST", url, login=Bearer(self._assertion(app)), tls=tls, proxy=proxy, timeout=timeout
+            )
+        except RemoteError as error:
+            if error.reason is Reason.RepositoryNotFound:
+                words = f"GitHub knows no installation {app.installation_id} of app {app.app_id}: is the App installed there?"
+                raise CredentialError(Reason.InvalidSecret, words) from None
+            if error.reason is Reason.AuthenticationFailed:
+                words = f"GitHub does not accept the key of app {app.app_id}: githubAppID and githubAppPrivateKey must be a pair"
+                raise RemoteError(Reason.AuthenticationFailed, words, retry=True) from None
+            raise
+        token, ends = str(answer["token"]), datetime.fromisoformat(answer["expires_at"].replace("Z", "+00:00"))
+        self._tokens[app] = (token, ends.timestamp())
+        return token
+
+    def _assertion(self, app: GitHubApp) -> str:
+        """Dated back a minute, because clocks differ; 9 of the 10 minutes that GitHub allows."""
+        now = int(self._clock())
+        try:
+            return jwt.encode(
+                {"iat": now - 60, "exp": now + 540, "iss": app.app_id}, app.private_key, algorithm="RS256"
+            )
+        except (ValueError, TypeError, jwt.PyJWTError):
+            raise CredentialError(Reason.InvalidSecret, "githubAppPrivateKey is no PEM private key (RSA)") from None

@@ -1,0 +1,76 @@
+"""One pull request from a branch to another: asked again, the open one is found and updated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gitintegration.errors import Reason, RemoteError
+from gitintegration.forge.client import Declined, ForgeHttp
+from gitintegration.forge.dialects import DIALECTS, Call, Draft, PullRequest
+from gitintegration.forge.target import ForgeTarget
+
+
+class Forges:
+    def __init__(self, http: ForgeHttp) -> None:
+        self._http = http
+
+    async def ensure(self, target: ForgeTarget, head: str, base: str, wanted: Draft) -> PullRequest:
+        """The open pull request from `head` to `base`, made or brought up to date. Raises RemoteError."""
+        dialect = DIALECTS[target.provider]
+        known = await self.find(target, head, base)
+        if known is None:
+            try:
+                answer = await self._call(target, dialect.create(head, base, wanted))
+            except Declined:
+                known = await self.find(target, head, base)  # somebody was quicker
+                if known is None:
+                    raise
+            else:
+                known = self._read(target, answer)
+                await self._label(target, known, wanted)
+                return known
+        answer = await self._call(target, dialect.update(known.number, wanted))
+        await self._label(target, known, wanted)
+        return self._read(target, answer)
+
+    async def _label(self, target: ForgeTarget, known: PullRequest, wanted: Draft) -> None:
+        call = DIALECTS[target.provider].label(known.number, wanted.labels) if wanted.labels else None
+        if call is not None:
+            await self._call(target, call)
+
+    async def find(self, target: ForgeTarget, head: str, base: str) -> PullRequest | None:
+        """The open one, if there is one."""
+        dialect = DIALECTS[target.provider]
+        answer = await self._call(target, dialect.find(target, head, base))
+        try:
+            found = dialect.found(target, answer, head, base)
+        except (KeyError, TypeError, ValueError):
+            raise _strange(target) from None
+        return max(found, key=lambda one: one.number, default=None)
+
+    async def get(self, target: ForgeTarget, number: int) -> PullRequest:
+        """What became of it."""
+        return self._read(target, await self._call(target, DIALECTS[target.provider].get(number)))
+
+    def _read(self, target: ForgeTarget, answer: Any) -> PullRequest:
+        try:
+            return DIALECTS[target.provider].read(target, answer)
+        except (KeyError, TypeError, ValueError):
+            raise _strange(target) from None
+
+    async def _call(self, target: ForgeTarget, call: Call) -> Any:
+        return await self._http.request(
+            call.method,
+            target.api + call.path,
+            login=target.login,
+            tls=target.tls,
+            proxy=target.proxy,
+            timeout=target.timeout,
+            params=call.params or None,
+            json=call.json,
+        )
+
+
+def _strange(target: ForgeTarget) -> RemoteError:
+    words = f"the API of {target.web} does not answer as {target.provider.value} does: is spec.provider right?"
+    return RemoteError(Reason.InvalidSpec, words)
