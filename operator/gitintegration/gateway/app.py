@@ -57,6 +57,8 @@ class Setting:
 
     namespace: str
     name: str = "default"
+    app_secret: str = "github-app"
+    """Secret of the integration's namespace with the GitHub App, for callers who name an installation only."""
 
 
 def build(connect: Callable[[], Awaitable[Cluster]], setting: Setting) -> FastAPI:
@@ -110,8 +112,9 @@ def build(connect: Callable[[], Awaitable[Cluster]], setting: Setting) -> FastAP
 class Caller:
     """Who asks, in which namespace."""
 
-    def __init__(self, who: Who, user: Any, namespace: str, resources: Resources) -> None:
+    def __init__(self, who: Who, user: Any, namespace: str, resources: Resources, app_secret: str) -> None:
         self._who, self._user, self._namespace, self.resources = who, user, namespace, resources
+        self.app_secret = app_secret
 
     async def needs(self, *rights: Right) -> None:
         """Asked before anything is written, so that nothing is done by half. Raises Refusal."""
@@ -134,7 +137,7 @@ async def _caller(
     if user is None:
         raise Refusal(401, "unauthorized", "the API server does not know this token")
     where = namespace or setting.namespace
-    return Caller(who, user, where, Resources(cluster, token.strip(), where, setting.name))
+    return Caller(who, user, where, Resources(cluster, token.strip(), where, setting.name), setting.app_secret)
 
 
 async def _plain_caller(request: Request) -> Caller:
@@ -178,7 +181,7 @@ async def get_config(caller: As) -> Data[models.Config | models.NotConfigured]:
             repository_url=spec["repositoryURL"],
             default_branch=_branch(found),
             path_prefix=spec.get("pathPrefix"),
-            ssh_key_id=secret if secret != caller.resources.secret_name else None,
+            ssh_key_id=secret if credentials.get("type") == "ssh" else None,
             author_name=author.get("name"),
             author_email=author.get("email"),
             last_sync_at=told.get("lastSyncAt"),
@@ -188,7 +191,8 @@ async def get_config(caller: As) -> Data[models.Config | models.NotConfigured]:
 
 async def save_config(caller: As, body: models.ConfigBody) -> Data[models.Saved]:
     rights = [Right(verb, INTEGRATIONS) for verb in ("get", "create", "patch")]
-    if body.credentials:
+    stored = body.credentials if body.credentials and not body.credentials.needs_shared_app else None
+    if stored:
         rights += [Right(verb, SECRETS) for verb in ("create", "patch")]
     await caller.needs(*rights)
     spec = body.spec()
@@ -197,11 +201,12 @@ async def save_config(caller: As, body: models.ConfigBody) -> Data[models.Saved]
             422, "invalid", "repository_url is required", [{"field": "repository_url", "message": "is required"}]
         )
     if body.credentials:
-        reference = {"name": caller.resources.secret_name}
-        spec["credentials"] = {"type": body.credentials.type, "secretRef": reference, "reclaimPolicy": "Delete"}
+        name = caller.resources.secret_name if stored else caller.app_secret
+        spec["credentials"] = {**body.credentials.spec(name), "reclaimPolicy": "Delete" if stored else "Retain"}
     elif body.ssh_key_id:
-        spec["credentials"] = {"type": "ssh", "secretRef": {"name": body.ssh_key_id}, "reclaimPolicy": "Retain"}
-    made = await caller.resources.save(spec, body.credentials.secret() if body.credentials else None)
+        reference = {"name": body.ssh_key_id}
+        spec["credentials"] = {"type": "ssh", "secretRef": reference, "reclaimPolicy": "Retain"}
+    made = await caller.resources.save(spec, stored.secret() if stored else None)
     saved = made["spec"]
     return Data(
         data=models.Saved(
@@ -223,7 +228,14 @@ async def remove_config(caller: As) -> Response:
 
 
 async def push(caller: As, body: models.PushBody) -> Data[models.Accepted]:
-    block = {"branch": body.branch, "message": body.message, "pipelines": body.pipeline_ids, "dryRun": body.dry_run}
+    block = {
+        "branch": body.branch,
+        "message": body.message,
+        "pipelines": body.pipeline_ids,
+        "createPullRequest": body.create_pull_request,
+        "pullRequest": {k: v for k, v in (("title", body.pr_title), ("body", body.pr_body)) if v is not None} or None,
+        "dryRun": body.dry_run,
+    }
     return await _operate(caller, "push", block)
 
 
@@ -258,7 +270,7 @@ async def status(caller: As) -> Data[models.SyncStatus]:
 async def test(caller: As, body: models.TestBody | None = None) -> Data[models.Tested]:
     wanted = body or models.TestBody()
     rights = [Right(verb, OPERATIONS) for verb in ("create", "get")]
-    if wanted.credentials:
+    if wanted.credentials and not wanted.credentials.needs_shared_app:
         rights += [Right(verb, SECRETS) for verb in ("create", "patch", "delete")]
     await caller.needs(*rights)
     if wanted.repository_url is None:
@@ -266,9 +278,10 @@ async def test(caller: As, body: models.TestBody | None = None) -> Data[models.T
     block: dict[str, Any] = {}
     if wanted.repository_url:
         block["repositoryURL"] = wanted.repository_url
+    secret = None
     if wanted.credentials:
-        block["credentials"] = {"type": wanted.credentials.type}
-    secret = wanted.credentials.secret() if wanted.credentials else None
+        block["credentials"] = wanted.credentials.spec(caller.app_secret)
+        secret = wanted.credentials.secret() if not wanted.credentials.needs_shared_app else None
     done = await _waited(caller, await caller.resources.operate("test", block, _KEEP_SHORT, secret))
     found = (done.get("status") or {}).get("test") or {}
     return Data(
@@ -330,6 +343,7 @@ async def operation(
             reason=reason or None,
             branch=told.get("branch"),
             commit=told.get("commit"),
+            pull_request=models.PullRequest(**told["pullRequest"]) if told.get("pullRequest") else None,
             started_at=told.get("startedAt"),
             finished_at=told.get("finishedAt"),
             counts=told.get("counts") or {},

@@ -20,7 +20,7 @@ class Body(BaseModel):
 class Credentials(Body):
     """How to log in to the git server. What is given is stored in a Secret, and never told again."""
 
-    type: Literal["token", "basic", "ssh"] = Field(description="Which of the fields below are used.")
+    type: Literal["token", "basic", "ssh", "github_app"] = Field(description="Which of the fields below are used.")
     token: Credential | None = Field(None, description="For type token.")
     username: Text | None = Field(None, description="For type basic; with type token, where the server wants one.")
     password: Credential | None = Field(None, description="For type basic.")
@@ -30,24 +30,47 @@ class Credentials(Body):
         None, description="For type ssh: the server's host keys; an unknown one is refused."
     )
 
+    installation_id: Annotated[str, Field(pattern="^[0-9]+$", max_length=32)] | None = Field(
+        None, description="For type github_app: the App's installation."
+    )
+    app_id: Annotated[str, Field(pattern="^[0-9A-Za-z.]+$", max_length=64)] | None = Field(
+        None, description="For type github_app, with its private_key; without them, the App of this service is used."
+    )
+
     @model_validator(mode="after")
     def _complete(self) -> Credentials:
-        needed = {"token": ["token"], "basic": ["username", "password"], "ssh": ["private_key", "known_hosts"]}[
-            self.type
-        ]
+        needed = {
+            "token": ["token"],
+            "basic": ["username", "password"],
+            "ssh": ["private_key", "known_hosts"],
+            "github_app": ["installation_id", *(["private_key"] if self.app_id else [])],
+        }[self.type]
         if missing := [name for name in needed if getattr(self, name) is None]:
             raise ValueError(f"type {self.type} needs {' and '.join(missing)}")
         return self
 
+    @property
+    def needs_shared_app(self) -> bool:
+        """Only an installation is named: of the App whose key lies in the Secret that the service is set up with."""
+        return self.type == "github_app" and self.app_id is None
+
+    def spec(self, secret_name: str) -> dict[str, Any]:
+        """How a GitIntegration names it."""
+        kind = {"github_app": "githubApp"}.get(self.type, self.type)
+        made: dict[str, Any] = {"type": kind, "secretRef": {"name": secret_name}}
+        return {**made, **({"installationID": self.installation_id} if self.installation_id else {})}
+
     def secret(self) -> dict[str, str]:
         """The keys of a Secret as the operator reads it."""
-        keys = {
+        keys: dict[str, SecretStr | str | None] = {
             "token": self.token,
             "username": self.username,
             "password": self.password or self.passphrase,
             "identity": self.private_key,
             "known_hosts": self.known_hosts,
         }
+        if self.type == "github_app":
+            keys = {"githubAppID": self.app_id, "githubAppPrivateKey": self.private_key}
         shown = {k: v.get_secret_value() if isinstance(v, SecretStr) else v for k, v in keys.items()}
         return {k: v for k, v in shown.items() if v is not None}
 
@@ -95,7 +118,16 @@ class PushBody(Body):
     )
     message: Annotated[str, Field(min_length=1, max_length=65536)] | None = Field(None, description="Commit message.")
     pipeline_ids: Ids | None = Field(None, description="Which; all that are ahead where it is left out.")
+    create_pull_request: bool = Field(False, description="Open, or update, one pull request to the default branch.")
+    pr_title: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(None, description="Its title.")
+    pr_body: Annotated[str, Field(max_length=65536)] | None = Field(None, description="Its text.")
     dry_run: bool = Field(False, description="Only tell what would be done.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> PushBody:
+        if (self.pr_title or self.pr_body is not None) and not self.create_pull_request:
+            raise ValueError("pr_title and pr_body go with create_pull_request: true")
+        return self
 
 
 class PullBody(Body):
@@ -207,6 +239,12 @@ class Change(BaseModel):
     fields: list[str]
 
 
+class PullRequest(BaseModel):
+    number: int
+    url: str
+    state: str
+
+
 class Operation(BaseModel):
     """How an operation stands, or ended."""
 
@@ -217,6 +255,7 @@ class Operation(BaseModel):
     reason: str | None
     branch: str | None
     commit: str | None
+    pull_request: PullRequest | None
     started_at: str | None
     finished_at: str | None
     counts: dict[str, int]
