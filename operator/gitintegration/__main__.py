@@ -201,6 +201,7 @@ async def serve(settings: Settings) -> None:
             integrations=integrations,
             operations=OperationObjects(cluster),
             forges=forges,
+            pushed=BaseStore(cluster, "pushed"),
             apps=AppTokens(http),
             kinds=kinds,
             informers=informers,

@@ -150,7 +150,7 @@ class Forge:
             time.sleep(0.1)
 
     def _token(self, user: str, password: str) -> str:
-        body = {"name": "bed", "scopes": ["write:repository", "write:issue", "read:user"]}
+        body = {"name": "bed", "scopes": ["write:repository", "write:issue", "write:user"]}
         answer = httpx.post(f"{self.url}/api/v1/users/{user}/tokens", json=body, auth=(user, password), trust_env=False)
         answer.raise_for_status()
         return str(answer.json()["sha1"])

@@ -102,6 +102,11 @@ def test_push_to_a_feature_branch_stays_ahead(world: MakeWorld) -> None:
     assert "9 9 * * *" in text
     assert "displayName: Orders" in text
     assert done["counts"]["merged"] == 1
+    w.patch("orders", {"displayName": "Orders again"})
+    assert ask(w, "push", branch="feature/x", pipelines=["orders"])["counts"]["updated"] == 1
+    text = w.repo.read("pipelines/orders.yaml", "feature/x") or ""
+    assert "displayName: Orders again" in text
+    assert "9 9 * * *" in text
     w.repo.commit({"pipelines/orders.yaml": text.replace("owner: cluster", "owner: branch")}, branch="feature/x")
     w.patch("orders", {"owner": "again"})
     done = ask(w, "push", branch="feature/x", pipelines=["orders"])

@@ -144,15 +144,19 @@ class ShardSet:
         for prefix in sorted(self._data):
             yield from self._open.get(prefix, {}).values() if prefix in self._open else decode(self._data[prefix])
 
+    def close_shards(self) -> None:
+        """Encode what was opened: what is open costs many times the memory."""
+        for prefix, records in self._open.items():
+            if prefix in self._dirty:
+                self._data[prefix] = encode(records.values())
+        self._open.clear()
+
     def take_changes(self) -> tuple[dict[str, str], list[str]]:
         """(shards to write, shards to remove once those are written); they count as stored from now on."""
-        written = {}
-        for prefix in sorted(self._dirty):
-            self._data[prefix] = encode(self._open[prefix].values())
-            written[prefix] = self._data[prefix]
+        self.close_shards()
+        written = {prefix: self._data[prefix] for prefix in sorted(self._dirty)}
         removed = sorted(self._removed - self._dirty)
         self._stored = (self._stored | self._dirty) - set(removed)
-        self._open.clear()
         self._dirty.clear()
         self._removed.clear()
         return written, removed

@@ -12,6 +12,8 @@ import orjson
 
 from gitintegration.api.integration import Mode
 from gitintegration.api.operation import HistoryOperation, PullOperation, PushOperation
+from gitintegration.cluster.base_store import BaseStore
+from gitintegration.core.base_shards import BaseRecord
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.layout import SUFFIXES, Layout, commit_message
 from gitintegration.core.merge import Decision, Strategy, Write
@@ -65,8 +67,10 @@ class Done:
 
 
 class Actions:
-    def __init__(self, engine: Engine, git: GitClient, workers: Workers, forges: Forges) -> None:
-        self._engine, self._git, self._workers, self._forges = engine, git, workers, forges
+    def __init__(self, engine: Engine, git: GitClient, workers: Workers, forges: Forges, pushed: BaseStore) -> None:
+        """`pushed` remembers what was pushed to other branches, so that a second push there is no conflict with the first."""
+        self._engine, self._git, self._workers = engine, git, workers
+        self._forges, self._pushed = forges, pushed
 
     # --- push ---------------------------------------------------------------------------------------------------------
 
@@ -90,7 +94,7 @@ class Actions:
                 if branch == head.branch:
                     return await self._push_default(ws, request, order, wanted, layout, head, items)
                 done, changes = await self._push_branch(ws, request, order, wanted, layout, head, branch, at, items)
-                if wanted.dry_run or (not changes and at in (None, head.commit)):
+                if wanted.dry_run or not (changes or await self._offers(ws, request, at, head.commit)):
                     return done
                 return await self._proposed(request, wanted, head, done, changes)
             except StaleRemote as lost:
@@ -98,6 +102,12 @@ class Actions:
                     raise OperationError(Reason.StaleRemote, lost.message) from None
                 order = replace(order, status={})
         raise OperationError(Reason.StaleRemote, f"branch {branch} moves faster than this can be written; try again")
+
+    async def _offers(self, ws: Workspace, request: Request, at: str | None, head: str | None) -> bool:
+        """Whether a branch at `at`, that nothing new was pushed to, holds something for a pull request."""
+        if at is None or head is None or at == head:
+            return False
+        return await self._engine.branches.differs(ws, request, at, head)
 
     async def _proposed(
         self, request: Request, wanted: PushOperation, head: Head, done: Done, changes: Sequence[PlannedChange]
@@ -190,6 +200,7 @@ class Actions:
         ground = Ground.on(at or head.commit)
         ready, left = self._sorted_out(request, items, wanted.pipelines)
         places = await branches.places(ws, request, layout, ground, ready, {})
+        pushed = await self._pushed.load(request.namespace, request.uid)
         edits: Edits = {}
         changes: list[PlannedChange] = []
         done: list[Item] = []
@@ -197,7 +208,8 @@ class Actions:
             assert item.decision.git is not None
             place = places[item.key]
             there = place.view(item)
-            value, problem = merged(item, item.git_view, there, item.decision.git.value)
+            before = pushed.get(_on(branch, item.key)) if at is not None else None
+            value, problem = merged(item, before.git if before else item.git_view, there, item.decision.git.value)
             if problem:
                 fields = tuple(problem.removeprefix("another ").split(", "))
                 left.append(ConflictEntry(item.key.kind, item.key.name, item.id, place.path, "BothModified", fields))
@@ -233,6 +245,10 @@ class Actions:
             await branches.push(ws, request, f"refs/heads/{branch}", at, made)
         finally:
             made.commit.pack.unlink(missing_ok=True)
+        for item in done:
+            assert item.decision.git is not None
+            pushed.put(BaseRecord(_on(branch, item.key), places[item.key].path, "", "", item.decision.git.value, None))
+        await self._pushed.save(request.namespace, request.name, request.uid, pushed)
         words = f"pushed {made.commit.sha[:12]} to {branch}: {plan.words()}"
         return Done(words, {**told, "commit": made.commit.sha}), changes
 
@@ -493,6 +509,11 @@ class Actions:
         both = item.decision.local_ahead and item.decision.remote_ahead
         keys = item.kind.schema.list_keys
         return PlannedChange.of(item.key, item.id, path, before, write.value, keys, merged=both)
+
+
+def _on(branch: str, key: ObjectKey) -> ObjectKey:
+    """The key of what was pushed of an item to a branch."""
+    return ObjectKey(key.group, key.kind, f"{key.name} {branch}")
 
 
 class Partly(GitIntegrationError):

@@ -65,6 +65,27 @@ class Branches:
         if await self._workers.run(SECONDS, objects.lacks_tree, ws.directory, commit):
             await self._git.fetch(request.remote, ws.directory, commit, None, history.LOOK_BACK)
 
+    async def merge_base(self, ws: Workspace, request: Request, ours: str, theirs: str) -> str | None:
+        """The newest commit that both reach, ready to be compared with; None where they have none in common."""
+        base = await self._workers.run(SECONDS, objects.merge_base, ws.directory, ours, theirs)
+        if base is None:
+            await self._git.fetch_history(request.remote, ws.directory, [ours, theirs])
+            base = await self._workers.run(SECONDS, objects.merge_base, ws.directory, ours, theirs)
+        if base is not None:
+            lacking = await self._workers.run(SECONDS, objects.lacks_tree, ws.directory, base)
+            if lacking:
+                await self._git.fetch(request.remote, ws.directory, base, None)
+        return base
+
+    async def differs(self, ws: Workspace, request: Request, ours: str, theirs: str) -> bool:
+        """Whether `ours` changed anything since they parted that `theirs` does not hold alike."""
+        await self.have_tree(ws, request, ours)
+        base = await self.merge_base(ws, request, ours, theirs)
+        if base is None:
+            return True
+        meeting = await self._workers.run(SECONDS, objects.meet, ws.directory, base, ours, theirs)
+        return bool(meeting.alone or meeting.both)
+
     async def places(
         self,
         ws: Workspace,

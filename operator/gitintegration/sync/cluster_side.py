@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,13 +158,23 @@ class ClusterSide:
 
 
 def moved(
-    kind: Kind, namespace: str, marks: Mapping[ObjectKey, Any], verified: Mapping[ObjectKey, str]
+    kind: Kind,
+    namespace: str,
+    marks: Mapping[ObjectKey, Any],
+    verified: Mapping[ObjectKey, str],
+    only: Collection[ObjectKey] | None = None,
 ) -> set[ObjectKey]:
-    """Keys whose object is there in another version than remembered, or is not there any more, by what was watched."""
+    """Keys whose object is there in another version than remembered, or is not there any more, by what was watched.
+
+    Among `only`, where what the watch has told of is known; else all objects are gone through.
+    """
     there = kind.informer.of(namespace)
     found = set()
-    for name, meta in there.items():
-        key = kind.key(name)
+    wanted = (
+        there.keys() if only is None else {k.name for k in only if (k.group, k.kind) == kind.id and k.name in there}
+    )
+    for name in wanted:
+        key, meta = kind.key(name), there[name]
         mark = marks.get(key)
         if meta.controlled and mark is None:
             continue
@@ -172,7 +182,7 @@ def moved(
             verified.get(key) != meta.resource_version
         ):
             found.add(key)
-    for key in marks.keys() | verified.keys():
+    for key in marks.keys() | verified.keys() if only is None else only:
         if (key.group, key.kind) == kind.id and key.name not in there and verified.get(key) != ABSENT_VERSION:
             found.add(key)
     return found

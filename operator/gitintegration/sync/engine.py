@@ -13,7 +13,7 @@ import orjson
 import structlog
 
 from gitintegration.cluster.base_store import BaseStore
-from gitintegration.core.base_shards import BaseRecord, ShardSet
+from gitintegration.core.base_shards import BaseRecord, ShardSet, key_bits
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.diff import same
 from gitintegration.core.invalid import InvalidReason, Problem
@@ -42,7 +42,7 @@ _ATTEMPTS = 6
 """Lost races are planned anew so often before the rest waits for the next run."""
 _PARALLEL = 8
 _BATCH = 1000
-"""Items planned and written at a time; bounds memory."""
+"""Items planned and pulled at a time, neighbours in the memory's shards; bounds memory."""
 
 
 class Engine:
@@ -139,19 +139,22 @@ class Engine:
         self._find_work(ws, request)
         if offering:
             self._review.find_work(ws, head)
-        keys = sorted(ws.live_dirty | ws.git_dirty)
+        keys = sorted(ws.live_dirty | ws.git_dirty, key=key_bits)
         assert ws.base is not None
-        if not keys and offering:
-            await self._review.propose(ws, request, head, tally)
         if not keys:
+            if offering:
+                await self._review.propose(ws, request, head, tally)
             await self._store.save(request.namespace, request.name, request.uid, ws.base)
             return layout
         known = len(ws.base.marks)
-        items = await self.plan(ws, request, layout, keys)
-        tally.held = self._hold_deletes(ws, request, items, known)
+        items: list[Item] = []
         try:
-            wanted = [item for item in items if self._may_write(request, item, "cluster")]
-            await self.write_objects(ws, request, wanted, tally)
+            for start in range(0, len(keys), _BATCH):
+                batch = await self.plan(ws, request, layout, keys[start : start + _BATCH])
+                items += await self._pull(ws, request, batch, tally, keep=offering)
+            tally.held = self._hold_deletes(ws, request, items, known)
+            gone = [item for item in items if not item.pulled and self._may_write(request, item, "cluster")]
+            await self.write_objects(ws, request, gone, tally)
             wanted = [item for item in items if self._may_write(request, item, "git")]
             if offering:
                 if more := self._review.left_out(ws, request, head, wanted):
@@ -171,6 +174,30 @@ class Engine:
             await self.remember(ws, request, items)
         return layout
 
+    async def _pull(
+        self, ws: Workspace, request: Request, batch: Sequence[Item], tally: Tally, *, keep: bool
+    ) -> list[Item]:
+        """Write what of a batch is new in git, and remember what is settled by it, so that memory holds one batch.
+
+        Gives what is left: deletes, which are weighed all together, and what goes to git. All of it with `keep`.
+        """
+        assert ws.base is not None
+        gone = {item.key for item in batch if (w := item.decision.cluster) is not None and w.value is None}
+        ready = [item for item in batch if item.key not in gone and self._may_write(request, item, "cluster")]
+        try:
+            await self.write_objects(ws, request, ready, tally)
+        except BaseException:
+            ws.live_dirty |= {item.key for item in batch if not item.carried}
+            raise
+        finally:
+            left = [item for item in batch if keep or item.key in gone or item.decision.git is not None]
+            staying = {item.key for item in left}
+            for item in batch:
+                if item.key not in staying:
+                    self._remember_one(ws, item)
+            ws.base.close_shards()
+        return left
+
     @staticmethod
     def _scope_text(request: Request) -> str:
         spec = request.spec
@@ -179,8 +206,10 @@ class Engine:
 
     def _find_work(self, ws: Workspace, request: Request) -> None:
         assert ws.base is not None
+        touched, ws.touched = ws.touched, set()
         for kind in request.kinds.values():
-            ws.live_dirty |= moved(kind, request.namespace, ws.base.marks, ws.verified)
+            only = None if request.rescan else touched
+            ws.live_dirty |= moved(kind, request.namespace, ws.base.marks, ws.verified, only)
         asked = f"{request.generation} {request.confirmed} {request.requested_at}"
         if ws.planned_for != asked:
             ws.live_dirty |= ws.pending.keys()
@@ -192,13 +221,18 @@ class Engine:
     async def plan(self, ws: Workspace, request: Request, layout: Layout, keys: Sequence[ObjectKey]) -> list[Item]:
         """Read these items on both sides and decide; what is none of the integration's is left out."""
         items: list[Item] = []
-        grouped = by_kind(keys, request.kinds)
-        for kind_id, names in grouped.items():
-            kind = request.kinds[kind_id]
-            for start in range(0, len(names), _BATCH):
-                items += await self._plan_batch(ws, request, layout, kind, names[start : start + _BATCH])
-        ws.live_dirty -= set(keys)
-        ws.git_dirty -= set(keys)
+        live, git = ws.live_dirty & set(keys), ws.git_dirty & set(keys)
+        ws.live_dirty -= live  # before they are read: what moves from now on is dirty again
+        ws.git_dirty -= git
+        try:
+            for kind_id, names in by_kind(keys, request.kinds).items():
+                kind = request.kinds[kind_id]
+                for start in range(0, len(names), _BATCH):
+                    items += await self._plan_batch(ws, request, layout, kind, names[start : start + _BATCH])
+        except BaseException:
+            ws.live_dirty |= live
+            ws.git_dirty |= git
+            raise
         return items
 
     async def _plan_batch(

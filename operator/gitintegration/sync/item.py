@@ -35,6 +35,8 @@ class Request:
     confirmed: str | None = None
     requested_at: str | None = None
     source: str = ""
+    rescan: bool = True
+    """Go through all objects for what moved; False: only through what the watch has told of."""
     api_token: str | None = field(default=None, repr=False)
     """For the forge's API, where the Secret has one."""
     takes: Mapping[ObjectKey, Strategy] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT
 from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.cluster.base_store import BaseStore
 from gitintegration.cluster.informer import Informer, Informers
 from gitintegration.cluster.integrations import FINALIZER, Integrations
 from gitintegration.cluster.kinds import Kinds, ResourceKind
@@ -60,6 +61,8 @@ Name: TypeAlias = tuple[str, str]
 _SECRET = ResourceKind("", "v1", "Secret", "secrets", True)
 _SYNCED_WITHIN = 30.0
 _MAX_BACKOFF = 300.0
+_RESCAN = 600.0
+"""Seconds after which all objects are gone through again, whatever the watch has told."""
 _SOON = 2.0
 """Seconds until the API server is tried again."""
 _REFUSED_GROUPS = ("rbac.authorization.k8s.io",)
@@ -76,6 +79,9 @@ class Entry:
     secrets: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     """The Secrets that the spec names, with the resourceVersion that was read ("" for none yet) and their keys."""
     secret_informer: Informer | None = None
+    rescan: bool = True
+    """Not all objects were gone through yet since the watch began."""
+    scanned: float = 0.0
     api_token: str | None = field(default=None, repr=False)
     app: GitHubApp | None = None
     failures: int = 0
@@ -108,6 +114,7 @@ class Operator:
         informers: Informers,
         cache: Path,
         forges: Forges,
+        pushed: BaseStore,
         apps: AppTokens,
         concurrency: int,
         per_host: int = 0,
@@ -121,7 +128,7 @@ class Operator:
         self._listeners: dict[tuple[str, str], Callable[[str, str], None]] = {}
         self._log = structlog.get_logger("operator")
         self.operations = Operations(
-            Actions(engine, git, workers, forges),
+            Actions(engine, git, workers, forges, pushed),
             operations,
             lambda name: self.dispatcher.add(name, Priority.requested),
             cache,
@@ -176,6 +183,7 @@ class Operator:
             absent = entry.ws.verified.get(key) == ABSENT_VERSION if mark else key not in entry.ws.pending
             if meta is None and absent:
                 continue
+            entry.ws.touched.add(key)
             self.dispatcher.add(integration, Priority.edited, self._quiet_period(entry))
 
     def _secret_changed(self, namespace: str, name: str) -> None:
@@ -239,16 +247,21 @@ class Operator:
     @staticmethod
     def _nothing_moved(entry: Entry, namespace: str) -> bool:
         ws = entry.ws
-        if ws.base is None or entry.failures or ws.live_dirty or ws.git_dirty:
+        if ws.base is None or entry.failures or entry.rescan or ws.live_dirty or ws.git_dirty:
             return False
-        return not any(moved(kind, namespace, ws.base.marks, ws.verified) for kind in entry.kinds.values())
+        kinds = entry.kinds.values()
+        return not any(moved(kind, namespace, ws.base.marks, ws.verified, ws.touched) for kind in kinds)
 
     async def _sync(self, name: Name, entry: Entry) -> tuple[Outcome, Tally]:
         spec = self._parse(entry)
         if not spec.enabled:
             await self._release(name, entry)
             return Outcome(int(entry.metadata["generation"]), spec.sync.mode.value, suspended=True), Tally()
-        return await self._engine.sync(entry.ws, await self._request(name, entry, spec))
+        request = await self._request(name, entry, spec)
+        done = await self._engine.sync(entry.ws, request)
+        if request.rescan and done[0].error is None:
+            entry.rescan, entry.scanned = False, time.monotonic()
+        return done
 
     async def _request(self, name: Name, entry: Entry, spec: GitIntegrationSpec) -> Request:
         """Everything that a run needs, made ready."""
@@ -273,6 +286,7 @@ class Operator:
             confirmed=entry.annotations.get(CONFIRM_DELETES),
             requested_at=entry.annotations.get(REQUESTED_AT),
             source=source,
+            rescan=entry.rescan or time.monotonic() - entry.scanned > _RESCAN,
             api_token=entry.api_token,
         )
 
@@ -367,6 +381,7 @@ class Operator:
                 refusals.append(error)
         for kind_id in entry.kinds.keys() - wanted.keys():
             await self._unwatch(name, entry, kind_id)
+        entry.rescan = entry.rescan or entry.kinds.keys() != wanted.keys()
         entry.kinds = wanted
         return refusals
 
@@ -438,6 +453,7 @@ class Operator:
             entry.ws.pending.clear()
             entry.ws.verified.clear()
             entry.ws.review_ground = entry.ws.offered = None
+            entry.rescan = True
             if entry.ws.base is None:
                 entry.ws.base = await self._engine.load(name[0], entry.ws.uid)
             entry.ws.base.clear()

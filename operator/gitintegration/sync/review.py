@@ -222,21 +222,15 @@ class Review:
     async def _meet(
         self, ws: Workspace, request: Request, ours: str, theirs: str, *, fresh: bool
     ) -> tuple[Ground, bool]:
-        run, directory = self._workers.run, ws.directory
         await self._branches.have_tree(ws, request, ours)
-        base = await run(SECONDS, objects.merge_base, directory, ours, theirs)
-        if base is None:
-            await self._git.fetch_history(request.remote, directory, [ours, theirs])
-            base = await run(SECONDS, objects.merge_base, directory, ours, theirs)
+        base = await self._branches.merge_base(ws, request, ours, theirs)
         if base == theirs:
             return Ground.on(ours), True
         if base == ours:
             return Ground.on(theirs if fresh else ours), True
         if base is None:
             return Ground.on(ours), False
-        if await run(SECONDS, objects.lacks_tree, directory, base):
-            await self._git.fetch(request.remote, directory, base, None)
-        meeting = await run(SECONDS, objects.meet, directory, base, ours, theirs)
+        meeting = await self._workers.run(SECONDS, objects.meet, ws.directory, base, ours, theirs)
         assert ws.offers is not None
         own = {(mark.path, mark.blob) for mark in ws.offers.marks.values()}
         if any((path, blob) not in own for path, blob in meeting.both.items()):

@@ -136,6 +136,8 @@ class Workspace:
     pending: dict[ObjectKey, Pending] = field(default_factory=dict)
     verified: dict[ObjectKey, str] = field(default_factory=dict)
     """resourceVersions that were looked at and found to bring nothing new."""
+    touched: set[ObjectKey] = field(default_factory=set)
+    """What the watch has told of since it was last asked."""
     live_dirty: set[ObjectKey] = field(default_factory=set)
     git_dirty: set[ObjectKey] = field(default_factory=set)
     remote: Remote | None = None
