@@ -13,6 +13,8 @@ from tests.bed.world import World, eventually, manifest, pipeline
 
 pytestmark = pytest.mark.xdist_group("modes")
 MakeWorld = Callable[..., World]
+TOGETHER = {"push": {"quietPeriod": "3s"}}
+"""So that kubectl's deletes, which it makes one by one, are one change."""
 
 
 def started(world: MakeWorld, files: Mapping[str, str] | None = None, **spec: Any) -> World:
@@ -88,7 +90,7 @@ def test_without_prune_a_delete_stays_where_it_was_made(world: MakeWorld) -> Non
 
 def test_deletes_above_the_limit_wait_in_both_directions(world: MakeWorld) -> None:
     names = [f"p{n}" for n in range(10)]
-    w = started(world, {f"pipelines/{n}.yaml": manifest(n) for n in names}, sync={"maxDeletes": 4})
+    w = started(world, {f"pipelines/{n}.yaml": manifest(n) for n in names}, sync={"maxDeletes": 4, **TOGETHER})
     w.kubectl("delete", "pipeline", *names[:5])
     held = eventually(lambda: (c := w.condition("InSync"))["reason"] == "DeletesHeld" and c)
     assert len(w.repo.files()) == 10
@@ -106,7 +108,7 @@ def test_deletes_above_the_limit_wait_in_both_directions(world: MakeWorld) -> No
 
 
 def test_a_namespace_that_turned_empty_deletes_nothing_in_git(world: MakeWorld) -> None:
-    w = started(world, sync={"maxDeletes": "100%"})
+    w = started(world, sync={"maxDeletes": "100%", **TOGETHER})
     w.kubectl("delete", "pipeline", "--all")
     eventually(lambda: w.condition("InSync")["reason"] == "DeletesHeld")
     assert len(w.repo.files()) == 2
