@@ -455,10 +455,10 @@ class World:
         """The watch catches up."""
         self.watched.seen = self.api.metas()
 
-    async def sync(self) -> tuple[Outcome, Tally]:
+    async def request(self) -> Request:
         schema = await self.kinds.schema(_KIND)
         kind = Kind(self.spec.resources[0], _KIND, self.watched, schema, ())  # type: ignore[arg-type]
-        request = Request(
+        return Request(
             namespace=NAMESPACE,
             name="gi",
             uid="uid-1",
@@ -467,6 +467,9 @@ class World:
             remote=Remote(parse_url(self.spec.repository_url)),
             kinds={kind.id: kind},
         )
+
+    async def sync(self) -> tuple[Outcome, Tally]:
+        request = await self.request()
         outcome, tally = await self.engine.sync(self.ws, request)
         self.last_seen, self.history = outcome.remote_commit, self.ws.history
         return outcome, tally
