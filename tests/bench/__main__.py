@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bed.cluster import ROOT
-from tests.bench import scenarios
-from tests.bench.results import Idle, Machine, Results, Size, Storm
+from tests.bench import operations, scenarios
+from tests.bench.results import Idle, Machine, Operations, Results, Size, Storm
 from tests.bench.table import render
 
 PAGE = ROOT / "docs" / "bench.md"
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--window", type=float, default=90.0, help="seconds for which idle integrations are watched")
     parser.add_argument("--rounds", type=int, default=15, help="how often a single change is timed")
     parser.add_argument("--storm", type=int, default=500, help="edits at once; 0: none")
+    parser.add_argument("--commits", type=int, default=5000, help="length of the history that is read; 0: none")
     parser.add_argument("--flat-only", action="store_true", help="leave out the layout with folders")
     parser.add_argument("--note", action="append", default=[], help="said with the results")
     parser.add_argument("--quick", action="store_true", help="small and short, to see that it works; writes no page")
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.quick:
         options.sizes, options.idle, options.rounds, options.storm, options.window = [100], [5], 4, 50, 5.0
-        options.flat_only = options.no_page = True
+        options.flat_only, options.no_page, options.commits = True, True, 50
     page = render(asyncio.run(measure(options)))
     print(page)
     if not options.no_page:
@@ -57,6 +58,11 @@ async def measure(options: argparse.Namespace) -> Results:
     if options.storm:
         tell(f"a storm of {options.storm} edits")
         storm = await scenarios.storm(2 * options.storm, options.storm)
+    found: Operations | None = None
+    if options.commits:
+        pipelines = max(options.sizes, default=100)
+        tell(f"operations on {options.commits} commits")
+        found = await operations.measure(pipelines, options.commits, min(1000, pipelines // 2), min(5, options.rounds))
     idle: tuple[Idle, ...] = ()
     if options.idle:
         tell(f"{options.idle} idle integrations")
@@ -69,6 +75,7 @@ async def measure(options: argparse.Namespace) -> Results:
         sizes=tuple(sizes),
         idle=idle,
         storm=storm,
+        operations=found,
         notes=tuple(options.note),
     )
 

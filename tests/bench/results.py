@@ -68,6 +68,19 @@ class Storm:
 
 
 @dataclass(frozen=True)
+class Operations:
+    """On a repository of so many pipelines and commits."""
+
+    pipelines: int
+    commits: int
+    history: Timing
+    history_of_a_file: Timing
+    push_one: Timing
+    pushed: int
+    push_many: Timing
+
+
+@dataclass(frozen=True)
 class Idle:
     integrations: int
     first_sync: float
@@ -102,4 +115,5 @@ class Results:
     sizes: tuple[Size, ...] = ()
     idle: tuple[Idle, ...] = ()
     storm: Storm | None = None
+    operations: Operations | None = None
     notes: tuple[str, ...] = field(default=())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tests.bench.results import Idle, Load, Results, Size, Storm, Timing
+from tests.bench.results import Idle, Load, Operations, Results, Size, Storm, Timing
 
 MEASURED = """\
 Every scenario has a control plane of the test bed of its own (kube-apiserver, etcd without fsync, controller manager), a real
@@ -23,6 +23,9 @@ once), CPU that of the tree.
   (`quietPeriod: 0s`).
 - Floor of *first push*: list all objects, write a file for each, commit, push. The figure runs from the creation of the
   GitIntegration until the branch has moved.
+- Floor of *history*: `git log -30 --name-only -- path` on the server's own repository; the operation fetches what it needs. Floor of
+  a *push*: write the files, commit, push a new branch from a clone that is there. The figures run from the creation of the
+  GitOperation until its status says that it has ended.
 - *Idle* integrations have a namespace and a repository each, and an interval of 5 min. *Ready after a restart*: pipelines of
   20 of them, evenly spread, are edited while no operator runs; the seconds from the start of the process until all 20 are in git.
 """
@@ -46,6 +49,7 @@ def render(results: Results) -> str:
         MEASURED,
         *sizes(results.sizes),
         *(storm(results.storm) if results.storm else ()),
+        *(operations(results.operations) if results.operations else ()),
         *idle(results.idle),
         "## What falls short",
         "",
@@ -82,6 +86,17 @@ def storm(found: Storm) -> list[str]:
         ["longest wait of an edit", "10 s", f"{max(found.waits):.1f} s"],
     ]
     return ["## A storm of edits to one integration", "", *_table(["", "aim", "measured"], rows), ""]
+
+
+def operations(found: Operations) -> list[str]:
+    where = f"{found.pipelines:,} pipelines in folders, {found.commits:,} commits"
+    rows = [
+        ["history, 30 commits of the prefix", "x5", _timing(found.history)],
+        ["history of one file", "x5", _timing(found.history_of_a_file)],
+        ["push of 1 pipeline to a new branch", "", _timing(found.push_one)],
+        [f"push of {found.pushed:,}", "", _timing(found.push_many)],
+    ]
+    return [f"## Operations ({where})", "", *_table(["", "aim", "measured"], rows), ""]
 
 
 def idle(found: Sequence[Idle]) -> list[str]:

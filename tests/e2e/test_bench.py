@@ -14,7 +14,9 @@ pytestmark = pytest.mark.xdist_group("bench")
 
 
 def test_the_smallest_bench_fills_its_table() -> None:
-    options = Namespace(sizes=[20], idle=[2], window=2.0, rounds=4, storm=20, flat_only=True, note=["small"])
+    options = Namespace(
+        sizes=[20], idle=[2], window=2.0, rounds=4, storm=20, commits=10, flat_only=True, note=["small"]
+    )
     results = asyncio.run(measure(options))
     (size,) = results.sizes
     assert size.pipelines == 20
@@ -22,6 +24,8 @@ def test_the_smallest_bench_fills_its_table() -> None:
     assert len(size.to_cluster.taken) == len(size.to_git.taken) == 4
     assert results.storm is not None
     assert len(results.storm.waits) == 20
+    assert results.operations is not None
+    assert results.operations.pushed == 10
     page = render(results)
     assert "| nothing changed" in page
     assert "small" in page

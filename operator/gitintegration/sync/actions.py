@@ -41,8 +41,8 @@ from gitintegration.sync.observe import Head
 from gitintegration.sync.workspace import Workspace
 
 _ATTEMPTS = 6
-_DEPTHS = (200, 2000, 0x7FFFFFFF)
-"""Commits of history that are fetched at first, then, then all."""
+_DEPTHS = (2000, 0x7FFFFFFF)
+"""Commits of history that are fetched where as many as were asked for do not show enough: so many, then all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,7 +422,7 @@ class Actions:
         layout = Layout.of(spec.path_prefix, spec.new_file_path, "", "", len(spec.resources))
         path = layout.prefix if wanted.path is None else wanted.path.lstrip("/")
         try:
-            for depth in _DEPTHS:
+            for depth in (wanted.limit + 1, *_DEPTHS):
                 await self._git.fetch(request.remote, scratch, tip, None, depth)
                 found = await self._workers.run(120.0, git_log.log, scratch, tip, path, SUFFIXES, wanted.limit)
                 if found.whole or len(found.commits) >= wanted.limit:
