@@ -20,7 +20,8 @@ ABSENT_VERSION = ""
 """Stands for the resourceVersion of an object that was looked for and is not there."""
 _PARALLEL = 8
 _LIST_ABOVE = 200
-"""So many objects to read and more are read by listing."""
+"""More objects than so many are read by listing, where they are a good part of all there are."""
+_GOOD_PART = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class ClusterSide:
             served = await self.version(kind, api_version)
             if served is None:
                 continue
-            if len(names) > _LIST_ABOVE:
+            if len(names) > max(_LIST_ABOVE, len(kind.informer.of(namespace)) // _GOOD_PART):
                 await self._list(kind, served, namespace, set(names), found)
             else:
                 await self._get(kind, served, namespace, names, found)
