@@ -296,6 +296,21 @@ def test_what_is_taken_back_in_the_cluster_is_taken_back_on_the_branch() -> None
         assert len(w.git.pushed) == 2
 
 
+def test_an_offer_that_was_forgotten_is_found_where_it_lies() -> None:
+    """Killed after the push and before it was remembered; then the default branch moves, and the pipeline changes again."""
+    directory, w = world()
+    with directory:
+        reviewers = _begin(w)
+        asyncio.run(settle(w))
+        w.api.forget_memory()
+        w.restart(wipe=True)
+        reviewers.history.play(Edit("git", "b", "set", "f0"))
+        reviewers.history.play(Edit("cluster", "a", "set", "f1"))
+        outcome = asyncio.run(settle(w))
+        assert [e.path for e in outcome.invalid] == [f"{FOLDER}/a.yaml"]
+        assert sorted(reviewers.files()) == ["README.md", *(f"{FOLDER}/{n}.yaml" for n in ("a", ANCHOR, "b"))]
+
+
 def test_killed_at_any_request_it_offers_once() -> None:
     async def act(w: World, at: int, after: bool) -> None:
         reviewers = _begin(w)

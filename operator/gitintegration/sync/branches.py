@@ -97,7 +97,7 @@ class Branches:
     ) -> dict[ObjectKey, Place]:
         """Where each item lies on the ground; for a new one, where it goes. `known`: paths of items that only it has."""
         paths: dict[ObjectKey, str] = {}
-        taken = ws.index.files.keys() | ws.index.refused.keys() | set(known.values()) | ground.taken.keys()
+        taken = ws.index.files.keys() | ws.index.refused.keys() | set(known.values())
         for item in items:
             path = item.git.path if item.git else known.get(item.key, "")
             paths[item.key] = path or layout.new_path(item.key.kind, item.key.name, taken)
@@ -120,7 +120,15 @@ class Branches:
         same_as_default = ws.index.files.keys() - {entry.path for entry in unread}
         for path in wanted & same_as_default & blobs.keys():
             found.update({(path, i.key): i for i in ws.index.files[path].items})
-        return {key: Place(path, blobs.get(path, ""), found.get((path, key))) for key, path in paths.items()}
+        made = {key: Place(path, blobs.get(path, ""), found.get((path, key))) for key, path in paths.items()}
+        taken |= ground.taken.keys()
+        for item in items:
+            place = made[item.key]
+            if item.git is None and item.key not in known and place.blob and place.item is None:  # somebody else's file
+                path = layout.new_path(item.key.kind, item.key.name, taken)
+                taken = taken | {path}
+                made[item.key] = Place(path, "", None)
+        return made
 
     @staticmethod
     def edit(item: Item, place: Place, wanted: Json | None) -> Edit | None:
