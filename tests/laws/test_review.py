@@ -311,6 +311,34 @@ def test_an_offer_that_was_forgotten_is_found_where_it_lies() -> None:
         assert sorted(reviewers.files()) == ["README.md", *(f"{FOLDER}/{n}.yaml" for n in ("a", ANCHOR, "b"))]
 
 
+def test_what_was_merged_and_moved_is_not_brought_back_by_the_branch() -> None:
+    directory, w = world()
+    with directory:
+        reviewers = _begin(w)
+        asyncio.run(settle(w))
+        reviewers.history.play(Edit("cluster", "a", "delete"))
+        assert reviewers.merge(Merge(squash=True))
+        reviewers.history.play(Edit("git", "a", "move"))
+        asyncio.run(settle(w))
+        assert "a" not in parse(reviewers.files())
+        assert reviewers.merge(Merge(squash=True))
+        asyncio.run(settle(w))
+        assert "a" not in parse(w.git.files())
+        assert "a" not in w.api.specs()
+
+
+def test_a_delete_that_the_watch_tells_late_is_taken_back_on_the_branch() -> None:
+    directory, w = world()
+    with directory:
+        reviewers = _begin(w)
+        asyncio.run(settle(w))
+        w.restart()
+        w.api.remove("a")  # the watch has not told yet
+        asyncio.run(w.sync())
+        asyncio.run(settle(w))
+        assert "a" not in parse(reviewers.files())
+
+
 def test_killed_at_any_request_it_offers_once() -> None:
     async def act(w: World, at: int, after: bool) -> None:
         reviewers = _begin(w)

@@ -118,7 +118,8 @@ class Review:
             if offer is None or not offer.is_open or kind is None:
                 continue
             item = planned.get(key)
-            if item is None and key.name not in kind.informer.of(request.namespace) and not ws.index.knows(key):
+            gone = key not in ws.verified and key not in (ws.base.marks if ws.base else ()) and not ws.index.knows(key)
+            if item is None and gone:
                 item = Item(key, kind, None, None, None)
             calm = item and not (item.decision.local_ahead or item.decision.conflict or item.problem)
             if item and calm and same_value(item.git_view, offer.default):
@@ -235,7 +236,9 @@ class Review:
         own = {(mark.path, mark.blob) for mark in ws.offers.marks.values()}
         if any((path, blob) not in own for path, blob in meeting.both.items()):
             return Ground.on(ours), False
-        return Ground((ours, theirs), theirs, meeting.alone), True
+        # What is wholly ours is made anew on the default branch: it may have taken it, and moved or changed it since.
+        taken = {path: kept for path, kept in meeting.alone.items() if (path, kept.sha if kept else "") not in own}
+        return Ground((ours, theirs), theirs, taken), True
 
     # --- the commit ---------------------------------------------------------------------------------------------------
 
@@ -251,7 +254,7 @@ class Review:
         edits: Edits = {}
         for item in items:
             place = places[item.key]
-            on_default = bool(item.git and place.blob == item.git.blob)
+            on_default = _on_default(item, place)
             if item.key not in fresh and not (ground.is_merge and on_default):
                 continue
             edit = self._edit(ws, request, item, place, on_default=on_default)
@@ -310,8 +313,7 @@ class Review:
         ours: dict[str, bool] = {}
         for item in offered:
             place, value = places[item.key], _wanted(item)
-            on_default = bool(item.git and place.blob == item.git.blob)
-            mine = not place.blob or on_default or {place.blob} == before.get(place.path)
+            mine = not place.blob or _on_default(item, place) or {place.blob} == before.get(place.path)
             ours[place.path] = mine and ours.get(place.path, True)
             pair = [value, item.live.view if item.live else None]
             offers.put(BaseRecord(item.key, place.path, place.blob, request.review or "", pair, item.git_view))
@@ -319,6 +321,11 @@ class Review:
             blob = blobs.get(mark.path, mark.blob) if ours.get(mark.path, True) else _SHARED
             if blob != mark.blob and (record := offers.get(key)):
                 offers.put(replace(record, blob=blob))
+
+
+def _on_default(item: Item, place: Place) -> bool:
+    """Whether the branch has the item's file just as the default branch has it; neither has one counts."""
+    return place.blob == (item.git.blob if item.git and item.git.path == place.path else "")
 
 
 def _wanted(item: Item) -> Json | None:
