@@ -283,6 +283,24 @@ def test_a_branch_rewritten_while_the_operator_was_down_is_told(wipe: bool, comm
         asyncio.run(act())
 
 
+def test_a_delete_while_the_watch_is_broken_is_found_by_the_next_list() -> None:
+    """What the operator made and somebody deleted is in neither list, so nobody is told of it."""
+    directory, w = world()
+    with directory:
+        history = History(w)
+
+        async def act() -> None:
+            await settle(w)
+            history.play(Edit("git", "b", "set", "f0"))
+            await w.sync()
+            history.play(Edit("cluster", "b", "delete"))
+            w.relist()
+            await w.sync()
+            assert "b" not in parse(w.git.files())
+
+        asyncio.run(act())
+
+
 def test_the_history_tells_who_touched_what() -> None:
     directory, w = world()
     with directory:

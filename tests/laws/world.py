@@ -30,6 +30,7 @@ from gitintegration.cluster.informer import Meta
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects
 from gitintegration.core.status import Outcome
+from gitintegration.core.values import ObjectKey
 from gitintegration.errors import ClusterUnavailable, Reason, RemoteUnavailable, Stale, StaleRemote
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.pull_requests import Forges
@@ -38,7 +39,7 @@ from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Remote
 from gitintegration.git.url import parse_url
 from gitintegration.git.wire import Refs
-from gitintegration.sync.cluster_side import ClusterSide, Kind
+from gitintegration.sync.cluster_side import ABSENT_VERSION, ClusterSide, Kind
 from gitintegration.sync.engine import Engine
 from gitintegration.sync.item import Request, Tally
 from gitintegration.sync.workspace import Workspace
@@ -91,6 +92,8 @@ class ApiServer:
         self._steps = steps
         self._versions = itertools.count(1)
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.changed: set[str] = set()
+        """Pipelines that the watch has an event of and has not told yet."""
         self.writes: list[tuple[str, str, str]] = []
         """(method, plural, name) of every write of the operator that landed."""
 
@@ -106,6 +109,7 @@ class ApiServer:
 
     def remove(self, name: str) -> None:
         self.objects.pop(("pipelines", name), None)
+        self.changed.add(name)
 
     def forget_memory(self) -> None:
         for key in [key for key in self.objects if key[0] != "pipelines"]:
@@ -175,6 +179,7 @@ class ApiServer:
                 raise Stale(f"{name} moved")
         if method == "DELETE":
             self.writes.append((method, plural, name))
+            self.changed.add(name)
             return self.objects.pop((plural, name))
         return self._written(method, plural, name, body, query)
 
@@ -192,6 +197,8 @@ class ApiServer:
         uid = old["metadata"]["uid"] if old else f"uid-{next(self._versions)}"
         metadata = {**made["metadata"], "uid": uid, "resourceVersion": str(next(self._versions))}
         self.objects[(plural, name)] = {**made, "metadata": metadata}
+        if plural == "pipelines":
+            self.changed.add(name)
         return self.objects[(plural, name)]
 
 
@@ -449,11 +456,33 @@ class World:
             clock=lambda: next(ticks),
         )
         self.ws = Workspace("uid-1", self._directory, history=self.history, last_seen=self.last_seen)
+        self.rescan = True
         self.deliver()
 
     def deliver(self) -> None:
-        """The watch catches up."""
+        """The watch catches up; as the operator does, what it tells of and was not looked at yet is noted."""
+        told, self.api.changed = self.api.changed, set()
         self.watched.seen = self.api.metas()
+        marks = self.ws.base.marks if self.ws.base else {}
+        for name in told:
+            key, meta = ObjectKey(_KIND.group, _KIND.kind, name), self.watched.seen.get(name)
+            mark, verified = marks.get(key), self.ws.verified.get(key)
+            if meta and meta.resource_version in (mark and mark.resource_version, verified):
+                continue
+            if meta is None and (verified == ABSENT_VERSION if mark else key not in self.ws.pending):
+                continue
+            self.ws.touched.add(key)
+
+    def relist(self) -> None:
+        """The watch broke, and lists again: what came and went meanwhile is told to nobody, so all is gone through."""
+        before, self.api.changed = self.watched.seen, set()
+        self.watched.seen = self.api.metas()
+        self.ws.touched |= {
+            ObjectKey(_KIND.group, _KIND.kind, name)
+            for name in before.keys() | self.watched.seen.keys()
+            if before.get(name) != self.watched.seen.get(name)
+        }
+        self.rescan = True
 
     async def request(self) -> Request:
         schema = await self.kinds.schema(_KIND)
@@ -466,11 +495,13 @@ class World:
             spec=self.spec,
             remote=Remote(parse_url(self.spec.repository_url)),
             kinds={kind.id: kind},
+            rescan=self.rescan,
         )
 
     async def sync(self) -> tuple[Outcome, Tally]:
         request = await self.request()
         outcome, tally = await self.engine.sync(self.ws, request)
+        self.rescan = self.rescan and outcome.error is not None
         self.last_seen, self.history = outcome.remote_commit, self.ws.history
         return outcome, tally
 

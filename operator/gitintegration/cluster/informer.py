@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -39,6 +40,8 @@ class Informer:
         self._listeners: set[Listener] = set()
         self._synced = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.listed = 0.0
+        """When all objects were listed last, on the monotonic clock: what came and went before that was told to nobody."""
         self.objects: dict[str, dict[str, Meta]] = {}
         self.error: ClusterError | None = None
         """Why the kind can't be read now, or None."""
@@ -110,6 +113,7 @@ class Informer:
         return str(page["metadata"]["resourceVersion"])
 
     def _replace(self, found: dict[str, dict[str, Meta]]) -> None:
+        self.listed = time.monotonic()
         before, self.objects = self.objects, found
         for namespace in before.keys() | found.keys():
             old, new = before.get(namespace, {}), found.get(namespace, {})

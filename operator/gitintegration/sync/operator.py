@@ -88,6 +88,12 @@ class Entry:
     next_periodic: float = 0.0
 
     @property
+    def must_rescan(self) -> bool:
+        """Whether the watch may have missed something since all objects were gone through."""
+        relisted = any(kind.informer.listed > self.scanned for kind in self.kinds.values())
+        return self.rescan or relisted or time.monotonic() - self.scanned > _RESCAN
+
+    @property
     def metadata(self) -> Mapping[str, Any]:
         return self.seen["metadata"]  # type: ignore[no-any-return]
 
@@ -247,7 +253,7 @@ class Operator:
     @staticmethod
     def _nothing_moved(entry: Entry, namespace: str) -> bool:
         ws = entry.ws
-        if ws.base is None or entry.failures or entry.rescan or ws.live_dirty or ws.git_dirty:
+        if ws.base is None or entry.failures or entry.must_rescan or ws.live_dirty or ws.git_dirty:
             return False
         kinds = entry.kinds.values()
         return not any(moved(kind, namespace, ws.base.marks, ws.verified, ws.touched) for kind in kinds)
@@ -258,9 +264,10 @@ class Operator:
             await self._release(name, entry)
             return Outcome(int(entry.metadata["generation"]), spec.sync.mode.value, suspended=True), Tally()
         request = await self._request(name, entry, spec)
+        began = time.monotonic()
         done = await self._engine.sync(entry.ws, request)
         if request.rescan and done[0].error is None:
-            entry.rescan, entry.scanned = False, time.monotonic()
+            entry.rescan, entry.scanned = False, began
         return done
 
     async def _request(self, name: Name, entry: Entry, spec: GitIntegrationSpec) -> Request:
@@ -286,7 +293,7 @@ class Operator:
             confirmed=entry.annotations.get(CONFIRM_DELETES),
             requested_at=entry.annotations.get(REQUESTED_AT),
             source=source,
-            rescan=entry.rescan or time.monotonic() - entry.scanned > _RESCAN,
+            rescan=entry.must_rescan,
             api_token=entry.api_token,
         )
 
