@@ -266,6 +266,14 @@ def test_who_may_what(client: Client, world: MakeWorld, gateway: GatewayProcess)
     assert client.http.get(PATH).status_code == 403  # the plain path is the gateway's own namespace
 
 
+def test_a_namespace_is_a_name_and_no_path(client: Client) -> None:
+    for name in ("%2e%2e", "Upper", "a%3Fb", "x" * 64):
+        answer = client.http.get(f"/api/namespaces/{name}/git-integration")
+        assert (answer.status_code, answer.json()["error"]["code"]) in ((422, "invalid"), (404, "not_found")), name
+    answer = client.http.get("/api/namespaces/a%3Fb/git-integration/status")
+    assert answer.json()["error"]["fields"] == [{"field": "namespace", "message": "is no name of a namespace"}]
+
+
 def test_bodies_are_checked_by_name_and_size(client: Client) -> None:
     told = client("POST", "", 422, repository_url="https://x/y", colour="red", default_branch=5)["error"]
     assert {f["field"] for f in told["fields"]} == {"colour", "default_branch"}

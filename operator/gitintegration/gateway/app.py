@@ -31,7 +31,7 @@ WAIT = 30.0
 """Seconds that `test` and `history` wait for their operation."""
 _KEEP, _KEEP_SHORT = 86_400, 300
 """Seconds that operations stay once they have ended: those that a caller may ask for, and those that were answered."""
-_NAMESPACE = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_NAMESPACE = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _OPERATION = r"^gitop_[a-z0-9]+$"
 
 T = TypeVar("T")
@@ -124,10 +124,7 @@ class Caller:
             raise Refusal(403, "forbidden", words)
 
 
-async def _caller(
-    request: Request,
-    namespace: Annotated[str | None, Path(pattern=_NAMESPACE, max_length=63)] = None,
-) -> Caller:
+async def _caller(request: Request) -> Caller:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not re.fullmatch(r"[\x21-\x7e]{1,16384}", token.strip()):
         raise Refusal(401, "unauthorized", "send a Kubernetes token: Authorization: Bearer ...")
@@ -136,15 +133,14 @@ async def _caller(
     user = await who.user(token.strip())
     if user is None:
         raise Refusal(401, "unauthorized", "the API server does not know this token")
-    where = namespace or setting.namespace
+    where = request.path_params.get("namespace", setting.namespace)
+    if not re.fullmatch(_NAMESPACE, where):
+        words = "is no name of a namespace"
+        raise Refusal(422, "invalid", f"namespace: {words}", [{"field": "namespace", "message": words}])
     return Caller(who, user, where, Resources(cluster, token.strip(), where, setting.name), setting.app_secret)
 
 
-async def _plain_caller(request: Request) -> Caller:
-    return await _caller(request, request.path_params.get("namespace"))
-
-
-As = Annotated[Caller, Depends(_plain_caller)]
+As = Annotated[Caller, Depends(_caller)]
 
 
 # --- the endpoints --------------------------------------------------------------------------------------------------
