@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
+
+from gitintegration.errors import Reason, SpecError
 
 GROUP = "planasonix.com"
 VERSION = "v1alpha1"
@@ -16,3 +20,16 @@ PIPELINE_ID = f"{GROUP}/pipeline-id"
 
 class Model(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+
+
+M = TypeVar("M", bound=Model)
+
+
+def read_spec(model: type[M], spec: Any) -> M:
+    """A spec as the API server holds it. Raises SpecError that names the first field that is wrong, never its value."""
+    try:
+        return model.model_validate(spec or {})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise SpecError(Reason.InvalidSpec, f"spec.{path}: {first['msg']}") from None

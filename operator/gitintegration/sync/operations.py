@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
-from pydantic import ValidationError
 
+from gitintegration.api.base_model import read_spec
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.api.operation import GitOperationSpec, OperationKind, Phase
 from gitintegration.cluster.operations import OperationObjects
@@ -23,7 +23,6 @@ from gitintegration.errors import (
     GitIntegrationError,
     OperationError,
     Reason,
-    SpecError,
 )
 from gitintegration.git.remote import Remote
 from gitintegration.sync.actions import Actions, Done, Order, Partly
@@ -163,12 +162,7 @@ class Operations:
             await self._end(entry, Phase.Succeeded, Reason.Succeeded.value, done.message, done.fields)
 
     async def _act(self, name: Name, entry: _Entry, turn: Turn, *, resumed: bool) -> Done:
-        try:
-            spec = GitOperationSpec.model_validate(entry.seen.get("spec") or {})
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            path = ".".join(str(part) for part in first["loc"])
-            raise SpecError(Reason.InvalidSpec, f"spec.{path}: {first['msg']}") from None
+        spec = read_spec(GitOperationSpec, entry.seen.get("spec"))
         if spec.kind is OperationKind.test:
             assert spec.test is not None
             return await self._test(spec, turn)

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import structlog
-from pydantic import ValidationError
 
-from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT
+from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT, read_spec
 from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.cluster.base_store import BaseStore
@@ -299,12 +298,7 @@ class Operator:
 
     @staticmethod
     def _parse(entry: Entry) -> GitIntegrationSpec:
-        try:
-            spec = GitIntegrationSpec.model_validate(entry.seen.get("spec") or {})
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            field_path = ".".join(str(part) for part in first["loc"])
-            raise SpecError(Reason.InvalidSpec, f"spec.{field_path}: {first['msg']}") from None
+        spec = read_spec(GitIntegrationSpec, entry.seen.get("spec"))
         for resource in spec.resources:
             group = resource.api_version.rpartition("/")[0]
             if group in _REFUSED_GROUPS or (group, resource.kind) == ("", "Secret"):
@@ -323,7 +317,7 @@ class Operator:
         """The remote of a spec that belongs to no integration; its Secret is read once."""
         ref = spec.credentials.secret_ref.name if spec.credentials else None
         secret = secret_data(await self._integrations.secret(namespace, ref), ref) if ref else {}
-        return await self._logged_in(spec, secret, None)
+        return await self._logged_in(spec, secret, None, app_of(spec, secret))
 
     async def announce(self, entry: Entry, active: Mapping[str, Any]) -> None:
         """Which operation runs; the next written status takes it away again."""
@@ -348,13 +342,16 @@ class Operator:
         secret, proxy = [await self._read_secret(name[0], entry, ref) if ref else None for ref in refs]
         entry.api_token = (secret or {}).get("token", "").strip() or None
         entry.app = app_of(spec, secret or {})
-        return await self._logged_in(spec, secret or {}, proxy)
+        return await self._logged_in(spec, secret or {}, proxy, entry.app)
 
     async def _logged_in(
-        self, spec: GitIntegrationSpec, secret: Mapping[str, str], proxy: Mapping[str, str] | None
+        self,
+        spec: GitIntegrationSpec,
+        secret: Mapping[str, str],
+        proxy: Mapping[str, str] | None,
+        app: GitHubApp | None,
     ) -> Remote:
         """The remote, with the App's token where a GitHub App is to log in."""
-        app = app_of(spec, secret)
         if app is not None:
             through = proxy_of(proxy) if proxy is not None else None
             token = await self._apps.token(app, tls_of(secret), through, spec.sync.timeout_seconds)
