@@ -137,6 +137,8 @@ class Operations:
         """Tell all that wait that there is no such integration; they run once it is there."""
         for name in sorted(self._waiting.get(integration, ())):
             entry = self._entries[name]
+            if entry.status.get("phase") == Phase.Running.value:
+                continue  # begun by another process; its integration is only seen later than it
             words = f"there is no GitIntegration {integration[1]!r} in {integration[0]!r}; it runs once there is one"
             await self._tell(entry, Phase.Pending, "Unknown", Reason.IntegrationNotFound.value, words)
 

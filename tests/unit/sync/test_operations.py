@@ -1,0 +1,74 @@
+"""Whose turn it is, over an API server's answers in memory."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from gitintegration.cluster.operations import OperationObjects
+from gitintegration.sync.actions import Done, Order
+from gitintegration.sync.operations import Operations
+
+SPEC = {"integrationRef": {"name": "gi"}, "kind": "push", "push": {}}
+METADATA = {"namespace": "data", "name": "op", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z", "generation": 1}
+
+
+class ApiServer:
+    """Keeps the status of one operation."""
+
+    def __init__(self, status: dict[str, Any]) -> None:
+        self.status = status
+
+    async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
+        assert (method, path.rsplit("/", 1)[-1]) == ("PATCH", "status")
+        self.status = {k: v for k, v in {**self.status, **body["status"]}.items() if v is not None}
+
+
+class Turn:
+    def __init__(self, *, exists: bool) -> None:
+        self.exists = exists
+
+    async def prepared(self) -> Any:
+        return SimpleNamespace(), SimpleNamespace()
+
+    async def remote(self, spec: Any) -> Any:
+        raise AssertionError
+
+    async def announce(self, active: Any) -> None:
+        """Nobody asks."""
+
+
+async def test_one_that_runs_is_not_begun_anew_because_its_integration_is_seen_later() -> None:
+    """After a restart the operation may be seen first: what it had told before its push must still be known."""
+    told = {
+        "phase": "Running",
+        "startedAt": "2026-01-01T00:00:01Z",
+        "commit": "abc",
+        "counts": {"created": 0, "updated": 1, "deleted": 0},
+    }
+    api = ApiServer(copy.deepcopy(told))
+    orders: list[Order] = []
+
+    class Actions:
+        async def push(self, ws: Any, request: Any, order: Order, wanted: Any) -> Done:
+            orders.append(order)
+            return Done("pushed")
+
+    operations = Operations(Actions(), OperationObjects(api), lambda _: None, Path("nowhere"))  # type: ignore[arg-type]
+    await operations.seen({"metadata": METADATA, "spec": SPEC, "status": copy.deepcopy(told)})
+    await operations.run_all(("data", "gi"), Turn(exists=False))
+    assert api.status == told
+    await operations.run_all(("data", "gi"), Turn(exists=True))
+    assert [order.status["commit"] for order in orders] == ["abc"]
+    assert (api.status["phase"], api.status["commit"]) == ("Succeeded", "abc")
+
+
+async def test_one_that_waits_says_what_for() -> None:
+    api = ApiServer({})
+    operations = Operations(SimpleNamespace(), OperationObjects(api), lambda _: None, Path("nowhere"))  # type: ignore[arg-type]
+    await operations.seen({"metadata": METADATA, "spec": SPEC})
+    await operations.run_all(("data", "gi"), Turn(exists=False))
+    assert api.status["phase"] == "Pending"
+    assert api.status["conditions"][0]["reason"] == "IntegrationNotFound"
