@@ -334,6 +334,27 @@ def test_history_tells_what_git_log_tells(world: MakeWorld) -> None:
     assert [c["message"] for c in ask(w, "history", branch="side", path="pipelines/crm/")["history"]] == ["Add a"]
 
 
+def test_history_far_back_is_indexed_once_and_grows_with_the_branch(world: MakeWorld) -> None:
+    w = started(world)
+    for number in range(8):
+        w.repo.commit({"pipelines/users.yaml": manifest("users", owner=f"o{number}")}, f"Edit users {number}")
+    assert [c["message"] for c in ask(w, "history", path="pipelines/orders.yaml", limit=2)["history"]] == ["first"]
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="b")}, "Edit orders")
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders")}, "Set orders back")
+    git("update-ref", "refs/heads/side", "main~3", cwd=w.repo.path)
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="c")}, "Aside", branch="side")
+    for branch, path, limit in [
+        ("main", "pipelines/orders.yaml", 3),
+        ("side", "pipelines/orders.yaml", 9),
+        ("main", "pipelines/", 30),
+        ("main", "docs/", 2),
+    ]:
+        told = ask(w, "history", branch=branch, path=path, limit=limit)["history"]
+        assert [c["sha"] for c in told] == git(
+            "log", f"-{limit}", "--format=%H", branch, "--", path, cwd=w.repo.path
+        ).split()
+
+
 def test_operations_run_in_the_order_of_their_creation_and_go_when_their_time_is_up(world: MakeWorld) -> None:
     w = started(world, mode="Bidirectional")
     names = [ask(w, "push", wait=False, dryRun=True, ttlSecondsAfterFinished=2)["name"] for _ in range(5)]

@@ -123,6 +123,14 @@ class GitClient:
         """Bring all commits that `tips` reach into the cache, without what they hold."""
         await self._receive(remote, directory, Wanted(tips, None, "tree:0", _ALL), tips)
 
+    async def fetch_log(self, remote: Remote, directory: Path, tip: str, have: str | None) -> None:
+        """Bring all commits with their trees that `tip` reaches and `have` does not."""
+        await self._receive(remote, directory, Wanted([tip], have, "blob:none", _ALL, shallow=False), [tip])
+
+    async def fetch_trees(self, remote: Remote, directory: Path, commits: Sequence[str]) -> None:
+        """Bring these commits with their trees, and none before them."""
+        await self._receive(remote, directory, Wanted(commits, None, "blob:none"), commits)
+
     async def fetch_blobs(self, remote: Remote, directory: Path, shas: Sequence[str]) -> None:
         """Bring these blobs. Raises RemoteError where one did not arrive."""
         for start in range(0, len(shas), _BATCH):

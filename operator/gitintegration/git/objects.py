@@ -26,6 +26,7 @@ MAX_PACKS = 50
 """Each pack holds file descriptors; past so many the cache is made afresh."""
 
 _FOLDER, _FILE, _EXECUTABLE, _LINK, _SUBMODULE = 0o040000, 0o100644, 0o100755, 0o120000, 0o160000
+_REGULAR = (_FILE, _EXECUTABLE, 0o100664)
 _FORBIDDEN = {"", ".", "..", ".git"}
 _MAX_DEPTH = 64
 
@@ -189,6 +190,26 @@ class Objects:
                     stack.append((sha, before[1] if before and before[0] == _FOLDER else None, f"{at}{text}/"))
                 else:
                     yield f"{at}{text}", mode, sha
+
+    def differences(self, old: str | None, new: str | None, folder: bytes = b"") -> Iterator[tuple[bytes, str, str]]:
+        """Every path that two trees do not hold alike, with its blob in each: "" where there is no regular file."""
+        stack = [(old, new, folder)]
+        while stack:
+            before, after, at = stack.pop()
+            if at.count(b"/") > _MAX_DEPTH:
+                yield at, "", ""
+                continue
+            mine, theirs = (set(parse_tree(self.raw(tree), 20)) if tree else set() for tree in (before, after))
+            was, now = (
+                {name: (mode, sha.decode()) for name, mode, sha in side} for side in (mine - theirs, theirs - mine)
+            )
+            for name in was.keys() | now.keys():
+                (mode, sha), (new_mode, new_sha) = was.get(name, (0, "")), now.get(name, (0, ""))
+                if _FOLDER in (mode, new_mode):
+                    folders = (sha if mode == _FOLDER else None, new_sha if new_mode == _FOLDER else None)
+                    stack.append((*folders, at + name + b"/"))
+                if any(m not in (0, _FOLDER) for m in (mode, new_mode)):
+                    yield at + name, sha if mode in _REGULAR else "", new_sha if new_mode in _REGULAR else ""
 
 
 def _utf8(text: str) -> bool:

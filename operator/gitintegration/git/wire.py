@@ -164,17 +164,21 @@ async def read_ls_refs(reader: Reader) -> Refs:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a fetch asks for. Without `have` the tips come with `depth` commits, with it all since."""
+    """What a fetch asks for. Without `have` the tips come with `depth` commits, with it all since.
+
+    `shallow`: the cache holds `have`, and not what came before it.
+    """
 
     shas: Sequence[str]
     have: str | None = None
     filter: str | None = None
     depth: int = 1
+    shallow: bool = True
 
 
 def fetch_request(wanted: Wanted, advertised: Advertisement) -> bytes:
     """Never thin: a delta against a blob that a partial cache does not hold could not be resolved."""
-    haves = [f"shallow {wanted.have}\n"] if wanted.have else []
+    haves = [f"shallow {wanted.have}\n"] if wanted.have and wanted.shallow else []
     depth = [] if wanted.have else [f"deepen {wanted.depth}\n"]
     filters = [f"filter {wanted.filter}\n"] if wanted.filter and advertised.filters else []
     known = [f"have {wanted.have}\n"] if wanted.have else []

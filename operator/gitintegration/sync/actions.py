@@ -41,8 +41,8 @@ from gitintegration.sync.observe import Head
 from gitintegration.sync.workspace import Workspace
 
 _ATTEMPTS = 6
-_DEPTHS = (2000, 0x7FFFFFFF)
-"""Commits of history that are fetched where as many as were asked for do not show enough: so many, then all."""
+_INDEX_SECONDS = 120.0
+"""A repository of 10,000 files and 5,000 commits was measured at 2 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,23 +422,41 @@ class Actions:
         layout = Layout.of(spec.path_prefix, spec.new_file_path, "", "", len(spec.resources))
         path = layout.prefix if wanted.path is None else wanted.path.lstrip("/")
         try:
-            for depth in (wanted.limit + 1, *_DEPTHS):
-                await self._git.fetch(request.remote, scratch, tip, None, depth)
-                found = await self._workers.run(120.0, git_log.log, scratch, tip, path, SUFFIXES, wanted.limit)
-                if found.whole or len(found.commits) >= wanted.limit:
-                    break
+            found = await self._log(ws, request, scratch, tip, path, layout.prefix, wanted.limit)
             ids = await self._ids(request, scratch, found.commits)
         finally:
             await asyncio.to_thread(objects.wipe, scratch)
         told = [
             history.entry(
-                CommitInfo(c.sha, c.message, c.author, c.time, tuple({e.path: None for e in (*c.after, *c.before)})),
+                CommitInfo(c.sha, c.subject, c.author, c.time, tuple({e.path: None for e in (*c.after, *c.before)})),
                 {e.path: ids.get((e.path, e.sha), ()) for e in c.before},
                 {e.path: ids.get((e.path, e.sha), ()) for e in c.after},
             )
             for c in found.commits
         ]
         return Done(f"{len(told)} commits of {branch}", {"branch": branch, "commit": tip, "history": told})
+
+    async def _log(
+        self, ws: Workspace, request: Request, scratch: Path, tip: str, path: str, prefix: str, limit: int
+    ) -> git_log.Log:
+        """From few commits where they show enough, else from all: by an index that is kept where it serves again."""
+        kept = path.startswith(prefix)
+        index = (ws.directory if kept else scratch) / "history.sqlite"
+        have = await self._workers.run(SECONDS, git_log.known, index, tip)
+        if have is None:
+            await self._git.fetch(request.remote, scratch, tip, None, limit + 1)
+            found = await self._workers.run(SECONDS, git_log.log_shallow, scratch, tip, path, SUFFIXES, limit)
+            if found.whole or len(found.commits) >= limit:
+                return found
+        if have != tip:
+            folder = prefix if kept else path[: path.rfind("/") + 1]
+            await self._git.fetch_log(request.remote, scratch, tip, have)
+            for _ in range(_ATTEMPTS):
+                absent = await self._workers.run(_INDEX_SECONDS, git_log.extend, index, scratch, tip, folder)
+                if not absent:
+                    break
+                await self._git.fetch_trees(request.remote, scratch, absent)
+        return await self._workers.run(SECONDS, git_log.log, index, tip, path, SUFFIXES, limit)
 
     async def _ids(
         self, request: Request, scratch: Path, commits: Iterable[git_log.LoggedCommit]

@@ -9,13 +9,14 @@ import orjson
 
 from gitintegration.api.base_model import PIPELINE_ID
 from gitintegration.core.status import timestamp
+from gitintegration.git.log import SUBJECT
 from gitintegration.git.objects import CommitInfo
 from gitintegration.sync.files import GitItem
 from gitintegration.sync.workspace import GitIndex
 
 LOOK_BACK = 20
 """So many commits come with the first fetch, for the history to begin with."""
-_SUBJECT = 1000
+
 
 Touched = Mapping[str, Sequence[str]]
 """Ids of the pipelines in a file, by its path."""
@@ -39,7 +40,7 @@ def entry(commit: CommitInfo, before: Touched, after: Touched) -> dict[str, obje
     ids = [i for path in commit.paths for i in (*after.get(path, ()), *before.get(path, ()))]
     return {
         "sha": commit.sha,
-        "message": commit.message.partition("\n")[0][:_SUBJECT],
+        "message": commit.message.partition("\n")[0][:SUBJECT],
         "author": commit.author,
         "committedAt": timestamp(datetime.fromtimestamp(commit.time, UTC)),
         "pipelinesTouched": list(dict.fromkeys(ids)),
