@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import gzip
+import json
 import os
 import socket
 import ssl
@@ -159,6 +160,14 @@ class GitServer:
             repo.commit(files, "first")
         return repo
 
+    def api(self, method: str, path: str, authorization: str, body: bytes) -> tuple[int, Any]:
+        """What a forge's API below /api/ answers: status and JSON. There is none here."""
+        return 404, {"message": "Not Found"}
+
+    def is_token(self, token: str) -> bool:
+        """Whether the API has made it, and it is still good."""
+        return False
+
     def stop(self) -> None:
         for server in (self._http, self._https):
             server.shutdown()
@@ -223,6 +232,9 @@ class _Handler(BaseHTTPRequestHandler):
         if hit and faults.status:
             return self._answer(faults.status, {"Content-Type": "text/plain", **faults.headers}, b"told to fail\n")
         split = urlsplit(self.path)
+        if split.path.startswith("/api/"):
+            status, told = owner.api(self.command, split.path, self.headers.get("Authorization", ""), body)
+            return self._answer(status, {"Content-Type": "application/json"}, json.dumps(told).encode())
         name = split.path.lstrip("/").split(".git/")[0]
         user, refusal = self._who(name, "git-receive-pack" in self.path)
         if refusal:
@@ -244,6 +256,8 @@ class _Handler(BaseHTTPRequestHandler):
         if scheme.lower() == "bearer":
             return ("writer", 0) if value == TOKEN else ("", 401)
         user, _, password = base64.b64decode(value).decode().partition(":")
+        if user == "x-access-token":
+            return (user, 0 if self.server.owner.is_token(password) else 401)
         if (user, password) == READER:
             return (user, 403 if write else 0)
         return (user, 0) if (user, password) == WRITER or password == TOKEN else ("", 401)

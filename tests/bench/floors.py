@@ -27,6 +27,12 @@ def ls_remote(repo: Repo) -> float:
     return time.perf_counter() - started
 
 
+def clone_without_files(repo: Repo, directory: Path) -> Path:
+    """Commits and trees, as `history` fetches them."""
+    git(*_HEADER, "clone", "--quiet", "--bare", "--filter=blob:none", repo.url(), str(directory))
+    return directory
+
+
 class Clone:
     """A work tree of a repository, for the floors that begin with one."""
 

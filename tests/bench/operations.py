@@ -29,15 +29,16 @@ async def measure(pipelines: int, commits: int, pushed: int, rounds: int) -> Ope
                 while not lines(operator, "synced"):
                     await asyncio.sleep(0.1)
             await bed.configure("ops", mode="Manual")
-            one_file = path_of(0, flat=False)
-            whole = await _history(bed, repo, "pipelines/", rounds)
-            single = await _history(bed, repo, one_file, 1)
+            first = await _history(bed, repo, [path_of(0, flat=False)], cloned=True)
+            single = await _history(bed, repo, [path_of(number, flat=False) for number in range(1, rounds + 1)])
+            whole = await _history(bed, repo, ["pipelines/"] * rounds)
             one = [await _push(bed, repo, [number], f"one-{number}") for number in range(rounds)]
             many = await _push(bed, repo, list(range(rounds, rounds + pushed)), "many")
     return Operations(
         pipelines,
         commits,
         whole,
+        first,
         single,
         Timing(tuple(t for t, _ in one), tuple(f for _, f in one)),
         pushed,
@@ -58,16 +59,18 @@ def _edits(repo: Repo, pipelines: int, commits: int) -> None:
     git("fast-import", "--quiet", "--force", cwd=repo.path, stdin=b"".join(out))
 
 
-async def _history(bed: Bed, repo: Repo, path: str, rounds: int) -> Timing:
+async def _history(bed: Bed, repo: Repo, paths: list[str], *, cloned: bool = False) -> Timing:
+    """`cloned`: the floor has no repository either, and clones one without files first."""
     taken, floor = [], []
-    for _ in range(rounds):
+    for path in paths:
         started = time.perf_counter()
-        wanted = git("log", "-30", "--name-only", "--format=%H %an %ct %s", "main", "--", path, cwd=repo.path)
+        directory = floors.clone_without_files(repo, bed.directory / "bare") if cloned else repo.path
+        wanted = git("log", "-30", "--name-only", "--format=%H %an %ct %s", "main", "--", path, cwd=directory)
         floor.append(time.perf_counter() - started)
         started = time.perf_counter()
         done = await _done(bed, "history", {"path": path, "limit": 30})
         taken.append(time.perf_counter() - started)
-        assert all(commit["sha"] in wanted for commit in done["history"])
+        assert done["history"] and all(commit["sha"] in wanted for commit in done["history"])
     return Timing(tuple(taken), tuple(floor))
 
 

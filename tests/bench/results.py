@@ -74,6 +74,7 @@ class Operations:
     pipelines: int
     commits: int
     history: Timing
+    first_history_of_a_file: Timing
     history_of_a_file: Timing
     push_one: Timing
     pushed: int

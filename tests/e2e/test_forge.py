@@ -116,6 +116,16 @@ def test_a_protected_branch_declines_a_push_in_its_own_words(world: MakeWorld, r
     assert why(done)[:2] == ("Failed", "InvalidSpec")
 
 
+def test_a_reader_is_told_to_be_one(world: MakeWorld, repo: ForgeRepo) -> None:
+    """This forge lets a reader begin a push over git, to be reviewed; its API knows better."""
+    repo.forge.api("PUT", f"{repo.path}/collaborators/reader", {"permission": "read"})
+    w = started(world(), repo, token=repo.forge.reader_token, mode="Pull")
+    assert w.status()["connection"]["permissions"] == ["read"]
+    assert ask(w, "test")["test"]["permissions"] == ["read"]
+    repo.forge.api("PUT", f"{repo.path}/collaborators/reader", {"permission": "write"})
+    assert ask(w, "test")["test"]["permissions"] == ["read", "write"]
+
+
 def test_what_the_forge_refuses_stops_nothing_else(
     world: MakeWorld, repo: ForgeRepo, operator: OperatorProcess
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gitintegration.api.integration import Provider
 from gitintegration.errors import Reason, RemoteError
 from gitintegration.forge.client import Declined, ForgeHttp
 from gitintegration.forge.dialects import DIALECTS, Call, Draft, PullRequest
@@ -51,6 +52,16 @@ class Forges:
     async def get(self, target: ForgeTarget, number: int) -> PullRequest:
         """What became of it."""
         return self._read(target, await self._call(target, DIALECTS[target.provider].get(number)))
+
+    async def may_push(self, target: ForgeTarget) -> bool | None:
+        """Whether the login may write. None where git's own answer tells: only Gitea lets readers begin a push."""
+        if target.provider is not Provider.gitea:
+            return None
+        answer = await self._call(target, Call("GET", ""))
+        try:
+            return bool(answer["permissions"]["push"])
+        except (KeyError, TypeError):
+            raise _strange(target) from None
 
     def _read(self, target: ForgeTarget, answer: Any) -> PullRequest:
         try:

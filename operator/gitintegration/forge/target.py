@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from gitintegration.api.integration import Provider
-from gitintegration.errors import CredentialError, Reason, SpecError
+from gitintegration.errors import CredentialError, GitIntegrationError, Reason, SpecError
 from gitintegration.git.remote import Basic, Bearer, Proxy, Remote, Tls
 from gitintegration.git.url import RemoteURL
 
@@ -57,6 +57,14 @@ def target_of(provider: Provider, remote: Remote, api_token: str | None) -> Forg
     return ForgeTarget(
         known, api, path.split("/")[0], web, _login(known, remote, api_token), remote.tls, remote.proxy, remote.timeout
     )
+
+
+def target_if_known(provider: Provider, remote: Remote, api_token: str | None) -> ForgeTarget | None:
+    """The same, for what serves without a forge as well."""
+    try:
+        return target_of(provider, remote, api_token)
+    except GitIntegrationError:
+        return None
 
 
 def _addresses(provider: Provider, url: RemoteURL, path: str) -> tuple[str, str]:

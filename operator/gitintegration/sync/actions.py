@@ -34,6 +34,7 @@ from gitintegration.git.workers import Workers
 from gitintegration.sync import files, history
 from gitintegration.sync.branches import SECONDS, Edits, merged
 from gitintegration.sync.cluster_side import by_kind
+from gitintegration.sync.connection import Connection, examine
 from gitintegration.sync.engine import Engine
 from gitintegration.sync.files import Ground
 from gitintegration.sync.item import Item, Request, Tally, summary
@@ -397,9 +398,9 @@ class Actions:
 
     # --- test and history ---------------------------------------------------------------------------------------------
 
-    async def test(self, remote: Remote) -> Done:
+    async def test(self, connection: Connection) -> Done:
         """Whether the repository answers, and what the credentials may. Changes nothing there."""
-        found = await self._git.probe(remote)
+        found = await examine(self._git, self._forges, connection)
         may = ["read", "write"] if found.can_write else ["read"]
         branch = (found.default_branch or "").removeprefix("refs/heads/")
         told = {"reachable": True, "permissions": may, "latencyMs": found.latency_ms}

@@ -24,8 +24,8 @@ from gitintegration.errors import (
     OperationError,
     Reason,
 )
-from gitintegration.git.remote import Remote
 from gitintegration.sync.actions import Actions, Done, Order, Partly
+from gitintegration.sync.connection import Connection
 from gitintegration.sync.engine import explain
 from gitintegration.sync.item import Request
 from gitintegration.sync.workspace import Workspace
@@ -43,8 +43,8 @@ class Turn(Protocol):
     async def prepared(self) -> tuple[Workspace, Request]:
         """The integration's workspace, and what it is to be synced with. Raises where its spec or Secret is no good."""
 
-    async def remote(self, spec: GitIntegrationSpec | None) -> Remote:
-        """The remote of the integration, or of this spec in its place."""
+    async def connection(self, spec: GitIntegrationSpec | None) -> Connection:
+        """That of the integration, or of this spec in its place."""
 
     async def announce(self, active: Mapping[str, Any]) -> None:
         """Tell in the integration's status which operation runs."""
@@ -199,7 +199,7 @@ class Operations:
             if spec.test.credentials:
                 wanted["credentials"] = spec.test.credentials.model_dump(by_alias=True, exclude_none=True)
             other = GitIntegrationSpec.model_validate(wanted)
-        return await self._actions.test(await turn.remote(other))
+        return await self._actions.test(await turn.connection(other))
 
     # --- telling: the one place that writes the status of an operation ---------------------------------------------------
 

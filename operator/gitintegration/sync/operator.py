@@ -39,6 +39,7 @@ from gitintegration.errors import (
 )
 from gitintegration.forge.github_app import AppTokens, GitHubApp
 from gitintegration.forge.pull_requests import Forges
+from gitintegration.forge.target import target_if_known
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
@@ -46,12 +47,13 @@ from gitintegration.git.url import parse_url
 from gitintegration.git.workers import Workers
 from gitintegration.sync.actions import Actions
 from gitintegration.sync.cluster_side import ABSENT_VERSION, Kind, moved
+from gitintegration.sync.connection import Connection, examine
 from gitintegration.sync.dispatcher import Dispatcher
 from gitintegration.sync.engine import Engine, explain
 from gitintegration.sync.item import Request, Tally
 from gitintegration.sync.observe import cache_directory
 from gitintegration.sync.operations import Operations
-from gitintegration.sync.remotes import app_of, build_remote, proxy_of, secret_data, tls_of
+from gitintegration.sync.remotes import app_of, build_remote, proxy_of, secret_data, tls_of, token_of
 from gitintegration.sync.workspace import Workspace
 
 Name: TypeAlias = tuple[str, str]
@@ -127,7 +129,7 @@ class Operator:
     ) -> None:
         self._engine, self._git, self._workers = engine, git, workers
         self._integrations, self._kinds, self._informers = integrations, kinds, informers
-        self._cache, self._now, self._apps = cache, now, apps
+        self._cache, self._now, self._apps, self._forges = cache, now, apps, forges
         self._entries: dict[Name, Entry] = {}
         self._watchers: dict[tuple[str, str], dict[str, set[Name]]] = {}
         self._listeners: dict[tuple[str, str], Callable[[str, str], None]] = {}
@@ -279,7 +281,7 @@ class Operator:
         ).hexdigest()[:16]
         await self._check_source(name, entry, source)
         if entry.ws.remote != remote:
-            await self._probe(entry, remote)
+            await self._probe(entry, Connection(remote, target_if_known(spec.provider, remote, entry.api_token)))
         return Request(
             namespace=name[0],
             name=name[1],
@@ -309,15 +311,18 @@ class Operator:
         """What an operation needs of its integration; a suspended one serves too, because it was asked by hand."""
         return entry.ws, await self._request(name, entry, self._parse(entry))
 
-    async def own_remote(self, name: Name, entry: Entry) -> Remote:
-        """The remote that the integration names."""
-        return await self._remote(name, entry, self._parse(entry))
+    async def own_connection(self, name: Name, entry: Entry) -> Connection:
+        """What the integration names."""
+        spec = self._parse(entry)
+        remote = await self._remote(name, entry, spec)
+        return Connection(remote, target_if_known(spec.provider, remote, entry.api_token))
 
-    async def remote_of(self, namespace: str, spec: GitIntegrationSpec) -> Remote:
-        """The remote of a spec that belongs to no integration; its Secret is read once."""
+    async def connection_of(self, namespace: str, spec: GitIntegrationSpec) -> Connection:
+        """Of a spec that belongs to no integration; its Secret is read once."""
         ref = spec.credentials.secret_ref.name if spec.credentials else None
         secret = secret_data(await self._integrations.secret(namespace, ref), ref) if ref else {}
-        return await self._logged_in(spec, secret, None, app_of(spec, secret))
+        remote = await self._logged_in(spec, secret, None, app_of(spec, secret))
+        return Connection(remote, target_if_known(spec.provider, remote, token_of(secret)))
 
     async def announce(self, entry: Entry, active: Mapping[str, Any]) -> None:
         """Which operation runs; the next written status takes it away again."""
@@ -340,7 +345,7 @@ class Operator:
             entry.secret_informer = self._informers.acquire(_SECRET, name[0])
             entry.secret_informer.listen(self._secret_changed)
         secret, proxy = [await self._read_secret(name[0], entry, ref) if ref else None for ref in refs]
-        entry.api_token = (secret or {}).get("token", "").strip() or None
+        entry.api_token = token_of(secret or {})
         entry.app = app_of(spec, secret or {})
         return await self._logged_in(spec, secret or {}, proxy, entry.app)
 
@@ -464,13 +469,13 @@ class Operator:
             await self._workers.run(60.0, objects.wipe, entry.ws.directory)
             entry.status["observedSource"] = source
 
-    async def _probe(self, entry: Entry, remote: Remote) -> None:
-        found = await self._git.probe(remote)
+    async def _probe(self, entry: Entry, made: Connection) -> None:
+        found = await examine(self._git, self._forges, made)
         permissions = ["read", "write"] if found.can_write else ["read"]
         head = (found.default_branch or "").removeprefix("refs/heads/") or None
         connection: dict[str, object] = {"reachable": True, "permissions": permissions}
         entry.ws.connection = {**connection, "defaultBranch": head} if head else connection
-        entry.ws.remote = remote
+        entry.ws.remote = made.remote
 
     # --- the end of a run -------------------------------------------------------------------------------------------
 
@@ -597,9 +602,9 @@ class _Alone:
     async def prepared(self) -> tuple[Workspace, Request]:
         raise OperationError(Reason.IntegrationNotFound, f"there is no GitIntegration {self._name[1]!r}")
 
-    async def remote(self, spec: GitIntegrationSpec | None) -> Remote:
+    async def connection(self, spec: GitIntegrationSpec | None) -> Connection:
         assert spec is not None
-        return await self._operator.remote_of(self._name[0], spec)
+        return await self._operator.connection_of(self._name[0], spec)
 
     async def announce(self, active: Mapping[str, Any]) -> None:
         """Nobody is there to tell it of."""
@@ -616,10 +621,10 @@ class _Turn:
     async def prepared(self) -> tuple[Workspace, Request]:
         return await self._operator.prepared(self._name, self._entry)
 
-    async def remote(self, spec: GitIntegrationSpec | None) -> Remote:
+    async def connection(self, spec: GitIntegrationSpec | None) -> Connection:
         if spec is not None:
-            return await self._operator.remote_of(self._name[0], spec)
-        return await self._operator.own_remote(self._name, self._entry)
+            return await self._operator.connection_of(self._name[0], spec)
+        return await self._operator.own_connection(self._name, self._entry)
 
     async def announce(self, active: Mapping[str, Any]) -> None:
         await self._operator.announce(self._entry, active)

@@ -73,6 +73,11 @@ def tls_of(secret: Mapping[str, str]) -> Tls:
     return Tls(secret.get("ca.crt"), secret.get("tls.crt"), secret.get("tls.key"))
 
 
+def token_of(secret: Mapping[str, str]) -> str | None:
+    """What serves to log in to the forge's API as well."""
+    return secret.get("token", "").strip() or None
+
+
 def _auth(spec: GitIntegrationSpec, url: RemoteURL, secret: Mapping[str, str]) -> Auth:
     kind = spec.credentials.type if spec.credentials else None
     if url.is_ssh:

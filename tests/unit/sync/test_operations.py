@@ -33,7 +33,7 @@ class Turn:
     async def prepared(self) -> Any:
         return SimpleNamespace(), SimpleNamespace()
 
-    async def remote(self, spec: Any) -> Any:
+    async def connection(self, spec: Any) -> Any:
         raise AssertionError
 
     async def announce(self, active: Any) -> None:
