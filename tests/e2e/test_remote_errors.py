@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.bed.controlplane import free_port
 from tests.bed.gitserver import TOKEN, WRITER, GitServer
 from tests.bed.operator import OperatorProcess
 from tests.bed.world import World, eventually, manifest
+from tests.e2e.test_operations import ask, why
 
 pytestmark = pytest.mark.xdist_group("remote-errors")
 MakeWorld = Callable[..., World]
@@ -242,3 +244,22 @@ def test_no_credential_is_in_the_log(operator: OperatorProcess) -> None:
     log = operator.log()
     for secret in (WRITER[1], TOKEN):
         assert secret not in log
+
+
+def test_a_server_that_repeats_what_it_was_sent_is_not_quoted_with_it(
+    world: MakeWorld, operator: OperatorProcess
+) -> None:
+    w = world(FILES)
+    w.secret()
+    w.integrate()
+    w.in_sync()
+    encoded = base64.b64encode(":".join(WRITER).encode()).decode()
+    hook = w.repo.path / "hooks" / "update"
+    hook.write_text(f"#!/bin/sh\necho 'no push for {WRITER[1]}, sent as {encoded}' >&2\nexit 1\n")
+    w.patch("orders", {"owner": "cluster"})
+    refused(w, "PushRejected", "no push for ***, sent as ***")
+    done = ask(w, "push")
+    assert "no push for ***" in why(done)[2]
+    said = operator.log() + w.kubectl("get", "gi,gitop,ev", "-o", "yaml")
+    assert WRITER[1] not in said
+    assert encoded not in said

@@ -12,7 +12,7 @@ import httpx
 
 from gitintegration.errors import Reason, RemoteError, RemoteUnavailable
 from gitintegration.git.http import make_context
-from gitintegration.git.remote import Basic, Bearer, Proxy, Tls
+from gitintegration.git.remote import Basic, Bearer, Proxy, Tls, concealed
 
 _SHOWN = 300
 
@@ -74,7 +74,8 @@ class ForgeHttp:
             raise RemoteUnavailable(
                 Reason.NetworkUnreachable, f"no answer from {_host(url)}: {type(error).__name__}"
             ) from None
-        return _read(answer)
+        with concealed(login, tls, proxy):
+            return _read(answer)
 
 
 class Declined(RemoteError):

@@ -169,22 +169,23 @@ class GitClient:
         Raises StaleRemote where the ref moved, RemoteError with the server's words where it declines. A connection lost
         on the way is no answer: the ref is read again, and what it says counts.
         """
-        try:
-            async with _deadline(remote):
-                refusal, said = await self._send(remote, ref, old, commit)
-        except (RemoteUnavailable, asyncio.IncompleteReadError) as error:
-            if (await self.ls_refs(remote, [ref])).refs.get(ref) == commit.sha:
+        with remote.concealed():
+            try:
+                async with _deadline(remote):
+                    refusal, said = await self._send(remote, ref, old, commit)
+            except (RemoteUnavailable, asyncio.IncompleteReadError) as error:
+                if (await self.ls_refs(remote, [ref])).refs.get(ref) == commit.sha:
+                    return
+                if isinstance(error, RemoteUnavailable):
+                    raise
+                raise RemoteUnavailable(Reason.NetworkUnreachable, "the connection broke during the push") from None
+            if refusal is None:
                 return
-            if isinstance(error, RemoteUnavailable):
-                raise
-            raise RemoteUnavailable(Reason.NetworkUnreachable, "the connection broke during the push") from None
-        if refusal is None:
-            return
-        if any(words in refusal for words in _STALE_WORDS):
-            raise StaleRemote(f"{ref} moved while the push was under way")
-        words = " ".join(" ".join(said).split()).removeprefix("error: ")
-        told = f"the server declines the push: {refusal}" + (f"; it says: {words}" if words else "")
-        raise RemoteError(Reason.PushRejected, told, retry=True)
+            if any(words in refusal for words in _STALE_WORDS):
+                raise StaleRemote(f"{ref} moved while the push was under way")
+            words = " ".join(" ".join(said).split()).removeprefix("error: ")
+            told = f"the server declines the push: {refusal}" + (f"; it says: {words}" if words else "")
+            raise RemoteError(Reason.PushRejected, told, retry=True)
 
     async def _send(self, remote: Remote, ref: str, old: str | None, commit: NewCommit) -> tuple[str | None, list[str]]:
         said: list[str] = []
@@ -230,8 +231,9 @@ def _check_lease(advertised: Advertisement, ref: str, old: str | None) -> None:
 @asynccontextmanager
 async def _deadline(remote: Remote) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(remote.timeout):
-            yield
+        with remote.concealed():
+            async with asyncio.timeout(remote.timeout):
+                yield
     except TimeoutError:
         words = f"{remote.url.host} did not answer within {remote.timeout:g} s (spec.sync.timeout)"
         raise RemoteUnavailable(Reason.Timeout, words) from None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from gitintegration.core.concealment import conceal
+from gitintegration.errors import GitIntegrationError
 from gitintegration.git.url import RemoteURL
 
 
@@ -63,3 +67,33 @@ class Remote:
     tls: Tls = field(default_factory=Tls)
     proxy: Proxy | None = None
     timeout: float = 60.0
+
+    @contextmanager
+    def concealed(self) -> Iterator[None]:
+        """Errors that leave this block do not repeat what serves to log in."""
+        with concealed(self.auth, self.tls, self.proxy):
+            yield
+
+
+@contextmanager
+def concealed(auth: Auth, tls: Tls, proxy: Proxy | None) -> Iterator[None]:
+    """Errors that leave this block do not repeat what serves to log in."""
+    try:
+        yield
+    except GitIntegrationError as error:
+        error.message = conceal(error.message, _secrets(auth, tls, proxy))
+        error.args = (error.message,)
+        raise
+
+
+def _secrets(auth: Auth, tls: Tls, proxy: Proxy | None) -> Iterator[str]:
+    match auth:
+        case Basic(user, password):
+            yield from (password, f"{user}:{password}")
+        case Bearer(token):
+            yield token
+        case SshKey(key, _, passphrase):
+            yield from (key.decode(errors="replace"), passphrase or "")
+    yield tls.key or ""
+    if proxy and proxy.password:
+        yield from (proxy.password, f"{proxy.username or ''}:{proxy.password}")

@@ -13,7 +13,7 @@ import orjson
 from gitintegration.api.integration import Mode
 from gitintegration.api.operation import HistoryOperation, PullOperation, PushOperation
 from gitintegration.cluster.base_store import BaseStore
-from gitintegration.core.base_shards import BaseRecord
+from gitintegration.core.base_shards import BaseRecord, ShardSet
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.layout import SUFFIXES, Layout, commit_message
 from gitintegration.core.merge import Decision, Strategy, Write
@@ -32,7 +32,7 @@ from gitintegration.git.objects import CommitInfo, Entry
 from gitintegration.git.remote import Remote
 from gitintegration.git.workers import Workers
 from gitintegration.sync import files, history
-from gitintegration.sync.branches import SECONDS, Edits, merged
+from gitintegration.sync.branches import SECONDS, Edits, Place, merged
 from gitintegration.sync.cluster_side import by_kind
 from gitintegration.sync.connection import Connection, examine
 from gitintegration.sync.engine import Engine
@@ -202,29 +202,8 @@ class Actions:
         ready, left = self._sorted_out(request, items, wanted.pipelines)
         places = await branches.places(ws, request, layout, ground, ready, {})
         pushed = await self._pushed.load(request.namespace, request.uid)
-        edits: Edits = {}
-        changes: list[PlannedChange] = []
-        done: list[Item] = []
-        for item in ready:
-            assert item.decision.git is not None
-            place = places[item.key]
-            there = place.view(item)
-            before = pushed.get(_on(branch, item.key)) if at is not None else None
-            value, problem = merged(item, before.git if before else item.git_view, there, item.decision.git.value)
-            if problem:
-                fields = tuple(problem.removeprefix("another ").split(", "))
-                left.append(ConflictEntry(item.key.kind, item.key.name, item.id, place.path, "BothModified", fields))
-                continue
-            edit = branches.edit(item, place, value)
-            if edit is not None:
-                edits.setdefault(place.path, (place.blob or None, []))[1].append(edit)
-                both = item.decision.remote_ahead or there not in (item.git_view, value)
-                changes.append(
-                    PlannedChange.of(
-                        item.key, item.id, place.path, there, value, item.kind.schema.list_keys, merged=both
-                    )
-                )
-                done.append(item)
+        known = pushed if at is not None else None
+        edits, changes, done = self._edits(branch, ready, places, known, left)
         _check_conflicts(left, wanted.pipelines)
         plan = Plan("push", branch, changes, left, len(items) - len(changes) - len(left), _invalid(ws))
         told = {"branch": branch, "baseCommit": at or head.commit or "", **plan.to_status()}
@@ -252,6 +231,38 @@ class Actions:
         await self._pushed.save(request.namespace, request.name, request.uid, pushed)
         words = f"pushed {made.commit.sha[:12]} to {branch}: {plan.words()}"
         return Done(words, {**told, "commit": made.commit.sha}), changes
+
+    def _edits(
+        self,
+        branch: str,
+        ready: Sequence[Item],
+        places: Mapping[ObjectKey, Place],
+        pushed: ShardSet | None,
+        left: list[ConflictEntry],
+    ) -> tuple[Edits, list[PlannedChange], list[Item]]:
+        """What a push writes to a branch, and the items it is of; what stands in the way of others goes to `left`."""
+        edits: Edits = {}
+        changes: list[PlannedChange] = []
+        done: list[Item] = []
+        for item in ready:
+            assert item.decision.git is not None
+            place = places[item.key]
+            there = place.view(item)
+            before = pushed.get(_on(branch, item.key)) if pushed else None
+            value, obstacle = merged(item, before.git if before else item.git_view, there, item.decision.git.value)
+            if obstacle:
+                conflict = (place.path, "BothModified", obstacle.fields)
+                left.append(ConflictEntry(item.key.kind, item.key.name, item.id, *conflict))
+                continue
+            edit = self._engine.branches.edit(item, place, value)
+            if edit is None:
+                continue
+            edits.setdefault(place.path, (place.blob or None, []))[1].append(edit)
+            both = item.decision.remote_ahead or there not in (item.git_view, value)
+            keys = item.kind.schema.list_keys
+            changes.append(PlannedChange.of(item.key, item.id, place.path, there, value, keys, merged=both))
+            done.append(item)
+        return edits, changes, done
 
     # --- pull ---------------------------------------------------------------------------------------------------------
 

@@ -179,16 +179,26 @@ def same_value(a: Json | None, b: Json | None) -> bool:
     return a is b if a is None or b is None else same(a, b)
 
 
-def merged(item: Item, known: Json | None, there: Json | None, wanted: Json | None) -> tuple[Json | None, str]:
-    """What a branch should hold, where it was `known` to hold one value, holds another, and a third is wanted.
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What a branch holds otherwise than it may be written over: these fields, or the whole where there are none."""
 
-    The second is what stands in the way, in words.
-    """
+    fields: tuple[str, ...] = ()
+    gone: bool = False
+
+    def __str__(self) -> str:
+        return "it no more" if self.gone else f"another {', '.join(self.fields) or 'value'}"
+
+
+def merged(
+    item: Item, known: Json | None, there: Json | None, wanted: Json | None
+) -> tuple[Json | None, Obstacle | None]:
+    """What a branch should hold, where it was `known` to hold one value, holds another, and a third is wanted."""
     if same_value(there, known) or same_value(there, wanted):
-        return wanted, ""
+        return wanted, None
     if known is None or there is None or wanted is None:
-        return there, "another value" if there is not None else "it no more"
+        return there, Obstacle(gone=there is None)
     decision = decide(Versions(Base(known, known), there, wanted), list_keys=item.kind.schema.list_keys)
     if decision.conflict:
-        return there, f"another {', '.join(decision.conflict.fields) or 'value'}"
-    return (decision.git.value if decision.git else there), ""
+        return there, Obstacle(tuple(decision.conflict.fields))
+    return (decision.git.value if decision.git else there), None

@@ -266,9 +266,9 @@ class Review:
         """The edit that makes the branch hold the item; None where it does, or where a reviewer wrote otherwise."""
         offer = _Offer.of(ws, item.key)
         known = offer.offered if offer and offer.is_open and not on_default else item.git_view
-        value, problem = merged(item, known, place.view(item), _wanted(item))
-        if problem:
-            words = f"{item.key} on branch {request.review} holds {problem}: make it equal there or in the cluster"
+        value, obstacle = merged(item, known, place.view(item), _wanted(item))
+        if obstacle:
+            words = f"{item.key} on branch {request.review} holds {obstacle}: make it equal there or in the cluster"
             item.problem = Problem(place.path, InvalidReason.Refused, words)
             return None
         return self._branches.edit(item, place, value)
