@@ -124,6 +124,13 @@ def misses(results: Results) -> Iterator[str]:
     yield from _flatness(results.sizes)
     if results.storm and (results.storm.commits > 3 or max(results.storm.waits) > 10):
         yield f"- storm: {results.storm.commits} commits, longest wait {max(results.storm.waits):.1f} s"
+    if found := results.operations:
+        histories = {
+            "history of the prefix": found.history,
+            "first history of one file": found.first_history_of_a_file,
+            "history of one file": found.history_of_a_file,
+        }
+        yield from (f"- {what}: x{t.ratio:.2f}, aim x5" for what, t in histories.items() if t.ratio > 5)
     for one in results.idle:
         if one.integrations < 5000:
             continue
