@@ -7,9 +7,11 @@ import logging
 import os
 import signal
 import sys
+import uuid
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import kopf
 import structlog
@@ -24,6 +26,7 @@ from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.informer import Informers
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.cluster.kinds import Kinds
+from gitintegration.cluster.lease import Lease, Terms, lease_name
 from gitintegration.cluster.objects import Objects
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.core.yaml_read import ReadLimits
@@ -36,7 +39,7 @@ from gitintegration.git.client import GitClient, Limits
 from gitintegration.git.workers import Workers
 from gitintegration.handlers import integrations as handlers
 from gitintegration.handlers import operations
-from gitintegration.settings import Settings
+from gitintegration.settings import NAMESPACE, Settings
 from gitintegration.sync.cluster_side import ClusterSide
 from gitintegration.sync.engine import Engine
 from gitintegration.sync.operator import Operator
@@ -112,6 +115,10 @@ def run(
     connections_per_host: int = 8,
     log_format: str = "console",
     log_level: str = "info",
+    leader_election: bool = True,
+    lease_namespace: str | None = None,
+    identity: str | None = None,
+    shard: str = "",
     probe_port: int = 8080,
 ) -> None:
     """Run the operator, against a kubeconfig or in the cluster.
@@ -138,6 +145,14 @@ def run(
         console or json.
     log_level
         debug, info, warning or error.
+    leader_election
+        Write only while holding a Lease; of several replicas one works, the others stand by.
+    lease_namespace
+        Where the Lease is. Default: $POD_NAMESPACE, else gitintegration-system.
+    identity
+        Name of this process in the Lease, and of no other that runs. Default: $POD_NAME, else a random one.
+    shard
+        Only integrations labelled planasonix.com/shard with this value. Default: those without the label.
     probe_port
         Port of /healthz and /readyz; 0: none.
     """
@@ -152,6 +167,10 @@ def run(
         connections_per_host=connections_per_host,
         log_format=log_format,
         log_level=log_level,
+        leader_election=leader_election,
+        lease_namespace=lease_namespace or os.environ.get("POD_NAMESPACE") or NAMESPACE,
+        identity=identity or os.environ.get("POD_NAME") or uuid.uuid4().hex[:12],
+        shard=shard,
         probe_port=probe_port,
     )
     configure_logging(settings.log_format, settings.log_level)
@@ -178,20 +197,29 @@ def configure_logging(form: str, level: str) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT, or until the Lease is lost."""
     async with AsyncExitStack() as stack:
-        cluster = await Cluster.connect(settings.kubeconfig)
+        life = _Life()
+        life.listen()
+        if settings.probe_port:
+            await _probes(settings.probe_port, life.ready, stack)
+        cluster = await Cluster.connect(settings.kubeconfig, agent=settings.identity)
         stack.push_async_callback(cluster.close)
+        lease = await _lease(settings, stack) if settings.leader_election else None
+        if lease is not None:
+            cluster.fence = lease.remaining
+            if not await life.outlasts(lease.acquire(life.ready.set)):
+                return
         workers = Workers(settings.workers, max_memory=settings.worker_memory)
         stack.push_async_callback(asyncio.to_thread, workers.close)
         limits = Limits(blob=settings.max_file_size)
-        git = await stack.enter_async_context(GitClient(workers, limits, settings.connections_per_host))
+        git = await stack.enter_async_context(GitClient(workers, limits, settings.connections_per_host, cluster.fence))
         informers = Informers(cluster, by_namespace=bool(settings.namespaces))
         stack.push_async_callback(informers.close)
         kinds, integrations = Kinds(cluster), Integrations(cluster)
         side = ClusterSide(Objects(cluster), kinds)
         store, offers = BaseStore(cluster), BaseStore(cluster, "review")
-        http = await stack.enter_async_context(ForgeHttp())
+        http = await stack.enter_async_context(ForgeHttp(fence=cluster.fence))
         forges = Forges(http)
         engine = Engine(git, workers, side, store, offers, forges, ReadLimits(size=settings.max_file_size))
         operator = Operator(
@@ -208,10 +236,43 @@ async def serve(settings: Settings) -> None:
             cache=settings.cache_dir,
             concurrency=settings.concurrency,
             per_host=settings.connections_per_host,
+            shard=settings.shard,
         )
         settings.cache_dir.mkdir(parents=True, exist_ok=True)
         await operator.sweep(await _alive(settings, integrations))
-        await _run(settings, cluster, operator, stack)
+        await _run(settings, cluster, operator, lease, life)
+
+
+class _Life:
+    """Of the process: `ready` once it works or stands by, `closing` once it was asked to end."""
+
+    def __init__(self) -> None:
+        self.ready, self.closing = asyncio.Event(), asyncio.Event()
+
+    def listen(self) -> None:
+        """Take SIGTERM and SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.closing.set)
+
+    async def outlasts(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether `work` comes to its end before the process is asked to."""
+        loop = asyncio.get_running_loop()
+        tasks = {loop.create_task(work), loop.create_task(self.closing.wait())}
+        done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+        for task in done:
+            task.result()
+        return not self.closing.is_set()
+
+
+async def _lease(settings: Settings, stack: AsyncExitStack) -> Lease:
+    """On a connection of its own, so that no other request keeps a renewal waiting."""
+    terms = Terms()
+    cluster = await Cluster.connect(settings.kubeconfig, limit=2, timeout=terms.deadline / 2, agent=settings.identity)
+    stack.push_async_callback(cluster.close)
+    name = lease_name(settings.shard, settings.namespaces)
+    return Lease(cluster, settings.lease_namespace, name, settings.identity, terms)
 
 
 async def _alive(settings: Settings, integrations: Integrations) -> set[str]:
@@ -225,11 +286,10 @@ async def _alive(settings: Settings, integrations: Integrations) -> set[str]:
             await asyncio.sleep(_STARTING)
 
 
-async def _run(settings: Settings, cluster: Cluster, operator: Operator, stack: AsyncExitStack) -> None:
-    ready, stop = asyncio.Event(), asyncio.Event()
-    if settings.probe_port:
-        await _probes(settings.probe_port, ready, stack)
+async def _run(settings: Settings, cluster: Cluster, operator: Operator, lease: Lease | None, life: _Life) -> None:
+    watched, stop = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
+    holding = loop.create_task(lease.hold() if lease else asyncio.Event().wait())
     dispatching = loop.create_task(operator.dispatcher.run_forever())
     registry = handlers.registry(operator)
     operations.register(registry, operator.operations)
@@ -240,25 +300,29 @@ async def _run(settings: Settings, cluster: Cluster, operator: Operator, stack: 
             settings=handlers.settings(),
             namespaces=settings.namespaces,
             clusterwide=not settings.namespaces,
-            ready_flag=ready,
+            ready_flag=watched,
             stop_flag=stop,
         )
     )
-    waiting = loop.create_task(ready.wait())
-    await asyncio.wait([waiting, watching], return_when=asyncio.FIRST_COMPLETED)
-    closing = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, closing.set)  # in place of kopf's own, which would cancel what runs
+    waiting = loop.create_task(watched.wait())
+    await asyncio.wait([waiting, watching, holding], return_when=asyncio.FIRST_COMPLETED)
+    life.listen()  # in place of kopf's own handlers, which would cancel what runs
+    life.ready.set()
     structlog.get_logger("operator").info("watching", namespaces=list(settings.namespaces) or "all")
-    ended = loop.create_task(closing.wait())
-    await asyncio.wait([ended, watching, dispatching], return_when=asyncio.FIRST_COMPLETED)
-    await operator.dispatcher.drain(_DRAIN)
+    ended = loop.create_task(life.closing.wait())
+    await asyncio.wait([ended, watching, dispatching, holding], return_when=asyncio.FIRST_COMPLETED)
+    await operator.dispatcher.drain(0.0 if holding.done() else _DRAIN)
+    if lease and not holding.done():
+        holding.cancel()
+        await lease.release()
     stop.set()
     dispatching.cancel()
     await asyncio.wait([watching], timeout=2.0)
-    if watching.done() and not closing.is_set():
+    if watching.done() and not life.closing.is_set() and not holding.done():
         watching.result()
         raise SystemExit("the watch of GitIntegrations ended")
+    if holding.done() and not holding.cancelled():
+        raise SystemExit("the Lease was lost")
 
 
 async def _probes(port: int, ready: asyncio.Event, stack: AsyncExitStack) -> None:

@@ -140,6 +140,13 @@ class ClusterUnavailable(ClusterError):
         super().__init__(Reason.NetworkUnreachable, message, retry=True, retry_after=retry_after)
 
 
+class LeaseLost(ClusterError):
+    """Another replica may be writing by now: nothing is written any more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.ProgressingWithRetry, message, retry=True)
+
+
 class LimitExceeded(GitIntegrationError):
     """A bound that protects the operator was reached (bytes, files, depth, memory)."""
 

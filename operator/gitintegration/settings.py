@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
+
+NAMESPACE = "gitintegration-system"
+"""Where the manifests put the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +30,11 @@ class Settings:
     """To one git server at a time, so that a slow one takes no more."""
     log_format: str = "console"
     log_level: str = "info"
+    leader_election: bool = True
+    lease_namespace: str = NAMESPACE
+    identity: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    """Of this process and no other that runs."""
+    shard: str = ""
+    """Only integrations with this label; empty: those without one."""
     probe_port: int = 8080
-    """0: no probes."""
+    """0: no probes, no metrics."""

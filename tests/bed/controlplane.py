@@ -13,7 +13,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -34,6 +36,30 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
+_AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {
+            "level": "Metadata",
+            "verbs": ["create", "update", "patch", "delete"],
+            "resources": [{"group": "planasonix.com"}],
+        },
+        {"level": "None"},
+    ],
+}
+
+
+class Write(NamedTuple):
+    """A request that changed something. `who`: what the writer calls itself, empty for people."""
+
+    began: datetime
+    ended: datetime
+    who: str
+    resource: str
+
+
 class ControlPlane(Cluster):
     """Starts in the constructor; `stop` ends it. All state is below `directory`."""
 
@@ -46,6 +72,7 @@ class ControlPlane(Cluster):
         self.ca = directory / "certs" / "apiserver.crt"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._write_keys()
+        (directory / "audit.json").write_text(json.dumps(_AUDIT))
         self._commands = {
             "etcd": [
                 f"--data-dir={directory / 'etcd'}",
@@ -67,6 +94,8 @@ class ControlPlane(Cluster):
                 f"--service-account-signing-key-file={directory / 'sa.key'}",
                 "--disable-admission-plugins=ServiceAccount",
                 "--service-cluster-ip-range=10.96.0.0/16",
+                f"--audit-policy-file={directory / 'audit.json'}",
+                f"--audit-log-path={directory / 'audit.log'}",
                 "--max-requests-inflight=2000",
                 "--max-mutating-requests-inflight=1000",
             ],
@@ -95,6 +124,20 @@ class ControlPlane(Cluster):
     def stop(self) -> None:
         for name in reversed(list(self._processes)):
             self._end(name)
+
+    def writes(self, namespace: str) -> list[Write]:
+        """Who wrote to our resources in a namespace, in the order of the answers."""
+        found = []
+        for line in (self.directory / "audit.log").read_text().splitlines():
+            event = json.loads(line)
+            if event["objectRef"].get("namespace") == namespace and event["responseStatus"]["code"] < 300:
+                began, ended = (
+                    datetime.fromisoformat(event[k]) for k in ("requestReceivedTimestamp", "stageTimestamp")
+                )
+                agent = event.get("userAgent", "")
+                who = agent.partition("(")[2].rstrip(")") if agent.startswith("gitintegration/") else ""
+                found.append(Write(began, ended, who, event["objectRef"]["resource"]))
+        return sorted(found, key=lambda write: write.ended)
 
     def memory(self, name: str) -> int:
         """Resident bytes of a part."""

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from pathlib import Path
 
 from tests.bed.cluster import Cluster
@@ -26,6 +27,7 @@ class OperatorProcess:
         directory.mkdir(parents=True, exist_ok=True)
         self._kubeconfig = plane.service_account_kubeconfig("gitintegration-system", self.account)
         self._directory, self._arguments = directory, arguments
+        self.identity = f"{name}-{uuid.uuid4().hex[:8]}"
         self.log_path = directory / f"{name}.log"
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,12 +51,17 @@ class OperatorProcess:
             time.sleep(0.05)
 
     def _command(self) -> list[str]:
-        return ["run", f"--cache-dir={self._directory / 'cache'}", f"--probe-port={self.port}"]
+        cache = self._directory / f"cache-{self.identity}"
+        return ["run", f"--cache-dir={cache}", f"--probe-port={self.port}", f"--identity={self.identity}"]
 
     @property
     def pid(self) -> int:
         assert self._process
         return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")

@@ -59,14 +59,21 @@ class World:
             namespace=self.namespace,
         )
 
-    def integrate(self, name: str = "gi", *, secret: str | None = "git", **spec: Any) -> None:
+    def integrate(
+        self, name: str = "gi", *, secret: str | None = "git", labels: Mapping[str, str] | None = None, **spec: Any
+    ) -> None:
         """Applies the integration; fields given here win over a test's quick defaults."""
         sync = {"interval": "10s", "push": {"quietPeriod": "0s"}, **spec.pop("sync", {})}
         body = {"repositoryURL": self.repo.url(), "sync": sync, **spec}
         if secret:
             body.setdefault("credentials", {"secretRef": {"name": secret}})
         self.plane.apply(
-            {"apiVersion": API, "kind": "GitIntegration", "metadata": {"name": name}, "spec": body},
+            {
+                "apiVersion": API,
+                "kind": "GitIntegration",
+                "metadata": {"name": name, "labels": dict(labels or {})},
+                "spec": body,
+            },
             namespace=self.namespace,
         )
 

@@ -15,6 +15,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 REQUESTED_AT = f"{GROUP}/requestedAt"
 CONFIRM_DELETES = f"{GROUP}/confirmDeletes"
+SHARD = f"{GROUP}/shard"
 PIPELINE_ID = f"{GROUP}/pipeline-id"
 
 

@@ -6,8 +6,9 @@ The client's typed models would cost more than the requests themselves where tho
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -35,14 +36,20 @@ class NotFoundError(ClusterError):
 
 
 class Cluster:
-    """One API server. `timeout` is in seconds, for a whole request."""
+    """One API server. `timeout` is in seconds, for a whole request; `agent` tells this process from others.
 
-    def __init__(self, configuration: Configuration, *, limit: int = 32, timeout: float = 30.0) -> None:
+    `fence` returns the seconds for which this process may still write, or raises LeaseLost.
+    """
+
+    def __init__(
+        self, configuration: Configuration, *, limit: int = 32, timeout: float = 30.0, agent: str = ""
+    ) -> None:
+        self.fence: Callable[[], float] = lambda: math.inf
         self._configuration = configuration
         self._api = ApiClient(configuration)
         connector = aiohttp.TCPConnector(ssl=self._api.rest_client.ssl_context, limit=limit, ttl_dns_cache=60)
         self._watching = aiohttp.TCPConnector(ssl=self._api.rest_client.ssl_context, limit=0)
-        headers = {"User-Agent": f"gitintegration/{version('gitintegration')}"}
+        headers = {"User-Agent": f"gitintegration/{version('gitintegration')}" + (f" ({agent})" if agent else "")}
         never = aiohttp.ClientTimeout(total=None)
         jar = aiohttp.DummyCookieJar()
         self._session = aiohttp.ClientSession(connector=connector, headers=headers, timeout=never, cookie_jar=jar)
@@ -52,7 +59,7 @@ class Cluster:
         self._others: aiohttp.ClientSession | None = None
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None = None, context: str | None = None, limit: int = 32) -> Cluster:
+    async def connect(cls, kubeconfig: str | None = None, context: str | None = None, **options: Any) -> Cluster:
         """The cluster of a kubeconfig, else the one the process runs in, else the default kubeconfig's."""
         configuration = Configuration()
         if kubeconfig is None and await asyncio.to_thread(_IN_CLUSTER.exists):
@@ -61,7 +68,7 @@ class Cluster:
             await config.load_kube_config(  # type: ignore[no-untyped-call]
                 kubeconfig, context, configuration, persist_config=False
             )
-        return cls(configuration, limit=limit)
+        return cls(configuration, **options)
 
     async def close(self) -> None:
         await self._session.close()
@@ -101,8 +108,9 @@ class Cluster:
         headers = {"Accept": accept, **({"Content-Type": content_type} if data is not None else {})}
         for attempt in (1, 2):
             headers["Authorization"] = await self._authorization() if token is None else f"Bearer {token}"
+            timeout = self._timeout if method == "GET" else min(self._timeout, self.fence())
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(timeout):
                     async with session.request(
                         method, self._configuration.host + path, params=query, data=data, headers=headers
                     ) as response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -18,10 +18,13 @@ _SHOWN = 300
 
 
 class ForgeHttp:
-    """Clients by trust and proxy. `transport` takes the network's place in tests."""
+    """Clients by trust and proxy. `transport` takes the network's place in tests; `fence` raises where this process
+    may not write."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._transport = transport
+    def __init__(
+        self, transport: httpx.AsyncBaseTransport | None = None, fence: Callable[[], object] = lambda: None
+    ) -> None:
+        self._transport, self._fence = transport, fence
         self._clients: dict[tuple[Tls, Proxy | None], httpx.AsyncClient] = {}
 
     async def __aenter__(self) -> ForgeHttp:
@@ -62,6 +65,8 @@ class ForgeHttp:
         json: Any = None,
     ) -> Any:
         """The JSON of an answer. Raises RemoteError with the forge's own words; 409 and 422 as Declined."""
+        if method != "GET":
+            self._fence()
         auth = httpx.BasicAuth(login.username, login.password) if isinstance(login, Basic) else None
         headers = {"Authorization": f"Bearer {login.token}"} if isinstance(login, Bearer) else {}
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,10 +63,16 @@ class Limits:
 
 
 class GitClient:
-    """One for the process. `workers` ingest what arrives."""
+    """One for the process. `workers` ingest what arrives; `fence` raises where this process may not write."""
 
-    def __init__(self, workers: Workers, limits: Limits = Limits(), connections_per_host: int = 8) -> None:
-        self._workers = workers
+    def __init__(
+        self,
+        workers: Workers,
+        limits: Limits = Limits(),
+        connections_per_host: int = 8,
+        fence: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._workers, self._fence = workers, fence
         self._limits = limits
         self._http = HttpTransport(connections_per_host)
         self._ssh = SshTransport()
@@ -190,6 +196,7 @@ class GitClient:
     async def _send(self, remote: Remote, ref: str, old: str | None, commit: NewCommit) -> tuple[str | None, list[str]]:
         said: list[str] = []
         request = push_request(ref, old, commit.sha)
+        self._fence()
         if remote.url.is_ssh:
             async with self._ssh.open(remote, RECEIVE) as channel:
                 _check_lease(channel.advertisement, ref, old)

@@ -8,17 +8,17 @@ from typing import Any
 import kopf
 
 from gitintegration.api.base_model import GROUP, VERSION
-from gitintegration.sync.operator import Operator
+from gitintegration.sync.operator import Operator, shard_of
 
 
 def registry(operator: Operator) -> kopf.OperatorRegistry:
-    """The handlers, bound to an operator."""
+    """The handlers, bound to an operator; what is in another shard is as good as gone."""
     made = kopf.OperatorRegistry()
 
     @kopf.on.event(GROUP, VERSION, "gitintegrations", registry=made)
     async def event(event: Mapping[str, Any], body: kopf.Body, **_: Any) -> None:
         metadata = body["metadata"]
-        if event["type"] == "DELETED":
+        if event["type"] == "DELETED" or shard_of(body) != operator.shard:
             await operator.gone((metadata["namespace"], metadata["name"]))
         else:
             await operator.seen(dict(body))

@@ -40,6 +40,9 @@ class Turn(Protocol):
     exists: bool
     """Whether there is such an integration; where not, only tests of a given address run."""
 
+    async def is_ours(self) -> bool:
+        """Whether no other operator answers for it: one of another shard."""
+
     async def prepared(self) -> tuple[Workspace, Request]:
         """The integration's workspace, and what it is to be synced with. Raises where its spec or Secret is no good."""
 
@@ -118,6 +121,8 @@ class Operations:
 
     async def run_all(self, integration: Name, turn: Turn) -> None:
         """Run all that wait for this integration, the oldest first."""
+        if not await turn.is_ours():
+            return
         while names := self._waiting.get(integration):
             name = min(names, key=lambda n: self._entries[n].order)
             entry = self._entries[name]

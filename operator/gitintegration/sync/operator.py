@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT, read_spec
+from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT, SHARD, read_spec
 from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.cluster.base_store import BaseStore
@@ -125,11 +125,13 @@ class Operator:
         apps: AppTokens,
         concurrency: int,
         per_host: int = 0,
+        shard: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine, self._git, self._workers = engine, git, workers
         self._integrations, self._kinds, self._informers = integrations, kinds, informers
         self._cache, self._now, self._apps, self._forges = cache, now, apps, forges
+        self.shard = shard
         self._entries: dict[Name, Entry] = {}
         self._watchers: dict[tuple[str, str], dict[str, set[Name]]] = {}
         self._listeners: dict[tuple[str, str], Callable[[str, str], None]] = {}
@@ -323,6 +325,11 @@ class Operator:
         secret = secret_data(await self._integrations.secret(namespace, ref), ref) if ref else {}
         remote = await self._logged_in(spec, secret, None, app_of(spec, secret))
         return Connection(remote, target_if_known(spec.provider, remote, token_of(secret)))
+
+    async def has(self, name: Name) -> bool:
+        """Whether what is asked of this integration is this operator's to answer."""
+        found = await self._integrations.get(*name)
+        return (shard_of(found) if found else "") == self.shard
 
     async def announce(self, entry: Entry, active: Mapping[str, Any]) -> None:
         """Which operation runs; the next written status takes it away again."""
@@ -591,6 +598,11 @@ class Operator:
         await asyncio.to_thread(clean)
 
 
+def shard_of(body: Mapping[str, Any]) -> str:
+    """The part of the work that an integration belongs to; empty for most."""
+    return str((body["metadata"].get("labels") or {}).get(SHARD, ""))
+
+
 class _Alone:
     """The turn of an integration that is not there."""
 
@@ -598,6 +610,9 @@ class _Alone:
 
     def __init__(self, operator: Operator, name: Name) -> None:
         self._operator, self._name = operator, name
+
+    async def is_ours(self) -> bool:
+        return await self._operator.has(self._name)
 
     async def prepared(self) -> tuple[Workspace, Request]:
         raise OperationError(Reason.IntegrationNotFound, f"there is no GitIntegration {self._name[1]!r}")
@@ -617,6 +632,9 @@ class _Turn:
 
     def __init__(self, operator: Operator, name: Name, entry: Entry) -> None:
         self._operator, self._name, self._entry = operator, name, entry
+
+    async def is_ours(self) -> bool:
+        return True
 
     async def prepared(self) -> tuple[Workspace, Request]:
         return await self._operator.prepared(self._name, self._entry)

@@ -30,6 +30,9 @@ class Turn:
     def __init__(self, *, exists: bool) -> None:
         self.exists = exists
 
+    async def is_ours(self) -> bool:
+        return True
+
     async def prepared(self) -> Any:
         return SimpleNamespace(), SimpleNamespace()
 
