@@ -39,6 +39,7 @@ from gitintegration.git.client import GitClient, Limits
 from gitintegration.git.workers import Workers
 from gitintegration.handlers import integrations as handlers
 from gitintegration.handlers import operations
+from gitintegration.metrics import CONTENT_TYPE, Metrics
 from gitintegration.settings import NAMESPACE, Settings
 from gitintegration.sync.cluster_side import ClusterSide
 from gitintegration.sync.engine import Engine
@@ -154,7 +155,7 @@ def run(
     shard
         Only integrations labelled planasonix.com/shard with this value. Default: those without the label.
     probe_port
-        Port of /healthz and /readyz; 0: none.
+        Port of /healthz, /readyz and /metrics; 0: none.
     """
     settings = Settings(
         kubeconfig=kubeconfig or os.environ.get("KUBECONFIG"),
@@ -199,27 +200,31 @@ def configure_logging(form: str, level: str) -> None:
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, or until the Lease is lost."""
     async with AsyncExitStack() as stack:
-        life = _Life()
+        life, metrics = _Life(), Metrics()
         life.listen()
         if settings.probe_port:
-            await _probes(settings.probe_port, life.ready, stack)
+            await _probes(settings.probe_port, life.ready, metrics, stack)
         cluster = await Cluster.connect(settings.kubeconfig, agent=settings.identity)
+        cluster.observe = metrics.kube_request
         stack.push_async_callback(cluster.close)
         lease = await _lease(settings, stack) if settings.leader_election else None
         if lease is not None:
             cluster.fence = lease.remaining
+            metrics.watch_lease(lambda: lease.leading)
             if not await life.outlasts(lease.acquire(life.ready.set)):
                 return
         workers = Workers(settings.workers, max_memory=settings.worker_memory)
         stack.push_async_callback(asyncio.to_thread, workers.close)
         limits = Limits(blob=settings.max_file_size)
-        git = await stack.enter_async_context(GitClient(workers, limits, settings.connections_per_host, cluster.fence))
+        git = await stack.enter_async_context(
+            GitClient(workers, limits, settings.connections_per_host, cluster.fence, metrics.git_request)
+        )
         informers = Informers(cluster, by_namespace=bool(settings.namespaces))
         stack.push_async_callback(informers.close)
         kinds, integrations = Kinds(cluster), Integrations(cluster)
         side = ClusterSide(Objects(cluster), kinds)
         store, offers = BaseStore(cluster), BaseStore(cluster, "review")
-        http = await stack.enter_async_context(ForgeHttp(fence=cluster.fence))
+        http = await stack.enter_async_context(ForgeHttp(fence=cluster.fence, observe=metrics.forge_request))
         forges = Forges(http)
         engine = Engine(git, workers, side, store, offers, forges, ReadLimits(size=settings.max_file_size))
         operator = Operator(
@@ -237,7 +242,9 @@ async def serve(settings: Settings) -> None:
             concurrency=settings.concurrency,
             per_host=settings.connections_per_host,
             shard=settings.shard,
+            metrics=metrics,
         )
+        metrics.watch(operator)
         settings.cache_dir.mkdir(parents=True, exist_ok=True)
         await operator.sweep(await _alive(settings, integrations))
         await _run(settings, cluster, operator, lease, life)
@@ -325,15 +332,18 @@ async def _run(settings: Settings, cluster: Cluster, operator: Operator, lease: 
         raise SystemExit("the Lease was lost")
 
 
-async def _probes(port: int, ready: asyncio.Event, stack: AsyncExitStack) -> None:
+async def _probes(port: int, ready: asyncio.Event, metrics: Metrics, stack: AsyncExitStack) -> None:
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n") if ready.is_set() else web.Response(status=503, text="starting\n")
 
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(body=await asyncio.to_thread(metrics.page), headers={"Content-Type": CONTENT_TYPE})
+
     served = web.Application()
-    served.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    served.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", page)])
     runner = web.AppRunner(served, access_log=None)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

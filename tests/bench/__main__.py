@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bed.cluster import ROOT
-from tests.bench import operations, scenarios
-from tests.bench.results import Idle, Machine, Operations, Results, Size, Storm
+from tests.bench import failover, operations, scenarios
+from tests.bench.results import Failover, Idle, Machine, Operations, Results, Size, Storm
 from tests.bench.table import render
 
 PAGE = ROOT / "docs" / "bench.md"
@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=15, help="how often a single change is timed")
     parser.add_argument("--storm", type=int, default=500, help="edits at once; 0: none")
     parser.add_argument("--commits", type=int, default=5000, help="length of the history that is read; 0: none")
+    parser.add_argument("--failover", type=int, default=3, help="how often the leading replica is ended; 0: never")
     parser.add_argument("--flat-only", action="store_true", help="leave out the layout with folders")
     parser.add_argument("--note", action="append", default=[], help="said with the results")
     parser.add_argument("--quick", action="store_true", help="small and short, to see that it works; writes no page")
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.quick:
         options.sizes, options.idle, options.rounds, options.storm, options.window = [100], [5], 4, 50, 5.0
-        options.flat_only, options.no_page, options.commits = True, True, 50
+        options.flat_only, options.no_page, options.commits, options.failover = True, True, 50, 0
     page = render(asyncio.run(measure(options)))
     print(page)
     if not options.no_page:
@@ -63,6 +64,10 @@ async def measure(options: argparse.Namespace) -> Results:
         pipelines = max(options.sizes, default=100)
         tell(f"operations on {options.commits} commits")
         found = await operations.measure(pipelines, options.commits, min(1000, pipelines // 2), min(5, options.rounds))
+    ends: Failover | None = None
+    if options.failover:
+        tell("failover")
+        ends = await failover.measure(options.failover)
     idle: tuple[Idle, ...] = ()
     if options.idle:
         tell(f"{options.idle} idle integrations")
@@ -76,6 +81,7 @@ async def measure(options: argparse.Namespace) -> Results:
         idle=idle,
         storm=storm,
         operations=found,
+        failover=ends,
         notes=tuple(options.note),
     )
 

@@ -82,6 +82,14 @@ class Operations:
 
 
 @dataclass(frozen=True)
+class Failover:
+    """Seconds from the signal to the leading replica until an edit made right after it is in git."""
+
+    killed: tuple[float, ...]
+    stopped: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Idle:
     integrations: int
     first_sync: float
@@ -117,4 +125,5 @@ class Results:
     idle: tuple[Idle, ...] = ()
     storm: Storm | None = None
     operations: Operations | None = None
+    failover: Failover | None = None
     notes: tuple[str, ...] = field(default=())

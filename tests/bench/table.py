@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tests.bench.results import Idle, Load, Operations, Results, Size, Storm, Timing
+from tests.bench.results import Failover, Idle, Load, Operations, Results, Size, Storm, Timing
 
 MEASURED = """\
 Every scenario has a control plane of the test bed of its own (kube-apiserver, etcd without fsync, controller manager), a real
@@ -26,6 +26,7 @@ once), CPU that of the tree.
 - Floor of *history*: `git log -30 --name-only -- path` on the server's own repository, for the *first time* after a `git clone
   --bare --filter=blob:none`; the operation has an index of which commit changed what, which the first one makes. Floor of a *push*: write the files, commit, push a new branch from a clone that is there. The figures run from the creation of the
   GitOperation until its status says that it has ended.
+- *Failover*: from the signal to the leading replica until an edit made right after it is in git.
 - *Idle* integrations have a namespace and a repository each, and an interval of 5 min. *Ready after a restart*: pipelines of
   20 of them, evenly spread, are edited while no operator runs; the seconds from the start of the process until all 20 are in git.
 """
@@ -50,6 +51,7 @@ def render(results: Results) -> str:
         *sizes(results.sizes),
         *(storm(results.storm) if results.storm else ()),
         *(operations(results.operations) if results.operations else ()),
+        *(failover(results.failover) if results.failover else ()),
         *idle(results.idle),
         "## What falls short",
         "",
@@ -100,6 +102,18 @@ def operations(found: Operations) -> list[str]:
     return [f"## Operations ({where})", "", *_table(["", "aim", "measured"], rows), ""]
 
 
+def failover(found: Failover) -> list[str]:
+    rows = [
+        ["kill -9", "20 s", _worst(found.killed)],
+        ["SIGTERM", "3 s", _worst(found.stopped)],
+    ]
+    return ["## Failover of two replicas", "", *_table(["", "aim", "measured"], rows), ""]
+
+
+def _worst(taken: Sequence[float]) -> str:
+    return f"{max(taken):.1f} s at most in {len(taken)}"
+
+
 def idle(found: Sequence[Idle]) -> list[str]:
     if not found:
         return []
@@ -131,6 +145,9 @@ def misses(results: Results) -> Iterator[str]:
             "history of one file": found.history_of_a_file,
         }
         yield from (f"- {what}: x{t.ratio:.2f}, aim x5" for what, t in histories.items() if t.ratio > 5)
+    if ends := results.failover:
+        yield from (f"- failover: {t:.1f} s after kill -9, aim 20 s" for t in ends.killed if t > 20)
+        yield from (f"- failover: {t:.1f} s after SIGTERM, aim 3 s" for t in ends.stopped if t > 3)
     for one in results.idle:
         if one.integrations < 5000:
             continue

@@ -38,13 +38,15 @@ class NotFoundError(ClusterError):
 class Cluster:
     """One API server. `timeout` is in seconds, for a whole request; `agent` tells this process from others.
 
-    `fence` returns the seconds for which this process may still write, or raises LeaseLost.
+    `fence` returns the seconds for which this process may still write, or raises LeaseLost; `observe` is told the
+    method and status code of every request, 0 for no answer.
     """
 
     def __init__(
         self, configuration: Configuration, *, limit: int = 32, timeout: float = 30.0, agent: str = ""
     ) -> None:
         self.fence: Callable[[], float] = lambda: math.inf
+        self.observe: Callable[[str, int], None] = lambda method, code: None
         self._configuration = configuration
         self._api = ApiClient(configuration)
         connector = aiohttp.TCPConnector(ssl=self._api.rest_client.ssl_context, limit=limit, ttl_dns_cache=60)
@@ -116,8 +118,10 @@ class Cluster:
                     ) as response:
                         text = await response.read()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                self.observe(method, 0)
                 words = f"the API server can't be reached: {type(error).__name__}"
                 raise ClusterUnavailable(words) from None
+            self.observe(method, response.status)
             if response.status == 401 and attempt == 1:
                 continue
             if response.status < 300:

@@ -113,6 +113,14 @@ class Queue(Generic[K]):
         if not parked:
             self._parked.pop(lane, None)
 
+    def due_of(self, key: K) -> float:
+        """When the run of `key` was due."""
+        return self._entries[key].due
+
+    def overdue(self, now: float) -> int:
+        """How many keys are due and do not run."""
+        return sum(1 for entry in list(self._entries.values()) if not entry.running and entry.due <= now)
+
     def next_due(self) -> float | None:
         """When the next key becomes due, or None. May be early, never late."""
         if self._ready:

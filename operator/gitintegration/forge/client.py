@@ -19,12 +19,15 @@ _SHOWN = 300
 
 class ForgeHttp:
     """Clients by trust and proxy. `transport` takes the network's place in tests; `fence` raises where this process
-    may not write."""
+    may not write; `observe` is told the method and status code of every request, 0 for no answer."""
 
     def __init__(
-        self, transport: httpx.AsyncBaseTransport | None = None, fence: Callable[[], object] = lambda: None
+        self,
+        transport: httpx.AsyncBaseTransport | None = None,
+        fence: Callable[[], object] = lambda: None,
+        observe: Callable[[str, int], None] = lambda method, code: None,
     ) -> None:
-        self._transport, self._fence = transport, fence
+        self._transport, self._fence, self._observe = transport, fence, observe
         self._clients: dict[tuple[Tls, Proxy | None], httpx.AsyncClient] = {}
 
     async def __aenter__(self) -> ForgeHttp:
@@ -74,11 +77,14 @@ class ForgeHttp:
                 method, url, params=params, json=json, headers=headers, auth=auth, timeout=timeout
             )
         except httpx.TimeoutException:
+            self._observe(method, 0)
             raise RemoteUnavailable(Reason.Timeout, f"{_host(url)} did not answer within {timeout:g} s") from None
         except httpx.HTTPError as error:
+            self._observe(method, 0)
             raise RemoteUnavailable(
                 Reason.NetworkUnreachable, f"no answer from {_host(url)}: {type(error).__name__}"
             ) from None
+        self._observe(method, answer.status_code)
         with concealed(login, tls, proxy):
             return _read(answer)
 

@@ -63,7 +63,10 @@ class Limits:
 
 
 class GitClient:
-    """One for the process. `workers` ingest what arrives; `fence` raises where this process may not write."""
+    """One for the process. `workers` ingest what arrives; `fence` raises where this process may not write.
+
+    `observe` is told of every exchange: what was asked, "ok" or the reason of its failure, and seconds.
+    """
 
     def __init__(
         self,
@@ -71,8 +74,9 @@ class GitClient:
         limits: Limits = Limits(),
         connections_per_host: int = 8,
         fence: Callable[[], object] = lambda: None,
+        observe: Callable[[str, str, float], None] = lambda request, outcome, seconds: None,
     ) -> None:
-        self._workers, self._fence = workers, fence
+        self._workers, self._fence, self._observe = workers, fence, observe
         self._limits = limits
         self._http = HttpTransport(connections_per_host)
         self._ssh = SshTransport()
@@ -87,9 +91,27 @@ class GitClient:
         await self._http.__aexit__(kind, error, trace)
         await self._ssh.close()
 
+    @asynccontextmanager
+    async def _exchange(self, remote: Remote, request: str) -> AsyncIterator[None]:
+        """One conversation: it has a deadline, its errors repeat no credential, and it is counted."""
+        began, outcome = time.monotonic(), "ok"
+        try:
+            with remote.concealed():
+                async with asyncio.timeout(remote.timeout):
+                    yield
+        except TimeoutError:
+            outcome = Reason.Timeout.value
+            words = f"{remote.url.host} did not answer within {remote.timeout:g} s (spec.sync.timeout)"
+            raise RemoteUnavailable(Reason.Timeout, words) from None
+        except GitIntegrationError as error:
+            outcome = error.reason.value
+            raise
+        finally:
+            self._observe(request, outcome, time.monotonic() - began)
+
     async def ls_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
         """The refs that begin with one of `prefixes`, and HEAD. One round trip once the server is known."""
-        async with _deadline(remote):
+        async with self._exchange(remote, "ls-refs"):
             if remote.url.is_ssh:
                 return await self._ssh_refs(remote, prefixes)
             known = await self._http.advertisement(remote, UPLOAD, fresh=False)
@@ -147,7 +169,7 @@ class GitClient:
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"incoming-{os.getpid()}-{time.monotonic_ns()}"
         try:
-            async with _deadline(remote):
+            async with self._exchange(remote, "fetch"):
                 if remote.url.is_ssh:
                     async with self._ssh.open(remote, UPLOAD) as channel:
                         channel.write(fetch_request(wanted, channel.advertisement))
@@ -177,7 +199,7 @@ class GitClient:
         """
         with remote.concealed():
             try:
-                async with _deadline(remote):
+                async with self._exchange(remote, "push"):
                     refusal, said = await self._send(remote, ref, old, commit)
             except (RemoteUnavailable, asyncio.IncompleteReadError) as error:
                 if (await self.ls_refs(remote, [ref])).refs.get(ref) == commit.sha:
@@ -217,7 +239,7 @@ class GitClient:
 
     async def _may_write(self, remote: Remote) -> bool:
         try:
-            async with _deadline(remote):
+            async with self._exchange(remote, "probe"):
                 if remote.url.is_ssh:
                     async with self._ssh.open(remote, RECEIVE) as channel:
                         channel.end()
@@ -233,14 +255,3 @@ class GitClient:
 def _check_lease(advertised: Advertisement, ref: str, old: str | None) -> None:
     if advertised.refs is not None and advertised.refs.refs.get(ref) != old:
         raise StaleRemote(f"{ref} moved before the push")
-
-
-@asynccontextmanager
-async def _deadline(remote: Remote) -> AsyncIterator[None]:
-    try:
-        with remote.concealed():
-            async with asyncio.timeout(remote.timeout):
-                yield
-    except TimeoutError:
-        words = f"{remote.url.host} did not answer within {remote.timeout:g} s (spec.sync.timeout)"
-        raise RemoteUnavailable(Reason.Timeout, words) from None

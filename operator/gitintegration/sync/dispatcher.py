@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic
 
@@ -25,13 +26,15 @@ class Dispatcher(Generic[K]):
         concurrency: int,
         lane: Callable[[K], Hashable] | None = None,
         width: int = 0,
+        waited: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         """`run(key, priority)` does the work and returns the seconds until its next periodic run, or None for never.
 
-        At most `concurrency` run at once, and `width` of those that share a lane (core/queue.py).
+        At most `concurrency` run at once, and `width` of those that share a lane (core/queue.py). `waited` is told for
+        how many seconds each run was overdue.
         What goes wrong belongs to the resource's status; a run that raises all the same is run again after a while.
         """
-        self._run = run
+        self._run, self._waited = run, waited
         self._concurrency = concurrency
         self._queue: Queue[K] = Queue(lane, width)
         self._tasks: dict[K, asyncio.Task[None]] = {}
@@ -39,10 +42,9 @@ class Dispatcher(Generic[K]):
         self._closing = False
         self._log = structlog.get_logger("dispatcher")
 
-    @property
-    def depth(self) -> int:
-        """How many keys wait or run."""
-        return len(self._queue)
+    def waiting(self) -> int:
+        """How many keys are due and do not run. May be asked from another thread."""
+        return self._queue.overdue(time.monotonic())
 
     def add(self, key: K, priority: Priority, delay: float = 0.0) -> None:
         """Ask for a run of `key` in `delay` seconds."""
@@ -65,6 +67,7 @@ class Dispatcher(Generic[K]):
             while (
                 len(self._tasks) < self._concurrency and not self._closing and (entry := self._queue.pop(loop.time()))
             ):
+                self._waited(max(0.0, loop.time() - self._queue.due_of(entry[0])))
                 self._tasks[entry[0]] = loop.create_task(self._one(*entry))
             due = self._queue.next_due() if self._has_room() else None
             with contextlib.suppress(TimeoutError):

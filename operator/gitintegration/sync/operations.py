@@ -24,6 +24,7 @@ from gitintegration.errors import (
     OperationError,
     Reason,
 )
+from gitintegration.metrics import Metrics
 from gitintegration.sync.actions import Actions, Done, Order, Partly
 from gitintegration.sync.connection import Connection
 from gitintegration.sync.engine import explain
@@ -80,10 +81,12 @@ class Operations:
         objects: OperationObjects,
         wake: Callable[[Name], None],
         cache: Path,
+        metrics: Metrics,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`wake` asks for a turn of an integration."""
         self._actions, self._objects, self._wake, self._cache, self._now = actions, objects, wake, cache, now
+        self._metrics = metrics
         self._entries: dict[Name, _Entry] = {}
         self._waiting: dict[Name, set[Name]] = {}
         """Operations that have not ended, by their integration."""
@@ -237,6 +240,7 @@ class Operations:
         metadata = entry.seen["metadata"]
         log = self._log.bind(namespace=metadata["namespace"], operation=metadata["name"], reason=reason)
         (log.info if phase is Phase.Succeeded else log.warning)("operation ended", message=message)
+        self._metrics.operation(str((entry.seen.get("spec") or {}).get("kind")), phase.value)
         for attempt in range(5):
             try:
                 await self._tell(entry, phase, verdict, reason, message, more)

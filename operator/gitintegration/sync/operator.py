@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -45,6 +45,7 @@ from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
 from gitintegration.git.url import parse_url
 from gitintegration.git.workers import Workers
+from gitintegration.metrics import Metrics, Standing
 from gitintegration.sync.actions import Actions
 from gitintegration.sync.cluster_side import ABSENT_VERSION, Kind, moved
 from gitintegration.sync.connection import Connection, examine
@@ -86,6 +87,8 @@ class Entry:
     api_token: str | None = field(default=None, repr=False)
     app: GitHubApp | None = None
     failures: int = 0
+    succeeded: float | None = None
+    """When a sync last ended well, in seconds since the epoch."""
     next_periodic: float = 0.0
 
     @property
@@ -125,13 +128,14 @@ class Operator:
         apps: AppTokens,
         concurrency: int,
         per_host: int = 0,
+        metrics: Metrics,
         shard: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine, self._git, self._workers = engine, git, workers
         self._integrations, self._kinds, self._informers = integrations, kinds, informers
         self._cache, self._now, self._apps, self._forges = cache, now, apps, forges
-        self.shard = shard
+        self.shard, self._metrics = shard, metrics
         self._entries: dict[Name, Entry] = {}
         self._watchers: dict[tuple[str, str], dict[str, set[Name]]] = {}
         self._listeners: dict[tuple[str, str], Callable[[str, str], None]] = {}
@@ -141,8 +145,18 @@ class Operator:
             operations,
             lambda name: self.dispatcher.add(name, Priority.requested),
             cache,
+            metrics,
         )
-        self.dispatcher: Dispatcher[Name] = Dispatcher(self.run, concurrency, self._host, per_host)
+        self.dispatcher: Dispatcher[Name] = Dispatcher(self.run, concurrency, self._host, per_host, metrics.waited)
+
+    def standings(self) -> Iterator[Standing]:
+        """How each integration stands. May be asked from another thread."""
+        for (namespace, name), entry in list(self._entries.items()):
+            yield Standing(namespace, name, entry.status, entry.succeeded)
+
+    def waiting(self) -> int:
+        """How many integrations are due and wait for their turn."""
+        return self.dispatcher.waiting()
 
     # --- what wakes an integration ----------------------------------------------------------------------------------
 
@@ -508,6 +522,7 @@ class Operator:
             await self._integrations.write_status({**entry.seen, "status": before}, status)
             entry.status = status
             await self._tell(entry, before, status, tally)
+        self._count(entry, outcome, tally, seconds)
         log = self._log.bind(namespace=name[0], integration=name[1], commit=outcome.remote_commit)
         if outcome.error is not None:
             log.warning("not synced", reason=outcome.error.reason.value, error=outcome.error.message)
@@ -527,6 +542,14 @@ class Operator:
             log.debug("unchanged", seconds=round(seconds, 4))
         for path in tally.coarse:
             log.warning("manifest written anew, its comments did not survive", path=path)
+
+    def _count(self, entry: Entry, outcome: Outcome, tally: Tally, seconds: float) -> None:
+        if outcome.error is not None:
+            self._metrics.synced("failed", outcome.error.reason.value, seconds)
+            return
+        result = "suspended" if outcome.suspended else "synced" if tally.wrote else "unchanged"
+        self._metrics.synced(result, "", seconds)
+        entry.succeeded = entry.succeeded if outcome.suspended else time.time()
 
     async def _tell(self, entry: Entry, before: Mapping[str, Any], status: Mapping[str, Any], tally: Tally) -> None:
         """Events for what changed state, not for every sync."""

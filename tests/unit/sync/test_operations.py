@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gitintegration.cluster.operations import OperationObjects
+from gitintegration.metrics import Metrics
 from gitintegration.sync.actions import Done, Order
 from gitintegration.sync.operations import Operations
 
@@ -59,7 +60,7 @@ async def test_one_that_runs_is_not_begun_anew_because_its_integration_is_seen_l
             orders.append(order)
             return Done("pushed")
 
-    operations = Operations(Actions(), OperationObjects(api), lambda _: None, Path("nowhere"))  # type: ignore[arg-type]
+    operations = Operations(Actions(), OperationObjects(api), lambda _: None, Path("nowhere"), Metrics())  # type: ignore[arg-type]
     await operations.seen({"metadata": METADATA, "spec": SPEC, "status": copy.deepcopy(told)})
     await operations.run_all(("data", "gi"), Turn(exists=False))
     assert api.status == told
@@ -70,7 +71,7 @@ async def test_one_that_runs_is_not_begun_anew_because_its_integration_is_seen_l
 
 async def test_one_that_waits_says_what_for() -> None:
     api = ApiServer({})
-    operations = Operations(SimpleNamespace(), OperationObjects(api), lambda _: None, Path("nowhere"))  # type: ignore[arg-type]
+    operations = Operations(SimpleNamespace(), OperationObjects(api), lambda _: None, Path("nowhere"), Metrics())  # type: ignore[arg-type]
     await operations.seen({"metadata": METADATA, "spec": SPEC})
     await operations.run_all(("data", "gi"), Turn(exists=False))
     assert api.status["phase"] == "Pending"
