@@ -22,7 +22,7 @@ lock:  ## write the lock files anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 pyproject.toml -o requirements.lock
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 --all-extras --allow-unsafe pyproject.toml -o requirements-dev.lock
 
-.PHONY: generate verify test bed forge testbed demo bench
+.PHONY: generate verify test bed forge promtool testbed demo bench
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models
 	$(BIN)/python -m gitintegration.api
 
@@ -40,7 +40,10 @@ bed: $(STAMP)  ## build the control plane of the test bed, once; it is cached ou
 forge: $(STAMP)  ## build the real forge that pull requests are tested on, once; minutes, cached like the bed
 	$(BIN)/python -m tests.bed.forge
 
-test: verify bed forge  ## everything: verify, unit tests, end to end on a real control plane and real git servers
+promtool: $(STAMP)  ## build what checks the alert rules, once; minutes, cached like the bed
+	$(BIN)/python -m tests.bed.promtool
+
+test: verify bed forge promtool  ## everything: verify, unit tests, end to end on a real control plane and real git servers
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 demo: bed  ## the main job, told step by step on real parts (KEEP=1 leaves it running)
