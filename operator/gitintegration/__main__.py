@@ -120,6 +120,7 @@ def run(
     lease_namespace: str | None = None,
     identity: str | None = None,
     shard: str = "",
+    default_service_account: str = "",
     probe_port: int = 8080,
 ) -> None:
     """Run the operator, against a kubeconfig or in the cluster.
@@ -154,6 +155,9 @@ def run(
         Name of this process in the Lease, and of no other that runs. Default: $POD_NAME, else a random one.
     shard
         Only integrations labelled planasonix.com/shard with this value. Default: those without the label.
+    default_service_account
+        ServiceAccount, of each integration's namespace, that pipelines are read and written as where the integration
+        names none. Default: the operator itself.
     probe_port
         Port of /healthz, /readyz and /metrics; 0: none.
     """
@@ -172,6 +176,7 @@ def run(
         lease_namespace=lease_namespace or os.environ.get("POD_NAMESPACE") or NAMESPACE,
         identity=identity or os.environ.get("POD_NAME") or uuid.uuid4().hex[:12],
         shard=shard,
+        default_service_account=default_service_account,
         probe_port=probe_port,
     )
     configure_logging(settings.log_format, settings.log_level)
@@ -242,6 +247,7 @@ async def serve(settings: Settings) -> None:
             concurrency=settings.concurrency,
             per_host=settings.connections_per_host,
             shard=settings.shard,
+            default_service_account=settings.default_service_account,
             metrics=metrics,
         )
         metrics.watch(operator)

@@ -36,5 +36,7 @@ class Settings:
     """Of this process and no other that runs."""
     shard: str = ""
     """Only integrations with this label; empty: those without one."""
+    default_service_account: str = ""
+    """Pipelines are read and written as it where an integration names none; empty: as the operator itself."""
     probe_port: int = 8080
     """0: no probes, no metrics."""

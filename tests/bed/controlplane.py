@@ -52,12 +52,14 @@ _AUDIT = {
 
 
 class Write(NamedTuple):
-    """A request that changed something. `who`: what the writer calls itself, empty for people."""
+    """A request that changed something. `who`: what the writer calls itself, empty for people; `user`: whose rights
+    it was made with."""
 
     began: datetime
     ended: datetime
     who: str
     resource: str
+    user: str
 
 
 class ControlPlane(Cluster):
@@ -136,7 +138,8 @@ class ControlPlane(Cluster):
                 )
                 agent = event.get("userAgent", "")
                 who = agent.partition("(")[2].rstrip(")") if agent.startswith("gitintegration/") else ""
-                found.append(Write(began, ended, who, event["objectRef"]["resource"]))
+                user = (event.get("impersonatedUser") or event["user"])["username"]
+                found.append(Write(began, ended, who, event["objectRef"]["resource"], user))
         return sorted(found, key=lambda write: write.ended)
 
     def memory(self, name: str) -> int:

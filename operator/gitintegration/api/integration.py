@@ -206,6 +206,14 @@ class GitIntegrationSpec(Model):
         "Default: {name}.yaml with one kind, {kind}/{name}.yaml with several.",
     )
     credentials: Credentials | None = Field(None, description="How to log in to the git server. Absent: anonymously.")
+    service_account_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=253,
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        description="ServiceAccount of this namespace that pipelines are read and written as. "
+        "Default: what --default-service-account names, else the operator itself.",
+    )
     author: Author = Field(Author(), description="Who the operator's commits are by.")
     resources: list[Resource] = Field(
         list(DEFAULT_RESOURCES), min_length=1, max_length=32, description="The kinds that are pipelines here."

@@ -6,6 +6,7 @@ The client's typed models would cost more than the requests themselves where tho
 from __future__ import annotations
 
 import asyncio
+import copy
 import math
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -56,6 +57,7 @@ class Cluster:
         jar = aiohttp.DummyCookieJar()
         self._session = aiohttp.ClientSession(connector=connector, headers=headers, timeout=never, cookie_jar=jar)
         self._watches = aiohttp.ClientSession(connector=self._watching, headers=headers, timeout=never, cookie_jar=jar)
+        self._acting: dict[str, str] = {}
         self._timeout = timeout
         self._headers = headers
         self._others: aiohttp.ClientSession | None = None
@@ -71,6 +73,13 @@ class Cluster:
                 kubeconfig, context, configuration, persist_config=False
             )
         return cls(configuration, **options)
+
+    def acting_as(self, user: str) -> Cluster:
+        """The same connections, with the rights of a ServiceAccount (system:serviceaccount:NAMESPACE:NAME), whose groups
+        the API server adds by itself."""
+        made = copy.copy(self)
+        made._acting = {"Impersonate-User": user}
+        return made
 
     async def close(self) -> None:
         await self._session.close()
@@ -107,7 +116,7 @@ class Cluster:
         """
         session = self._session if token is None else self._for_others()
         data = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
-        headers = {"Accept": accept, **({"Content-Type": content_type} if data is not None else {})}
+        headers = {**self._acting, "Accept": accept, **({"Content-Type": content_type} if data is not None else {})}
         for attempt in (1, 2):
             headers["Authorization"] = await self._authorization() if token is None else f"Bearer {token}"
             timeout = self._timeout if method == "GET" else min(self._timeout, self.fence())
@@ -143,7 +152,7 @@ class Cluster:
     @asynccontextmanager
     async def watch(self, path: str, query: Mapping[str, str], accept: str) -> AsyncIterator[AsyncIterator[Any]]:
         """The events of a watch as they come; ends when the server ends it."""
-        headers = {"Accept": accept, "Authorization": await self._authorization()}
+        headers = {**self._acting, "Accept": accept, "Authorization": await self._authorization()}
         try:
             async with self._watches.get(
                 self._configuration.host + path,

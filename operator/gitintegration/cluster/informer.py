@@ -174,17 +174,22 @@ class Informers:
         """`by_namespace`: the operator may read some namespaces only, so none is watched as a whole."""
         self._cluster = cluster
         self._by_namespace = by_namespace
-        self._known: dict[tuple[str, str, str | None], tuple[Informer, int]] = {}
+        self._known: dict[tuple[str, str, str | None, str], tuple[Informer, int]] = {}
 
-    def acquire(self, kind: ResourceKind, namespace: str) -> Informer:
-        key = (kind.group, kind.kind, namespace if self._by_namespace else None)
-        informer, users = self._known.get(key) or (Informer(self._cluster, kind, key[2]), 0)
+    def _key(self, kind: ResourceKind, namespace: str, user: str) -> tuple[str, str, str | None, str]:
+        return (kind.group, kind.kind, namespace if self._by_namespace or user else None, user)
+
+    def acquire(self, kind: ResourceKind, namespace: str, user: str = "") -> Informer:
+        """`user`: the ServiceAccount to watch as; it is asked for its namespace only. Empty: the operator itself."""
+        key = self._key(kind, namespace, user)
+        cluster = self._cluster.acting_as(user) if user else self._cluster
+        informer, users = self._known.get(key) or (Informer(cluster, kind, key[2]), 0)
         self._known[key] = (informer, users + 1)
         informer.start()
         return informer
 
-    async def release(self, kind: ResourceKind, namespace: str) -> None:
-        key = (kind.group, kind.kind, namespace if self._by_namespace else None)
+    async def release(self, kind: ResourceKind, namespace: str, user: str = "") -> None:
+        key = self._key(kind, namespace, user)
         informer, users = self._known[key]
         if users > 1:
             self._known[key] = (informer, users - 1)

@@ -22,6 +22,10 @@ class Objects:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
+    def acting_as(self, user: str) -> Objects:
+        """With the rights of a ServiceAccount; empty: the operator's own."""
+        return Objects(self._cluster.acting_as(user)) if user else self
+
     async def get(self, kind: ResourceKind, namespace: str, name: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = await self._cluster.get(kind.path(namespace, name))
         return found

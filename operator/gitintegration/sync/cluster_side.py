@@ -58,6 +58,8 @@ class Kind:
     informer: Informer
     schema: Schema
     pointers: tuple[Pointer, ...]
+    user: str = ""
+    """The ServiceAccount that it is read and written as; empty: the operator itself."""
 
     @property
     def id(self) -> tuple[str, str]:
@@ -108,18 +110,18 @@ class ClusterSide:
     async def _list(
         self, kind: Kind, served: ResourceKind, namespace: str, names: set[str], found: dict[str, Live]
     ) -> None:
-        async for whole in self._objects.list(served, namespace):
+        async for whole in self._objects.acting_as(kind.user).list(served, namespace):
             if whole["metadata"]["name"] in names:
                 found[whole["metadata"]["name"]] = self._live(kind, whole)
 
     async def _get(
         self, kind: Kind, served: ResourceKind, namespace: str, names: list[str], found: dict[str, Live]
     ) -> None:
-        gate = asyncio.Semaphore(_PARALLEL)
+        gate, objects = asyncio.Semaphore(_PARALLEL), self._objects.acting_as(kind.user)
 
         async def one(name: str) -> None:
             async with gate:
-                whole = await self._objects.get(served, namespace, name)
+                whole = await objects.get(served, namespace, name)
             if whole is not None:
                 found[name] = self._live(kind, whole)
 
@@ -137,25 +139,25 @@ class ClusterSide:
         """
         served = await self.version(kind, manifest["apiVersion"]) or kind.kind
         body = restore(live.whole, kind.view(manifest), kind.pointers)
-        made = await self._objects.replace(served, namespace, live.whole["metadata"]["name"], body, dry_run=True)
+        objects = self._objects.acting_as(kind.user)
+        made = await objects.replace(served, namespace, live.whole["metadata"]["name"], body, dry_run=True)
         return kind.view(made)
 
     async def write(self, kind: Kind, namespace: str, name: str, value: Json | None, live: Live | None) -> Live | None:
         """Make the object hold `value` (None: be gone). Raises ClusterError; Stale where it moved since `live`."""
+        objects = self._objects.acting_as(kind.user)
         if value is None:
             if live is not None:
-                await self._objects.delete(
-                    kind.kind, namespace, name, uid=live.uid, resource_version=live.resource_version
-                )
+                await objects.delete(kind.kind, namespace, name, uid=live.uid, resource_version=live.resource_version)
             return None
         served = await self.version(kind, value["apiVersion"]) or kind.kind
         if live is None:
             whole = {"metadata": {"name": name}}
             body = restore(whole, value)
             body["metadata"]["namespace"] = namespace
-            return self._live(kind, await self._objects.create(served, namespace, body))
+            return self._live(kind, await objects.create(served, namespace, body))
         body = restore(live.whole, value, kind.pointers)
-        return self._live(kind, await self._objects.replace(served, namespace, name, body))
+        return self._live(kind, await objects.replace(served, namespace, name, body))
 
 
 def moved(

@@ -130,12 +130,13 @@ class Operator:
         per_host: int = 0,
         metrics: Metrics,
         shard: str = "",
+        default_service_account: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine, self._git, self._workers = engine, git, workers
         self._integrations, self._kinds, self._informers = integrations, kinds, informers
         self._cache, self._now, self._apps, self._forges = cache, now, apps, forges
-        self.shard, self._metrics = shard, metrics
+        self.shard, self._metrics, self._default_account = shard, metrics, default_service_account
         self._entries: dict[Name, Entry] = {}
         self._watchers: dict[tuple[str, str], dict[str, set[Name]]] = {}
         self._listeners: dict[tuple[str, str], Callable[[str, str], None]] = {}
@@ -403,19 +404,21 @@ class Operator:
         """Makes every kind ready that can be; tells of each that can't."""
         refusals: list[GitIntegrationError] = []
         wanted: dict[tuple[str, str], Kind] = {}
+        account = spec.service_account_name or self._default_account
+        user = f"system:serviceaccount:{name[0]}:{account}" if account else ""
         for resource in spec.resources:
             try:
-                kind = await self._prepare_kind(name, entry, resource)
+                kind = await self._prepare_kind(name, entry, resource, user)
                 wanted[kind.id] = kind
             except GitIntegrationError as error:
                 refusals.append(error)
         for kind_id in entry.kinds.keys() - wanted.keys():
             await self._unwatch(name, entry, kind_id)
-        entry.rescan = entry.rescan or entry.kinds.keys() != wanted.keys()
+        entry.rescan = entry.rescan or {id: k.user for id, k in entry.kinds.items()} != dict.fromkeys(wanted, user)
         entry.kinds = wanted
         return refusals
 
-    async def _prepare_kind(self, name: Name, entry: Entry, resource: Any) -> Kind:
+    async def _prepare_kind(self, name: Name, entry: Entry, resource: Any, user: str) -> Kind:
         found = await self._kinds.resolve(resource.api_version, resource.kind)
         if found is None:
             words = f"the cluster does not serve {resource.kind} in {resource.api_version}: install its CRD, or mend spec.resources"
@@ -425,13 +428,16 @@ class Operator:
         self._check_overlap(name, entry, found, resource)
         kind_id = (found.group, found.kind)
         known = entry.kinds.get(kind_id)
-        informer = known.informer if known else self._watch(name, found)
+        if known and known.user != user:
+            await self._unwatch(name, entry, kind_id)
+            known = None
+        informer = known.informer if known else self._watch(name, found, user)
         if not await informer.synced(_SYNCED_WITHIN):
             if known is None:
-                await self._unwatch_informer(name, found)
+                await self._unwatch_informer(name, found, user)
             raise informer.error or ClusterError(Reason.Timeout, f"{found.plural} can't be listed in time", retry=True)
         pointers = tuple(Pointer.parse(text) for text in resource.ignore_fields or ())
-        return Kind(resource, found, informer, await self._kinds.schema(found), pointers)
+        return Kind(resource, found, informer, await self._kinds.schema(found), pointers, user)
 
     def _check_overlap(self, name: Name, entry: Entry, kind: ResourceKind, resource: Any) -> None:
         """The older integration keeps a kind that two claim without telling them apart by labels."""
@@ -450,22 +456,22 @@ class Operator:
                 words = f"{kind.kind} is claimed by GitIntegration {other[1]!r} as well: tell them apart by spec.resources[].labelSelector"
                 raise SpecError(Reason.Overlap, words, retry=True)
 
-    def _watch(self, name: Name, kind: ResourceKind) -> Informer:
+    def _watch(self, name: Name, kind: ResourceKind, user: str) -> Informer:
         kind_id = (kind.group, kind.kind)
-        informer = self._informers.acquire(kind, name[0])
+        informer = self._informers.acquire(kind, name[0], user)
         listener = self._listeners.setdefault(kind_id, partial(self._object_changed, kind_id))
         informer.listen(listener)
         self._watchers.setdefault(kind_id, {}).setdefault(name[0], set()).add(name)
         return informer
 
-    async def _unwatch_informer(self, name: Name, kind: ResourceKind) -> None:
+    async def _unwatch_informer(self, name: Name, kind: ResourceKind, user: str) -> None:
         self._watchers.get((kind.group, kind.kind), {}).get(name[0], set()).discard(name)
-        await self._informers.release(kind, name[0])
+        await self._informers.release(kind, name[0], user)
 
     async def _unwatch(self, name: Name, entry: Entry, kind_id: tuple[str, str]) -> None:
         kind = entry.kinds.pop(kind_id, None)
         if kind is not None:
-            await self._unwatch_informer(name, kind.kind)
+            await self._unwatch_informer(name, kind.kind, kind.user)
 
     async def _release(self, name: Name, entry: Entry) -> None:
         for kind_id in list(entry.kinds):
