@@ -36,6 +36,7 @@ from gitintegration.forge.github_app import AppTokens
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.gateway.app import Setting, build
 from gitintegration.git.client import GitClient, Limits
+from gitintegration.git.egress import Egress
 from gitintegration.git.workers import Workers
 from gitintegration.handlers import integrations as handlers
 from gitintegration.handlers import operations
@@ -120,6 +121,7 @@ def run(
     lease_namespace: str | None = None,
     identity: str | None = None,
     shard: str = "",
+    allowed_hosts: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     default_service_account: str = "",
     probe_port: int = 8080,
 ) -> None:
@@ -155,6 +157,8 @@ def run(
         Name of this process in the Lease, and of no other that runs. Default: $POD_NAME, else a random one.
     shard
         Only integrations labelled planasonix.com/shard with this value. Default: those without the label.
+    allowed_hosts
+        Host, or pattern as *.example.com, of repositories, forges and proxies; may be given more than once. Default: any.
     default_service_account
         ServiceAccount, of each integration's namespace, that pipelines are read and written as where the integration
         names none. Default: the operator itself.
@@ -176,6 +180,7 @@ def run(
         lease_namespace=lease_namespace or os.environ.get("POD_NAMESPACE") or NAMESPACE,
         identity=identity or os.environ.get("POD_NAME") or uuid.uuid4().hex[:12],
         shard=shard,
+        allowed_hosts=tuple(allowed_hosts),
         default_service_account=default_service_account,
         probe_port=probe_port,
     )
@@ -220,16 +225,19 @@ async def serve(settings: Settings) -> None:
                 return
         workers = Workers(settings.workers, max_memory=settings.worker_memory)
         stack.push_async_callback(asyncio.to_thread, workers.close)
+        egress = Egress(settings.allowed_hosts)
         limits = Limits(blob=settings.max_file_size)
         git = await stack.enter_async_context(
-            GitClient(workers, limits, settings.connections_per_host, cluster.fence, metrics.git_request)
+            GitClient(workers, limits, settings.connections_per_host, cluster.fence, metrics.git_request, egress)
         )
         informers = Informers(cluster, by_namespace=bool(settings.namespaces))
         stack.push_async_callback(informers.close)
         kinds, integrations = Kinds(cluster), Integrations(cluster)
         side = ClusterSide(Objects(cluster), kinds)
         store, offers = BaseStore(cluster), BaseStore(cluster, "review")
-        http = await stack.enter_async_context(ForgeHttp(fence=cluster.fence, observe=metrics.forge_request))
+        http = await stack.enter_async_context(
+            ForgeHttp(fence=cluster.fence, observe=metrics.forge_request, egress=egress)
+        )
         forges = Forges(http)
         engine = Engine(git, workers, side, store, offers, forges, ReadLimits(size=settings.max_file_size))
         operator = Operator(

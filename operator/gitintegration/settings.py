@@ -36,6 +36,8 @@ class Settings:
     """Of this process and no other that runs."""
     shard: str = ""
     """Only integrations with this label; empty: those without one."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Patterns of hosts that tenants may send the operator to; empty: any."""
     default_service_account: str = ""
     """Pipelines are read and written as it where an integration names none; empty: as the operator itself."""
     probe_port: int = 8080

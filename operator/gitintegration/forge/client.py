@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 
 from gitintegration.errors import Reason, RemoteError, RemoteUnavailable
+from gitintegration.git.egress import ANYWHERE, Egress
 from gitintegration.git.http import make_context
 from gitintegration.git.remote import Basic, Bearer, Proxy, Tls, concealed
 
@@ -26,7 +28,9 @@ class ForgeHttp:
         transport: httpx.AsyncBaseTransport | None = None,
         fence: Callable[[], object] = lambda: None,
         observe: Callable[[str, int], None] = lambda method, code: None,
+        egress: Egress = ANYWHERE,
     ) -> None:
+        self._egress = egress
         self._transport, self._fence, self._observe = transport, fence, observe
         self._clients: dict[tuple[Tls, Proxy | None], httpx.AsyncClient] = {}
 
@@ -68,6 +72,7 @@ class ForgeHttp:
         json: Any = None,
     ) -> Any:
         """The JSON of an answer. Raises RemoteError with the forge's own words; 409 and 422 as Declined."""
+        await self._admit(url, proxy, timeout)
         if method != "GET":
             self._fence()
         auth = httpx.BasicAuth(login.username, login.password) if isinstance(login, Basic) else None
@@ -87,6 +92,21 @@ class ForgeHttp:
         self._observe(method, answer.status_code)
         with concealed(login, tls, proxy):
             return _read(answer)
+
+    async def _admit(self, url: str, proxy: Proxy | None, timeout: float) -> None:  # noqa: ASYNC109
+        """Raises where a tenant may not send the operator there. Through a proxy, the proxy finds the address."""
+        place = httpx.URL(url)
+        self._egress.check_host(place.host)
+        self._egress.check_proxy(proxy)
+        if proxy is None and self._transport is None:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._egress.resolve(place.host, place.port or 443)
+            except TimeoutError:
+                raise RemoteUnavailable(Reason.Timeout, f"{place.host} was not resolved within {timeout:g} s") from None
+            except OSError:
+                words = f"the name {place.host} can't be resolved"
+                raise RemoteUnavailable(Reason.NetworkUnreachable, words) from None
 
 
 class Declined(RemoteError):

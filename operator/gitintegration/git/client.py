@@ -20,6 +20,7 @@ from gitintegration.errors import (
     StaleRemote,
 )
 from gitintegration.git import objects
+from gitintegration.git.egress import ANYWHERE, Egress
 from gitintegration.git.http import HttpTransport
 from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Remote
@@ -75,11 +76,12 @@ class GitClient:
         connections_per_host: int = 8,
         fence: Callable[[], object] = lambda: None,
         observe: Callable[[str, str, float], None] = lambda request, outcome, seconds: None,
+        egress: Egress = ANYWHERE,
     ) -> None:
-        self._workers, self._fence, self._observe = workers, fence, observe
+        self._workers, self._fence, self._observe, self._egress = workers, fence, observe, egress
         self._limits = limits
         self._http = HttpTransport(connections_per_host)
-        self._ssh = SshTransport()
+        self._ssh = SshTransport(egress)
 
     async def __aenter__(self) -> GitClient:
         await self._http.__aenter__()
@@ -96,6 +98,8 @@ class GitClient:
         """One conversation: it has a deadline, its errors repeat no credential, and it is counted."""
         began, outcome = time.monotonic(), "ok"
         try:
+            self._egress.check_host(remote.url.host)
+            self._egress.check_proxy(remote.proxy)
             with remote.concealed():
                 async with asyncio.timeout(remote.timeout):
                     yield

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from gitintegration.errors import CredentialError, Reason, RemoteError, RemoteUnavailable
+from gitintegration.git.egress import CheckedResolver
 from gitintegration.git.remote import Basic, Bearer, Proxy, Remote, Tls
 from gitintegration.git.wire import Advertisement, Reader, read_advertisement
 
@@ -31,7 +32,9 @@ class HttpTransport:
         self._contexts: dict[Tls, ssl.SSLContext] = {}
 
     async def __aenter__(self) -> HttpTransport:
-        connector = aiohttp.TCPConnector(limit=0, limit_per_host=self._limit, ttl_dns_cache=60)
+        connector = aiohttp.TCPConnector(
+            limit=0, limit_per_host=self._limit, ttl_dns_cache=60, resolver=CheckedResolver()
+        )
         self._session = aiohttp.ClientSession(
             connector=connector,
             trust_env=False,

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import asyncssh
 
 from gitintegration.errors import CredentialError, Reason, RemoteError, RemoteUnavailable
+from gitintegration.git.egress import Egress
 from gitintegration.git.remote import Remote, SshKey
 from gitintegration.git.wire import Advertisement, Reader, Special, read_advertisement, server_said
 
@@ -40,7 +41,8 @@ class Channel:
 class SshTransport:
     """Connections by remote; a remote holds its credentials, so no connection is shared across them."""
 
-    def __init__(self) -> None:
+    def __init__(self, egress: Egress) -> None:
+        self._egress = egress
         self._connections: dict[Remote, tuple[asyncssh.SSHClientConnection, float]] = {}
         self._locks: dict[Remote, asyncio.Lock] = {}
 
@@ -93,13 +95,13 @@ class SshTransport:
         async with self._locks.setdefault(remote, asyncio.Lock()):
             entry = self._connections.get(remote)
             if entry is None or entry[0].is_closed():
-                self._connections[remote] = (await _dial(remote), now)
+                self._connections[remote] = (await _dial(remote, self._egress), now)
             connection = self._connections[remote][0]
             self._connections[remote] = (connection, now)
             return connection
 
 
-async def _dial(remote: Remote) -> asyncssh.SSHClientConnection:
+async def _dial(remote: Remote, egress: Egress) -> asyncssh.SSHClientConnection:
     auth = remote.auth
     if not isinstance(auth, SshKey):
         raise CredentialError(Reason.InvalidSecret, "an ssh address needs a Secret with identity and known_hosts")
@@ -113,6 +115,10 @@ async def _dial(remote: Remote) -> asyncssh.SSHClientConnection:
         known = asyncssh.import_known_hosts(auth.known_hosts.decode())
     except (ValueError, UnicodeDecodeError):
         raise CredentialError(Reason.InvalidSecret, "known_hosts can't be read") from None
+    if remote.proxy:
+        sock = await _through_proxy(remote, egress)
+    else:
+        sock = await egress.connect(remote.url.host, remote.url.port)
     return await asyncssh.connect(
         remote.url.host,
         remote.url.port,
@@ -125,20 +131,17 @@ async def _dial(remote: Remote) -> asyncssh.SSHClientConnection:
         keepalive_interval=60,
         login_timeout=remote.timeout,
         tunnel=None,
-        sock=await _through_proxy(remote) if remote.proxy else None,
+        sock=sock,
     )
 
 
-async def _through_proxy(remote: Remote) -> object:
+async def _through_proxy(remote: Remote, egress: Egress) -> socket.socket:
     """A socket that an HTTP proxy has connected to the host."""
     assert remote.proxy
     parts = urlsplit(remote.proxy.address)
     loop = asyncio.get_running_loop()
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.setblocking(False)
+    sock = await egress.connect(parts.hostname or "", parts.port or 3128)
     try:
-        found = await loop.getaddrinfo(parts.hostname, parts.port or 3128, family=socket.AF_INET)
-        await loop.sock_connect(sock, found[0][4])
         target = f"{remote.url.host}:{remote.url.port}"
         login = f"{remote.proxy.username}:{remote.proxy.password or ''}".encode()
         auth = f"Proxy-Authorization: Basic {base64.b64encode(login).decode()}\r\n" if remote.proxy.username else ""
