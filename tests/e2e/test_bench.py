@@ -15,7 +15,7 @@ pytestmark = pytest.mark.xdist_group("bench")
 
 def test_the_smallest_bench_fills_its_table() -> None:
     options = Namespace(
-        sizes=[20], idle=[2], window=2.0, rounds=4, storm=20, commits=10, flat_only=True, note=["small"]
+        sizes=[20], idle=[2], window=2.0, rounds=4, storm=20, commits=10, failover=1, flat_only=True, note=["small"]
     )
     results = asyncio.run(measure(options))
     (size,) = results.sizes
