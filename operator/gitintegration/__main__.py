@@ -112,7 +112,7 @@ def run(
     cache_dir: Path | None = None,
     concurrency: int = 64,
     workers: int = 2,
-    worker_memory: int = 1 << 30,
+    worker_memory: int = 384 << 20,
     max_file_size: int = 1 << 20,
     connections_per_host: int = 8,
     log_format: str = "console",

@@ -22,7 +22,7 @@ class Settings:
     """Syncs at a time."""
     workers: int = 2
     """Processes for packs and YAML."""
-    worker_memory: int = 1 << 30
+    worker_memory: int = 384 << 20
     """Bytes of address space for each of them."""
     max_file_size: int = 1 << 20
     """Bytes; larger manifests are told as TooLarge."""

@@ -61,8 +61,8 @@ def test_each_integration_and_each_request_is_told(world: MakeWorld, operator: O
 
     failed = value(operator, "sync_failures_total", reason="AuthenticationFailed") or 0
     w.secret(username=WRITER[0], password="not-it-at-all")
-    eventually(lambda: value(operator, "ready", **at) == 0.0)
-    assert value(operator, "ready_reason", **at, reason="AuthenticationFailed") == 1
+    eventually(lambda: value(operator, "ready_reason", **at, reason="AuthenticationFailed") == 1)
+    assert value(operator, "ready", **at) == 0
     assert (value(operator, "sync_failures_total", reason="AuthenticationFailed") or 0) > failed
     text, _ = read(operator)
     assert not [secret for secret in (WRITER[1], "not-it-at-all", w.repo.url()) if secret in text]

@@ -20,8 +20,8 @@ from tests.bed.world import World, eventually, manifest
 from tests.e2e.test_operations import ask, status_of
 
 SHARD = "planasonix.com/shard"
-FAILOVER = 20.0
-"""Seconds after kill -9."""
+FAILOVER = 90.0
+"""Seconds; how long it takes is measured by `make bench`."""
 
 
 @pytest.fixture
@@ -54,7 +54,11 @@ class Author(threading.Thread):
             self._w.patch("orders", {"owner": f"owner-{self.last + 1}"})
             self.last += 1
 
-    def stop(self) -> None:
+    def __enter__(self) -> Author:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._end.set()
         self.join()
 
@@ -64,35 +68,34 @@ def test_one_writes_through_crashes_pauses_and_restarts(
 ) -> None:
     w = World(control_plane, git_server, f"t-{shard}", {"pipelines/orders.yaml": manifest("orders")})
     w.secret()
-    w.integrate(labels={SHARD: shard})
+    # of an edit that was pushed by a process that was killed before it could say so, and of the next one, ours counts
+    w.integrate(labels={SHARD: shard}, sync={"strategy": "ours"})
     w.in_sync()
     by_identity = {one.identity: one for one in replicas}
-    author = Author(w)
-    author.start()
+    with Author(w) as author:
 
-    def in_git_again(seconds: float) -> None:
-        """What is edited from now on gets into git within so many seconds."""
-        edited = author.last + 1
-        eventually(lambda: _owner(w) >= edited, seconds)
+        def in_git_again(seconds: float) -> None:
+            """What is edited from now on gets into git within so many seconds."""
+            edited = author.last + 1
+            eventually(lambda: _owner(w) >= edited, seconds)
 
-    in_git_again(FAILOVER)
-    order = [holder(w, shard)]
-    by_identity[order[-1]].kill()
-    in_git_again(FAILOVER)
-    order.append(holder(w, shard))
-    paused = by_identity[order[-1]]
-    os.kill(paused.pid, signal.SIGSTOP)
-    in_git_again(FAILOVER)
-    order.append(holder(w, shard))
-    taken = len(control_plane.writes(w.namespace))
-    os.kill(paused.pid, signal.SIGCONT)
-    eventually(lambda: not paused.is_alive)
-    assert "the Lease is lost" in paused.log()
-    by_identity[order[0]].start()
-    by_identity[order[-1]].stop()
-    in_git_again(FAILOVER)
-    order.append(holder(w, shard))
-    author.stop()
+        in_git_again(FAILOVER)
+        order = [holder(w, shard)]
+        by_identity[order[-1]].kill()
+        in_git_again(FAILOVER)
+        order.append(holder(w, shard))
+        paused = by_identity[order[-1]]
+        os.kill(paused.pid, signal.SIGSTOP)
+        in_git_again(FAILOVER)
+        order.append(holder(w, shard))
+        taken = len(control_plane.writes(w.namespace))
+        os.kill(paused.pid, signal.SIGCONT)
+        eventually(lambda: not paused.is_alive)
+        assert "the Lease is lost" in paused.log()
+        by_identity[order[0]].start()
+        by_identity[order[-1]].stop()
+        in_git_again(FAILOVER)
+        order.append(holder(w, shard))
     eventually(lambda: _owner(w) == author.last)
     w.in_sync()
     assert order[0] != order[1] != order[2] != order[3]

@@ -41,7 +41,7 @@ def _prepare(max_memory: int) -> None:
 class Workers:
     """A lazy pool. `max_memory` bounds the address space of each process, in bytes."""
 
-    def __init__(self, count: int = 2, *, max_memory: int = 1 << 30, max_tasks: int = 500) -> None:
+    def __init__(self, count: int = 2, *, max_memory: int = 384 << 20, max_tasks: int = 500) -> None:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPool(
             max_workers=count, max_tasks=max_tasks, initializer=_prepare, initargs=[max_memory], context=context

@@ -118,7 +118,7 @@ class Observer:
         await self._read(ws, remote, [e for e in found.files if layout.covers(e.path)], scope)
         for path, words in found.refused:
             ws.git_dirty |= ws.index.remove(path)
-            if layout.covers(path):
+            if not layout.ignores(path):
                 ws.index.refused[path] = words
         if whole:
             self._compare_with_memory(ws)

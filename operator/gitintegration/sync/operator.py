@@ -546,6 +546,9 @@ class Operator:
             )
         else:
             log.debug("unchanged", seconds=round(seconds, 4))
+        if status != before:
+            for refusal in outcome.refusals:
+                log.warning("a kind is not synced", reason=refusal.reason.value, error=refusal.message)
         for path in tally.coarse:
             log.warning("manifest written anew, its comments did not survive", path=path)
 

@@ -1,0 +1,158 @@
+"""Repositories and servers that mean harm: each ends as one condition on one integration, and nobody else notices."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.bed.gitserver import git
+from tests.bed.hostile import HostileServer, Repository, delta_bomb, pack_bomb
+from tests.bed.operator import OperatorProcess
+from tests.bed.world import World, eventually, manifest
+from tests.bench.processes import Meter
+
+pytestmark = pytest.mark.xdist_group("hostile")
+MakeWorld = Callable[..., World]
+CAP = 1 << 30
+"""Bytes: the memory limit of the Deployment."""
+DEADLINE = 60.0
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Iterator[HostileServer]:
+    server = HostileServer()
+    server.repositories["pack-bomb"] = Repository(pack_bomb())
+    server.repositories["delta-bomb"] = Repository(delta_bomb())
+    server.repositories["harmless"] = Repository([])
+    yield server
+    server.stop()
+
+
+def test_its_packs_are_read_where_they_do_no_harm(world: MakeWorld, hostile: HostileServer) -> None:
+    """So that the other tests don't pass for a fault of this server."""
+    w = world()
+    w.integrate(secret=None, repositoryURL=hostile.url("harmless"), sync={"mode": "Pull"})
+    eventually(lambda: w.names() == {"orders"})
+
+
+@pytest.mark.parametrize(
+    ("name", "reasons"),
+    [
+        ("pack-bomb", {"LimitExceeded"}),
+        ("delta-bomb", {"LimitExceeded", "Timeout"}),
+        ("endless-refs", {"LimitExceeded", "Timeout"}),
+        ("endless-pack", {"LimitExceeded", "Timeout"}),
+        ("drip", {"Timeout"}),
+        ("redirect", {"InvalidURL"}),
+    ],
+)
+def test_it_ends_as_one_condition_and_others_go_on(
+    world: MakeWorld, hostile: HostileServer, operator: OperatorProcess, name: str, reasons: set[str]
+) -> None:
+    good = world({"pipelines/orders.yaml": manifest("orders")})
+    good.secret()
+    good.integrate()
+    good.in_sync()
+    w = world()
+    waits = []
+    with Meter(operator.pid) as meter:
+        w.integrate(secret=None, repositoryURL=hostile.url(name), sync={"timeout": "10s", "mode": "Pull"})
+        end = time.monotonic() + DEADLINE
+        for number in itertools.count():
+            began = time.monotonic()
+            good.patch("orders", {"owner": f"owner-{number}"})
+            eventually(lambda: f"owner-{number}" in (good.repo.read("pipelines/orders.yaml") or ""))  # noqa: B023
+            waits.append(time.monotonic() - began)
+            ready = w.condition("Ready")
+            if ready.get("status") == "False" and ready["reason"] not in ("Progressing", "ProgressingWithRetry"):
+                break
+            assert time.monotonic() < end, ready
+    assert ready["reason"] in reasons, ready
+    assert meter.peak < CAP
+    assert not w.names()
+    print(f"{name}: {ready['reason']}, peak {meter.peak / 1e6:.0f} MB, longest wait of another {max(waits):.2f} s")
+
+
+def raw_tree(w: World, *entries: tuple[str, str, str]) -> str:
+    """A tree of (mode, name, sha), with names that git itself would not write."""
+    raw = b"".join(f"{mode} {name}\0".encode() + bytes.fromhex(sha) for mode, name, sha in entries)
+    return git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", cwd=w.repo.path, stdin=raw).strip()
+
+
+def test_names_and_entries_that_no_checkout_may_hold(world: MakeWorld) -> None:
+    w = world({"pipelines/orders.yaml": manifest("orders")})
+    git("config", "receive.fsckObjects", "false", cwd=w.repo.path)  # or the server would refuse what it holds already
+    blob = git("rev-parse", "main:pipelines/orders.yaml", cwd=w.repo.path).strip()
+    evil = git("hash-object", "-w", "--stdin", cwd=w.repo.path, stdin=manifest("evil").encode()).strip()
+    inner = raw_tree(w, ("100644", "evil.yaml", evil))
+    folder = raw_tree(
+        w,
+        ("40000", "..", inner),
+        ("40000", ".git", inner),
+        ("120000", "link.yaml", evil),
+        ("160000", "module", "1" * 40),
+        ("160000", "module.yaml", "1" * 40),
+        ("100644", "orders.yaml", blob),
+    )
+    root = raw_tree(w, ("40000", "pipelines", folder))
+    who = {f"GIT_{r}_{k}": "m@x" for r in ("AUTHOR", "COMMITTER") for k in ("NAME", "EMAIL")}
+    w.repo.force(git("commit-tree", root, "-m", "evil", cwd=w.repo.path, env=who).strip())
+    w.secret()
+    w.integrate()
+    eventually(lambda: w.names() == {"orders"})
+    told = eventually(lambda: w.sync_now().get("invalid"))
+    assert {"pipelines/..", "pipelines/.git", "pipelines/link.yaml"} <= {entry["path"] for entry in told}
+    w.patch("orders", {"owner": "cluster"})
+    eventually(lambda: manifest("orders", owner="cluster") == w.repo.read("pipelines/orders.yaml"))
+    kept = git("ls-tree", "main:pipelines", cwd=w.repo.path)
+    assert all(f"\t{name}" in kept for name in ("..", ".git", "link.yaml", "module", "module.yaml"))  # left as it was
+
+
+def test_names_that_differ_only_by_case_are_two_files(world: MakeWorld) -> None:
+    w = world({"pipelines/Orders.yaml": manifest("orders"), "pipelines/orders.yaml": manifest("other")})
+    w.secret()
+    w.integrate()
+    eventually(lambda: w.names() == {"orders", "other"})
+    w.patch("orders", {"owner": "cluster"})
+    eventually(lambda: w.repo.read("pipelines/Orders.yaml") == manifest("orders", owner="cluster"))
+    assert w.repo.read("pipelines/orders.yaml") == manifest("other")
+
+
+def test_a_sha256_repository_is_refused_in_words(world: MakeWorld) -> None:
+    w = world()
+    path = w.server.root / f"{w.namespace}-256.git"
+    git("init", "--quiet", "--bare", "--object-format=sha256", str(path))
+    w.secret()
+    w.integrate(repositoryURL=w.repo.url().replace(w.namespace, path.stem))
+    ready = eventually(lambda: (c := w.condition("Ready")).get("status") == "False" and c)
+    assert "sha256" in ready["message"]
+
+
+def test_a_blob_of_100_mb_is_told_and_not_fetched(world: MakeWorld, operator: OperatorProcess) -> None:
+    big = b"# padding\n" * 10_000_000 + manifest("big").encode()
+    w = world()
+    w.repo.commit({"pipelines/big.yaml": big, "pipelines/orders.yaml": manifest("orders")})
+    w.secret()
+    with Meter(operator.pid) as meter:
+        w.integrate()
+        eventually(lambda: w.names() == {"orders"}, 60)
+        told = eventually(lambda: w.status().get("invalid"))
+    assert [(entry["path"], entry["reason"]) for entry in told] == [("pipelines/big.yaml", "TooLarge")]
+    assert meter.peak < CAP
+
+
+def test_100_000_files_are_gone_through(world: MakeWorld, operator: OperatorProcess) -> None:
+    w = world()
+    files: dict[str, Any] = {f"pipelines/d{n % 100}/f{n}.yaml": f"just: {n}\n" for n in range(100_000)}
+    w.repo.commit({**files, "pipelines/orders.yaml": manifest("orders")})
+    w.secret()
+    began = time.monotonic()
+    with Meter(operator.pid) as meter:
+        w.integrate()
+        eventually(lambda: w.names() == {"orders"}, 240)
+    print(f"100,000 files: {time.monotonic() - began:.0f} s, peak {meter.peak / 1e6:.0f} MB")
+    assert meter.peak < CAP
