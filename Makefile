@@ -22,7 +22,7 @@ lock:  ## write the lock files anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 pyproject.toml -o requirements.lock
 	uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 --all-extras --allow-unsafe pyproject.toml -o requirements-dev.lock
 
-.PHONY: generate verify test bed forge promtool testbed demo bench
+.PHONY: generate verify test bed forge promtool testbed demo bench soak
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models
 	$(BIN)/python -m gitintegration.api
 
@@ -54,3 +54,6 @@ testbed: bed  ## a control plane, a git server and the operator to play with, un
 
 bench: bed  ## figures beside their floors, into docs/bench.md; an hour (ARGS="--sizes 100 --idle" for less)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+soak: bed  ## half an hour of edits on both sides while everything fails (ARGS="--minutes 3 --seed 7")
+	@$(BIN)/python -m tests.soak $(ARGS)
