@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.bed.gitserver import git
+from tests.bed.controlplane import ControlPlane
+from tests.bed.gitserver import GitServer, git
 from tests.bed.hostile import HostileServer, Repository, delta_bomb, pack_bomb
 from tests.bed.operator import OperatorProcess
 from tests.bed.world import World, eventually, manifest
@@ -20,6 +23,29 @@ MakeWorld = Callable[..., World]
 CAP = 1 << 30
 """Bytes: the memory limit of the Deployment."""
 DEADLINE = 60.0
+
+
+class Sharded(World):
+    """Its integrations belong to this module's own operator."""
+
+    def integrate(self, name: str = "gi", **spec: Any) -> None:
+        super().integrate(name, labels={"planasonix.com/shard": "hostile"}, **spec)
+
+
+@pytest.fixture(scope="module")
+def operator(control_plane: ControlPlane, bed_directory: Path) -> Iterator[OperatorProcess]:
+    """One of its own, so that what is done to it here is not measured elsewhere."""
+    process = OperatorProcess(control_plane, bed_directory / "hostile", "--shard=hostile")
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def world(control_plane: ControlPlane, git_server: GitServer, operator: OperatorProcess) -> MakeWorld:
+    def make(files: Mapping[str, str] | None = None) -> World:
+        return Sharded(control_plane, git_server, f"t-{uuid.uuid4().hex[:10]}", files)
+
+    return make
 
 
 @pytest.fixture(scope="module")
