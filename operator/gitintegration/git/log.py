@@ -23,7 +23,6 @@ SUBJECT = 1000
 MAX_ROWS = 1_000_000
 """So many changed files an index may hold: some 100 MB."""
 _MEMORY = Path(":memory:")
-_REGULAR = (0o100644, 0o100755, 0o100664)
 _SCHEMA = """
 create table commits (n integer primary key, sha text unique, parents text, time integer, author text, subject text);
 create table changed (n integer, parent integer, path blob, before text, after text,

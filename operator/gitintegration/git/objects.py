@@ -137,18 +137,6 @@ class Objects:
     def entries(self, tree: str) -> dict[bytes, tuple[int, str]]:
         return {name: (mode, sha.decode()) for name, mode, sha in parse_tree(self.raw(tree), 20)}
 
-    def find(self, tree: str, name: str) -> Kept | None:
-        """One entry, without taking a wide tree apart."""
-        raw = self.raw(tree)
-        for mode in (_FILE, _FOLDER, _EXECUTABLE, _LINK, _SUBMODULE):
-            line = b"%o %b\0" % (mode, name.encode())
-            at = raw.find(line)
-            while at > 0 and raw[at - 21] != 0:  # within another name: an entry follows a name, a zero and 20 bytes
-                at = raw.find(line, at + 1)
-            if at >= 0:
-                return Kept(mode, raw[at + len(line) : at + len(line) + 20].hex())
-        return None
-
     def subtree(self, commit: str, folder: str) -> str | None:
         """The tree at `folder`, which ends in a slash or is empty; None where there is none."""
         tree: str = self.commit(commit).tree.decode()

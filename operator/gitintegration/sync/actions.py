@@ -21,7 +21,7 @@ from gitintegration.core.plan import Plan, PlannedChange
 from gitintegration.core.pull_request import pull_request_text
 from gitintegration.core.status import ConflictEntry
 from gitintegration.core.values import ObjectKey
-from gitintegration.errors import GitIntegrationError, OperationError, Reason, StaleRemote
+from gitintegration.errors import GitIntegrationError, OperationError, Reason, RemoteError, StaleRemote
 from gitintegration.forge.dialects import Draft
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.forge.target import target_of
@@ -468,6 +468,8 @@ class Actions:
                 if not absent:
                     break
                 await self._git.fetch_trees(request.remote, scratch, absent)
+            else:
+                raise RemoteError(Reason.NetworkUnreachable, "the server leaves out trees of its history", retry=True)
         return await self._workers.run(SECONDS, git_log.log, index, tip, path, SUFFIXES, limit)
 
     async def _ids(
