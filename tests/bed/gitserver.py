@@ -77,11 +77,20 @@ class Repo:
         port = self.server.https_port if scheme == "https" else self.server.http_port
         return f"{scheme}://{who}127.0.0.1:{port}/{self.name}.git"
 
-    def commit(self, files: Mapping[str, str | bytes | None], message: str = "edit", branch: str | None = None) -> str:
-        """One commit with these files written (None: removed), on top of the branch; its sha."""
+    def commit(
+        self,
+        files: Mapping[str, str | bytes | None],
+        message: str = "edit",
+        branch: str | None = None,
+        clock_behind: int = 0,
+    ) -> str:
+        """One commit with these files written (None: removed), on top of the branch; its sha.
+
+        `clock_behind`: seconds that the author's clock is behind.
+        """
         branch = branch or self.branch
         ref = f"refs/heads/{branch}"
-        now = f"Ada Author <ada@example.com> {int(time.time())} +0000"
+        now = f"Ada Author <ada@example.com> {int(time.time()) - clock_behind} +0000"
         out = [f"commit {ref}\nauthor {now}\ncommitter {now}\ndata {len(message.encode())}\n{message}\n".encode()]
         if self.head(branch):
             out.append(f"from {ref}^0\n".encode())

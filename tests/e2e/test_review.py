@@ -49,7 +49,8 @@ def test_a_change_is_offered_reviewed_and_merged(world: MakeWorld, squash: bool)
     assert status["review"] == {"branch": BRANCH, "commit": w.repo.head(BRANCH), "follows": True}
     assert f"branch {BRANCH}" in w.condition("InSync")["message"]
 
-    w.repo.commit({"pipelines/users.yaml": manifest("users", owner="git"), "README.md": "hello\n"})
+    theirs = {"pipelines/users.yaml": manifest("users", owner="git"), "README.md": "hello\n"}
+    w.repo.commit(theirs, clock_behind=3600)
     w.sync_now()
     assert w.spec("users")["owner"] == "git"
     eventually(lambda: w.repo.read("README.md", BRANCH) == "hello\n")

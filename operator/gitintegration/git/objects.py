@@ -7,11 +7,10 @@ thrown away at any time, and nothing in it is believed beyond its object names.
 from __future__ import annotations
 
 import contextlib
-import heapq
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -266,28 +265,30 @@ def lacks_tree(directory: Path, commit: str) -> bool:
 
 
 def merge_base(directory: Path, ours: str, theirs: str, limit: int = 100_000) -> str | None:
-    """The newest commit that both reach, by what the cache knows; None where it knows of none."""
+    """The best commit that both reach, by what the cache knows; None where it knows of none.
+
+    No clock has a say in what is best, for authors' clocks go wrong; of several best ones it is the newest.
+    """
     with Objects(directory) as objects:
 
         def parents(sha: str) -> list[str]:
             return [p.decode() for p in objects.commit(sha).parents] if objects.has(sha) else []
 
-        reached, stack = {theirs}, [theirs]
-        while stack and len(reached) < limit:
-            new = [p for p in parents(stack.pop()) if p not in reached]
-            reached.update(new)
-            stack += new
-        seen, queue = {ours}, [(0, ours)]
-        while queue and len(seen) < limit:
-            _, sha = heapq.heappop(queue)
-            if sha in reached:
-                return sha
-            for parent in parents(sha):
-                if parent not in seen:
-                    seen.add(parent)
-                    age = -objects.commit(parent).commit_time if objects.has(parent) else 0
-                    heapq.heappush(queue, (age, parent))
-        return None
+        def walk(stack: list[str], stop: Container[str] = ()) -> set[str]:
+            seen = set(stack)
+            while stack and len(seen) < limit:
+                sha = stack.pop()
+                new = [p for p in parents(sha) if p not in seen] if sha not in stop else []
+                seen.update(new)
+                stack += new
+            return seen
+
+        of_theirs = walk([theirs])
+        common = walk([ours], of_theirs) & of_theirs
+        if len(common) > 1:
+            common -= walk([parent for sha in common for parent in parents(sha)])
+        when = {sha: objects.commit(sha).commit_time if objects.has(sha) else 0 for sha in common}
+        return max(common, key=lambda sha: (when[sha], sha), default=None)
 
 
 @dataclass(frozen=True, slots=True)

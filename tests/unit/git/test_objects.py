@@ -1,0 +1,38 @@
+"""What the object cache says of a history, beside what git says of it."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from gitintegration.git import objects
+from tests.bed.gitserver import git
+
+
+def history(repo: Path, seed: int, commits: int) -> list[str]:
+    """A random history whose clocks go wrong: each commit has one or two parents and a time of its own."""
+    rng = random.Random(seed)
+    git("init", "--quiet", "--bare", str(repo), cwd=repo.parent)
+    stream = ["blob\nmark :1\ndata 2\nx\n", "\n"]
+    for number in range(2, commits + 2):
+        late = range(max(2, number - 5), number)
+        parents = list(dict.fromkeys(rng.choice(late) for _ in range(rng.choice((1, 1, 2))))) if late else []
+        words = [f"{word} :{parent}\n" for word, parent in zip(("from", "merge"), parents, strict=False)]
+        when = f"committer m <m@x> {1_700_000_000 + rng.randrange(4)} +0000"
+        stream += [f"commit refs/heads/b{number}\nmark :{number}\n{when}\ndata 2\nc\n", *words, "M 100644 :1 x\n\n"]
+    git("fast-import", "--quiet", "--export-marks=marks", "--force", cwd=repo, stdin="".join(stream).encode())
+    marks = dict(line.split() for line in (repo / "marks").read_text().splitlines())
+    return [marks[f":{number}"] for number in range(2, commits + 2)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_merge_base_is_one_that_git_names_whatever_the_clocks_say(tmp_path: Path, seed: int) -> None:
+    repo = tmp_path / "repo.git"
+    made = history(repo, seed, 14)
+    rng = random.Random(seed)
+    for _ in range(12):
+        ours, theirs = rng.choice(made), rng.choice(made)
+        wanted = git("merge-base", "--all", ours, theirs, cwd=repo).split()
+        assert objects.merge_base(repo, ours, theirs) in wanted
