@@ -51,8 +51,11 @@ class OperatorProcess:
             time.sleep(0.05)
 
     def _command(self) -> list[str]:
-        cache = self._directory / f"cache-{self.identity}"
-        return ["run", f"--cache-dir={cache}", f"--probe-port={self.port}", f"--identity={self.identity}"]
+        return ["run", f"--cache-dir={self.cache}", f"--probe-port={self.port}", f"--identity={self.identity}"]
+
+    @property
+    def cache(self) -> Path:
+        return self._directory / f"cache-{self.identity}"
 
     @property
     def pid(self) -> int:
@@ -65,6 +68,11 @@ class OperatorProcess:
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as response:
+            text: str = response.read().decode()
+            return text
 
     def kill(self) -> None:
         """kill -9."""

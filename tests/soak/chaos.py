@@ -1,0 +1,114 @@
+"""What goes wrong meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.bed.controlplane import ControlPlane
+from tests.bed.gitserver import TOKEN, WRITER, GitServer, git
+from tests.bed.operator import OperatorProcess
+from tests.bed.world import World
+from tests.soak.authors import WHO, Ledger
+
+
+class Bed:
+    """A control plane, a git server, and two replicas of the operator."""
+
+    def __init__(self, directory: Path) -> None:
+        self.plane = ControlPlane(directory / "plane")
+        self.plane.install()
+        self.server = GitServer(directory / "git")
+        self.operators = [OperatorProcess(self.plane, directory / "operator", name=f"replica-{n}") for n in range(2)]
+
+    def calm(self) -> None:
+        faults = self.server.faults
+        faults.only, faults.delay, faults.status, faults.headers = "", 0.0, 0, {}
+        faults.drop_before = faults.drop_after = 0
+
+    def stop(self) -> None:
+        for one in self.operators:
+            one.kill()
+        self.server.stop()
+        self.plane.stop()
+
+
+class Chaos:
+    """Plays in the main thread: what a thread has started ends with it."""
+
+    def __init__(self, bed: Bed, worlds: list[World], ledger: Ledger, seed: int) -> None:
+        self.bed, self.worlds, self.ledger, self.rng = bed, worlds, ledger, random.Random(seed)
+
+    def play(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        deeds: list[tuple[int, Callable[[], None]]] = [
+            (6, self.kill),
+            (3, self.dropped_answers),
+            (3, self.dropped_requests),
+            (2, self.errors),
+            (2, self.limits),
+            (2, self.slow),
+            (2, self.rotate),
+            (2, self.rewrite),
+            (1, self.restart_api_server),
+        ]
+        while time.monotonic() < end:
+            time.sleep(self.rng.uniform(1.0, 4.0))
+            deed = self.rng.choices([d for _, d in deeds], [n for n, _ in deeds])[0]
+            deed()
+            self.ledger.counts[deed.__name__.replace("_", " ")] += 1
+
+    def kill(self) -> None:
+        one = self.rng.choice(self.bed.operators)
+        one.kill()
+        one.start()
+
+    def dropped_answers(self) -> None:
+        self._faulty("git-receive-pack" if self.rng.random() < 0.7 else "", drop_after=1)
+
+    def dropped_requests(self) -> None:
+        self._faulty("", drop_before=2)
+
+    def errors(self) -> None:
+        self._faulty("", status=500)
+
+    def limits(self) -> None:
+        self._faulty("", status=429, headers={"Retry-After": "1"})
+
+    def slow(self) -> None:
+        self._faulty("", delay=1.0)
+
+    def _faulty(self, only: str, **faults: Any) -> None:
+        server = self.bed.server.faults
+        server.only = only
+        for name, value in faults.items():
+            setattr(server, name, value)
+        time.sleep(self.rng.uniform(0.5, 2.0))
+        self.bed.calm()
+
+    def rotate(self) -> None:
+        w = self.rng.choice(self.worlds)
+        data = self.rng.choice([{"token": TOKEN}, {"username": WRITER[0], "password": WRITER[1]}])
+        with contextlib.suppress(RuntimeError):
+            w.secret(**data)
+
+    def rewrite(self) -> None:
+        """A forced push: the same content under another commit."""
+        repo = self.rng.choice(self.worlds).repo
+        head = repo.head()
+        assert head
+        parents = git("rev-list", "-1", "--parents", head, cwd=repo.path).split()[1:]
+        flags = [word for parent in parents for word in ("-p", parent)]
+        who = git("log", "-1", "--format=%an", head, cwd=repo.path).strip()
+        env = {**WHO, "GIT_AUTHOR_NAME": who}
+        made = git("commit-tree", f"{head}^{{tree}}", *flags, "-m", "amended", cwd=repo.path, env=env).strip()
+        with contextlib.suppress(RuntimeError):
+            git("update-ref", "refs/heads/main", made, head, cwd=repo.path)
+
+    def restart_api_server(self) -> None:
+        """Breaks all watches as well."""
+        self.bed.plane.restart()
