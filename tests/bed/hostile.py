@@ -72,15 +72,20 @@ def pack_bomb() -> list[bytes]:
     return [entry(_BLOB, 4 * GIGABYTE, zeros(4 * GIGABYTE))]
 
 
-def delta_bomb() -> list[bytes]:
-    """Each delta copies its base sixteen times: a megabyte becomes 16, 256, 4096."""
+def delta_bomb(padding: int = 0) -> list[bytes]:
+    """Each delta copies its base sixteen times: a megabyte becomes 16, 256, 4096.
+
+    `padding`: bytes that its sizes are longer than they need be.
+    """
     content = bytes(1 << 20)
     made = [entry(_BLOB, len(content), zlib.compress(content))]
     base, size = sha(_BLOB, content), len(content)
     for _ in range(3):
         step = 0xFFFFFF
         copies = [(at, min(step, size - at)) for at in range(0, size, step)] * 16
-        body = _varint(size) + _varint(16 * size) + b"".join(_copy(at, length) for at, length in copies)
+        body = (
+            _varint(size, padding) + _varint(16 * size, padding) + b"".join(_copy(at, length) for at, length in copies)
+        )
         made.append(entry(_REF_DELTA, len(body), zlib.compress(body), base))
         size *= 16
         base = _sha_of_zeros(size)
@@ -94,13 +99,14 @@ def _sha_of_zeros(size: int) -> bytes:
     return made.digest()
 
 
-def _varint(number: int) -> bytes:
+def _varint(number: int, padding: int = 0) -> bytes:
     out = bytearray()
-    while True:
-        out.append((number & 127) | (128 if number > 127 else 0))
+    while number > 127:
+        out.append((number & 127) | 128)
         number >>= 7
-        if not number:
-            return bytes(out)
+    if padding:
+        return bytes([*out, number | 128, *[128] * (padding - 1), 0])
+    return bytes([*out, number])
 
 
 def _copy(at: int, length: int) -> bytes:

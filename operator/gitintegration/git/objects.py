@@ -14,6 +14,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from pathlib import Path
 
+from dulwich import pack as dulwich_pack
 from dulwich.errors import ObjectFormatException
 from dulwich.object_store import DiskObjectStore, PackInputTooLarge
 from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree, parse_tree
@@ -28,6 +29,10 @@ _FOLDER, _FILE, _EXECUTABLE, _LINK, _SUBMODULE = 0o040000, 0o100644, 0o100755, 0
 _REGULAR = (_FILE, _EXECUTABLE, 0o100664)
 _FORBIDDEN = {"", ".", "..", ".git"}
 _MAX_DEPTH = 64
+_MAX_UNFOLDED = 64 << 20
+"""Bytes that a delta may unfold to."""
+_MAX_SHIFT = 70
+"""No size takes more bits than this."""
 
 
 class CacheCorruptError(GitIntegrationError):
@@ -58,6 +63,36 @@ class NewCommit:
     sha: str
     pack: Path
     """A pack that holds just what the remote lacks."""
+
+
+def _bounded(apply_delta: Callable[..., list[bytes]]) -> Callable[..., list[bytes]]:
+    """dulwich believes whatever size a delta names, and its compiled part hangs where there is no memory for it."""
+
+    def bounded(base: bytes | list[bytes], delta: bytes | list[bytes]) -> list[bytes]:
+        whole = delta if isinstance(delta, bytes) else b"".join(delta)
+        if _unfolded(whole) > _MAX_UNFOLDED:
+            raise LimitExceeded(f"an object of the pack is larger than {_MAX_UNFOLDED} bytes")
+        return apply_delta(base, whole)
+
+    return bounded
+
+
+def _unfolded(delta: bytes) -> int:
+    """The second of the two sizes, seven bits a byte, that a delta begins with: what it makes of its base."""
+    at = size = 0
+    for _ in range(2):
+        size = shift = 0
+        while at < len(delta):
+            size |= (delta[at] & 127) << shift
+            at, shift = at + 1, shift + 7
+            if delta[at - 1] < 128:
+                break
+            if shift > _MAX_SHIFT:
+                return _MAX_UNFOLDED + 1
+    return size
+
+
+dulwich_pack.apply_delta = _bounded(dulwich_pack.apply_delta)
 
 
 def open_store(directory: Path) -> DiskObjectStore:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gitintegration.errors import LimitExceeded
 from gitintegration.git import objects
 from tests.bed.gitserver import git
+from tests.bed.hostile import Repository, delta_bomb
 
 
 def history(repo: Path, seed: int, commits: int) -> list[str]:
@@ -36,3 +38,14 @@ def test_the_merge_base_is_one_that_git_names_whatever_the_clocks_say(tmp_path: 
         ours, theirs = rng.choice(made), rng.choice(made)
         wanted = git("merge-base", "--all", ours, theirs, cwd=repo).split()
         assert objects.merge_base(repo, ours, theirs) in wanted
+
+
+@pytest.mark.parametrize(
+    "deltas", [delta_bomb(), delta_bomb(padding=12)], ids=["plain", "sizes written longer than needed"]
+)
+def test_what_a_delta_unfolds_to_is_bounded(tmp_path: Path, deltas: list[bytes]) -> None:
+    repository = Repository(deltas)
+    received = tmp_path / "incoming"
+    received.write_bytes(repository.pack)
+    with pytest.raises(LimitExceeded, match="larger than"):
+        objects.ingest(tmp_path, received, [repository.head], 1 << 30)
