@@ -239,7 +239,16 @@ async def serve(settings: Settings) -> None:
             ForgeHttp(fence=cluster.fence, observe=metrics.forge_request, egress=egress)
         )
         forges = Forges(http)
-        engine = Engine(git, workers, side, store, offers, forges, ReadLimits(size=settings.max_file_size))
+        engine = Engine(
+            git,
+            workers,
+            side,
+            store,
+            offers,
+            BaseStore(cluster, "intent"),
+            forges,
+            ReadLimits(size=settings.max_file_size),
+        )
         operator = Operator(
             engine=engine,
             git=git,

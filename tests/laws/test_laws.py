@@ -219,6 +219,55 @@ def test_killed_at_any_instant_it_ends_the_same(steps: list[Step]) -> None:
                 assert asyncio.run(act(w, at, after)) == wanted, f"killed {'after' if after else 'before'} request {at}"
 
 
+_cluster_own = st.one_of(
+    st.builds(Edit, st.just("cluster"), st.just("a"), st.just("set"), st.sampled_from(["f1", "s0"])),
+    st.builds(Edit, st.just("cluster"), st.just("b"), st.sampled_from(["set", "delete"])),
+)
+_git_own = st.one_of(
+    st.builds(Edit, st.just("git"), st.just("a"), st.just("set"), st.sampled_from(["f0", "s1"])),
+    st.builds(Edit, st.just("git"), st.just("c"), st.sampled_from(["set", "delete"])),
+)
+_own = st.lists(st.one_of(_cluster_own, _git_own), min_size=1, max_size=4)
+
+
+@settings(_SHARED, max_examples=max(20, HISTORIES // 3))
+@given(_own, _own)
+def test_killed_at_any_instant_what_it_wrote_is_never_taken_for_an_edit(
+    begun: list[Edit], meanwhile: list[Edit]
+) -> None:
+    """Laws 1, 2 and 4, where both sides edit on before it starts again, each its own fields and pipelines."""
+
+    async def act(w: World, at: int, after: bool) -> bool:
+        history = History(w)
+        history.play(Edit("git", "a", "set"))
+        await settle(w)
+        await play(history, begun)
+        (w.steps.after if after else w.steps.before)[w.steps.count + at] = w.steps.crash
+        try:
+            await settle(w)
+        except Crash:
+            await play(history, meanwhile)
+            w.restart(wipe=after)
+        else:
+            return False
+        outcome = await settle(w)
+        assert not outcome.conflicts
+        assert history.state("cluster") == history.state("git")
+        assert history.account.owed == {(*at, v) for at, v in history.state("git").items() if at[0] != ANCHOR}
+        return True
+
+    for after in (False, True):
+        at, killed = 0, True
+        while killed:
+            directory, w = world()
+            with directory:
+                try:
+                    killed = asyncio.run(act(w, at, after))
+                except AssertionError as error:
+                    raise AssertionError(f"killed {'after' if after else 'before'} request {at}: {error}") from error
+            at += 1
+
+
 @_SHARED
 @given(_histories, st.booleans())
 def test_a_lost_memory_loses_no_edit_and_deletes_nothing(steps: list[Step], empty: bool) -> None:

@@ -452,6 +452,7 @@ class World:
             side,
             store,
             offers,
+            BaseStore(self.api, "intent"),  # type: ignore[arg-type]
             forges,
             clock=lambda: next(ticks),
         )

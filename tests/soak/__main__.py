@@ -1,8 +1,4 @@
-"""`make soak`: authors on both sides while processes are killed, servers fail and Secrets rotate; then nothing is missing.
-
-A field may be named in a conflict instead: a process that is killed between its push and its note of it leaves the next
-edit of the same field to a person.
-"""
+"""`make soak`: authors on both sides while processes are killed, servers fail and Secrets rotate; then nothing is missing."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _INTERVAL = 10.0
 
 
 def judged(w: World, ledger: Ledger) -> list[str]:
-    """Each edit is on both sides, or on its own side and named in a conflict; no commit was for nothing."""
+    """Each edit is on both sides; nothing is in conflict, for no field has two authors; no commit was for nothing."""
     try:
         eventually(lambda: (s := w.sync_now()).get("inSync") or s.get("conflictCount"), _SETTLED)
         status = w.sync_now()
@@ -33,30 +33,21 @@ def judged(w: World, ledger: Ledger) -> list[str]:
     assert head
     live = {name: (w.get(name) or {}) for name in w.names()}
     in_git = _documents(w, head, w.repo.files())
-    open_: dict[str, set[str]] = {name: set() for name in live.keys() | in_git.keys()}
-    for conflict in status.get("conflicts", ()):
-        open_.setdefault(conflict["name"], set()).update(conflict["fields"])
-    wrong = []
+    wrong = [f"{w.namespace}: a conflict {conflict}" for conflict in status.get("conflicts", ())]
     for (namespace, name, field), value in ledger.fields.items():
-        if namespace != w.namespace:
-            continue
-        sides = {"c": _label(live.get(name), field), "g": _label(in_git.get(name), field)}
-        told = f"{namespace}/{name} {field}: written {value}, in the cluster {sides['c']}, in git {sides['g']}"
-        if any(path.endswith(field) for path in open_[name]) and sides[field[0]] == value:
-            ledger.counts["fields in conflict"] += 1
-        elif set(sides.values()) == {value}:
-            ledger.counts["fields as written last"] += 1
-        else:
-            wrong.append(told)
-    for (namespace, name), there in ledger.there.items():
         if namespace == w.namespace:
-            if (name in live) == (name in in_git) == there:
+            here, there = _label(live.get(name), field), _label(in_git.get(name), field)
+            if here == there == value:
+                ledger.counts["fields as written last"] += 1
+            else:
+                wrong.append(f"{namespace}/{name} {field}: written {value}, in the cluster {here}, in git {there}")
+    for (namespace, name), left in ledger.there.items():
+        if namespace == w.namespace:
+            if (name in live) == (name in in_git) == left:
                 ledger.counts["pipelines there, or gone, as left"] += 1
             else:
-                words = (
-                    f"left {'there' if there else 'deleted'}, {name in live} in the cluster, {name in in_git} in git"
-                )
-                wrong.append(f"{namespace}/{name}: {words}, conflicts {sorted(open_.get(name, ()))}")
+                words = f"in the cluster {name in live}, in git {name in in_git}"
+                wrong.append(f"{namespace}/{name}: left {'there' if left else 'deleted'}, {words}")
     time.sleep(_INTERVAL + 2)  # an echo would come by now
     if w.repo.head() != head:
         wrong.append(f"{w.namespace}: a commit though nothing changed")

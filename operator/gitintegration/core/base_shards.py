@@ -132,6 +132,11 @@ class ShardSet:
             del self._records(prefix)[key]
             self._dirty.add(prefix)
 
+    @property
+    def changed(self) -> bool:
+        """Whether it holds what is not stored."""
+        return bool(self._dirty or self._removed)
+
     def clear(self) -> None:
         """Forget everything."""
         self._removed |= self._stored

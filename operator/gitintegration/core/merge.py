@@ -119,7 +119,7 @@ def _converged(
 ) -> tuple[list[Change], list[Change]]:
     """Without the changes that are the same once the API server has stored them."""
     left = [c for c in remote if c.path[-1:] == (ORDER,) or not _alike(get(stored, c.path), get(live, c.path))]
-    return [c for c in local if not _holds(stored, c)], left
+    return [c for c in local if not holds(stored, c)], left
 
 
 def _alike(a: Json, b: Json) -> bool:
@@ -209,10 +209,11 @@ def _open(changes: list[Change], other: Json, others: list[Change]) -> list[Chan
     Two differing orders of one list stay, both: neither can be judged without the other.
     """
     reordered = {c.path: c.new for c in others if c.path[-1:] == (ORDER,)}
-    return [c for c in changes if (c.path in reordered and reordered[c.path] != c.new) or not _holds(other, c)]
+    return [c for c in changes if (c.path in reordered and reordered[c.path] != c.new) or not holds(other, c)]
 
 
-def _holds(value: Json, change: Change) -> bool:
+def holds(value: Json, change: Change) -> bool:
+    """Whether `value` is so already where the change would make it so."""
     if change.path[-1:] == (ORDER,):
         items = get(value, change.path[:-1])
         there = isinstance(items, list) and all(any(step.matches(i) for i in items) for step in change.new)

@@ -16,6 +16,7 @@ from gitintegration.cluster.base_store import BaseStore
 from gitintegration.core.base_shards import BaseRecord, ShardSet, key_bits
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.diff import same
+from gitintegration.core.intent import Intent, Side, understood
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, commit_message
 from gitintegration.core.merge import Base, Decision, Versions, decide, rebase
@@ -55,6 +56,7 @@ class Engine:
         cluster: ClusterSide,
         store: BaseStore,
         offers: BaseStore,
+        intents: BaseStore,
         forges: Forges,
         limits: ReadLimits = ReadLimits(),  # noqa: B008
         clock: Callable[[], float] = time.time,
@@ -62,7 +64,7 @@ class Engine:
         self._git = git
         self._workers = workers
         self._cluster = cluster
-        self._store = store
+        self._store, self._intents = store, intents
         self._limits = limits
         self._clock = clock
         self._observer = Observer(git, workers)
@@ -76,8 +78,7 @@ class Engine:
         What goes wrong after both sides were seen is in the outcome, with true counts; before that it is raised.
         """
         tally = Tally()
-        if ws.base is None:
-            ws.base = await self._store.load(request.namespace, request.uid)
+        await self._load(ws, request)
         error: GitIntegrationError | None = None
         for _ in range(_ATTEMPTS):
             head = await look(self._git, request.remote, request.spec.default_branch, request.review)
@@ -98,8 +99,7 @@ class Engine:
 
     async def observe(self, ws: Workspace, request: Request) -> tuple[Head, Layout]:
         """Look at both sides and settle what is equal already; neither is written."""
-        if ws.base is None:
-            ws.base = await self._store.load(request.namespace, request.uid)
+        await self._load(ws, request)
         looking = request.looking()
         head = await look(self._git, request.remote, request.spec.default_branch)
         return head, await self._once(ws, looking, head, Tally())
@@ -144,7 +144,7 @@ class Engine:
         if not keys:
             if offering:
                 await self._review.propose(ws, request, head, tally)
-            await self._store.save(request.namespace, request.name, request.uid, ws.base)
+            await self._save(ws, request)
             return layout
         known = len(ws.base.marks)
         items: list[Item] = []
@@ -250,6 +250,8 @@ class Engine:
         items = []
         for key in keys:
             item = Item(key, kind, records[key], ws.index.items.get(key), present.get(key.name))
+            if key in ws.interrupted and not ws.index.frozen(key, item.path):
+                await self._understand(ws, request, item)
             if item.live is None and item.record is None:
                 ws.verified.pop(key, None)
             if self._is_ours(ws, layout, item):
@@ -336,6 +338,7 @@ class Engine:
 
     async def write_objects(self, ws: Workspace, request: Request, wanted: Sequence[Item], tally: Tally) -> None:
         """Write the cluster's side of these items. What one of them is refused for is its own problem."""
+        await self._tell(ws, request, wanted)
         queue = iter(wanted)
         failures: list[GitIntegrationError] = []
 
@@ -418,6 +421,7 @@ class Engine:
 
     async def push(self, ws: Workspace, request: Request, head: Head, draft: Draft, tally: Tally) -> None:
         """Move the branch from `head` to the draft, and have the workspace hold it. Raises StaleRemote."""
+        await self._tell(ws, request, draft.items)
         await self._git.push(request.remote, head.ref, head.commit, draft.commit)
         await self._workers.run(request.remote.timeout, objects.adopt, ws.directory, draft.commit)
         tally.commits.append(draft.commit.sha)
@@ -468,10 +472,23 @@ class Engine:
         assert ws.base is not None
         for item in items:
             self._remember_one(ws, item)
+        await self._save(ws, request)
+        ws.told = False
+
+    async def _save(self, ws: Workspace, request: Request) -> None:
+        assert ws.base is not None
+        if ws.base.changed and ws.intents and not ws.told:
+            await self._store_intents(ws, request)
         await self._store.save(request.namespace, request.name, request.uid, ws.base)
 
     def _remember_one(self, ws: Workspace, item: Item) -> None:
         assert ws.base is not None
+        if item.key in ws.in_flight:
+            if item.carried:
+                del ws.in_flight[item.key]
+                ws.interrupted.discard(item.key)
+            else:
+                ws.interrupted.add(item.key)
         decision = item.decision
         pulled = item.pulled or (not decision.remote_ahead and item.problem is None)
         pushed = item.pushed or (not decision.local_ahead and item.problem is None)
@@ -509,6 +526,70 @@ class Engine:
         record = BaseRecord(item.key, item.git.path, blob, version, base.git, base.live)
         if item.record is None or replace(record, resource_version=item.record.resource_version) != item.record:
             ws.base.put(record)
+
+    # --- intents ------------------------------------------------------------------------------------------------------
+
+    async def _load(self, ws: Workspace, request: Request) -> None:
+        """What is remembered, and what another process meant to write and did not remember."""
+        if ws.base is not None:
+            return
+        base = await self._store.load(request.namespace, request.uid)
+        ws.intents = await self._intents.load(request.namespace, request.uid)
+        ws.in_flight = {told.key: told for told in ws.intents.records() if told.blob == _digest(base.get(told.key))}
+        base.close_shards()
+        ws.interrupted = set(ws.in_flight)
+        ws.live_dirty |= ws.interrupted
+        ws.base = base
+
+    async def _tell(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
+        """Store what is about to be written to either side, unless it is stored already."""
+        new = [item for item in items if not item.told]
+        if ws.intents is None or not new:
+            return
+        await self._save(ws, request)  # of what is remembered nothing needs to be told any more
+        for item in new:
+            git_view, live = item.git_view, item.live.view if item.live else None
+            intent = Intent.of(item.decision, git_view, live)
+            goal = intent.git.goal if git_view is not None else item.kind.schema.strip_defaults(intent.git.goal)
+            pairs = [git_view, goal], [live, intent.live.goal]
+            ws.in_flight[item.key] = BaseRecord(item.key, item.path, _digest(item.record), "", *pairs)
+            item.told = True
+        await self._store_intents(ws, request)
+        ws.told = True
+
+    async def _store_intents(self, ws: Workspace, request: Request) -> None:
+        assert ws.intents is not None
+        ws.intents.clear()
+        for intent in ws.in_flight.values():
+            ws.intents.put(intent)
+        await self._intents.save(request.namespace, request.name, request.uid, ws.intents)
+
+    async def _understand(self, ws: Workspace, request: Request, item: Item) -> None:
+        """Have the base as it would be if what was told had been remembered, where it shows that it came about."""
+        assert ws.base is not None
+        ws.interrupted.discard(item.key)
+        told, known, live = ws.in_flight[item.key], item.record, item.live
+        intent = Intent(Side(*told.git), Side(*told.live))
+        stored = None
+        if intent.live.is_new and live is not None:
+            with contextlib.suppress(Refused, Forbidden):
+                stored = await self._cluster.as_stored(item.kind, request.namespace, intent.live.goal, live)
+        before = Base(known.git, known.live) if known else None
+        git_view = item.kind.view(orjson.loads(item.git.value)) if item.git else None
+        found = understood(
+            before,
+            intent,
+            git_view,
+            live.view if live else None,
+            stored=stored,
+            list_keys=item.kind.schema.list_keys,
+        )
+        if found is None and known is not None:
+            ws.base.delete(item.key)
+            item.record = None
+        elif found is not None and found != before:
+            item.record = BaseRecord(item.key, item.path or told.path, "", "", found.git, found.live)
+            ws.base.put(item.record)
 
     # --- telling ----------------------------------------------------------------------------------------------------
 
@@ -549,6 +630,14 @@ class Engine:
             requested_at=request.requested_at,
             source=request.source,
         )
+
+
+def _digest(record: BaseRecord | None) -> str:
+    """Tells whether the base of an item is still the one that an intent was told on."""
+    if record is None:
+        return ""
+    text = orjson.dumps([record.path, record.blob, record.resource_version, record.git, record.live])
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def _told(ws: Workspace, request: Request, head: Head) -> dict[str, object] | None:

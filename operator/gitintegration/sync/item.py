@@ -80,6 +80,8 @@ class Item:
     pulled: bool = False
     pushed: bool = False
     held: bool = False
+    told: bool = False
+    """That it is about to be written is stored."""
     new_path: str = ""
 
     @property
