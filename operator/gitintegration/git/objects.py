@@ -17,10 +17,11 @@ from pathlib import Path
 from dulwich import pack as dulwich_pack
 from dulwich.errors import ObjectFormatException
 from dulwich.object_store import DiskObjectStore, PackInputTooLarge
-from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree, parse_tree
+from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
 from dulwich.pack import write_pack_objects
 
 from gitintegration.errors import GitIntegrationError, LimitExceeded, Reason, RemoteError
+from gitintegration.git import trees
 
 MAX_PACKS = 50
 """Each pack holds file descriptors; past so many the cache is made afresh."""
@@ -29,6 +30,8 @@ _FOLDER, _FILE, _EXECUTABLE, _LINK, _SUBMODULE = 0o040000, 0o100644, 0o100755, 0
 _REGULAR = (_FILE, _EXECUTABLE, 0o100664)
 _FORBIDDEN = {"", ".", "..", ".git"}
 _MAX_DEPTH = 64
+_TREES = 4
+"""Trees that are kept unpacked: both sides of a comparison, in both directions."""
 _MAX_UNFOLDED = 64 << 20
 """Bytes that a delta may unfold to."""
 _MAX_SHIFT = 70
@@ -100,8 +103,8 @@ def open_store(directory: Path) -> DiskObjectStore:
     if not (directory / "objects" / "pack").is_dir():
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "objects").mkdir(exist_ok=True)
-        return DiskObjectStore.init(str(directory / "objects"))
-    return DiskObjectStore(str(directory / "objects"))
+        DiskObjectStore.init(str(directory / "objects")).close()
+    return DiskObjectStore(str(directory / "objects"), pack_compression_level=1)
 
 
 def sweep(directory: Path) -> None:
@@ -147,6 +150,7 @@ class Objects:
 
     def __init__(self, directory: Path) -> None:
         self.store = open_store(directory)
+        self._trees: dict[str, bytes] = {}
 
     def __enter__(self) -> Objects:
         return self
@@ -168,14 +172,26 @@ class Objects:
     def has(self, sha: str) -> bool:
         return _in(self.store, sha)
 
-    def entries(self, tree: str) -> dict[bytes, tuple[int, str]]:
-        return {name: (mode, sha.decode()) for name, mode, sha in parse_tree(self.raw(tree), 20)}
+    def tree(self, sha: str | None) -> bytes:
+        """A tree as it is written; no tree is an empty one."""
+        if sha is None:
+            return b""
+        if sha not in self._trees:
+            if len(self._trees) >= _TREES:
+                self._trees.clear()
+            self._trees[sha] = self.raw(sha)
+        return self._trees[sha]
+
+    def entry(self, tree: str, name: str) -> tuple[int, str]:
+        """Mode and sha of the entry; 0 and nothing where there is none."""
+        key = name.encode("utf-8", "surrogateescape")
+        return trees.lookup(self.tree(tree), [key]).get(key, (0, ""))
 
     def subtree(self, commit: str, folder: str) -> str | None:
         """The tree at `folder`, which ends in a slash or is empty; None where there is none."""
         tree: str = self.commit(commit).tree.decode()
         for part in folder.split("/")[:-1]:
-            mode, sha = self.entries(tree).get(part.encode(), (0, ""))
+            mode, sha = self.entry(tree, part)
             if mode != _FOLDER:
                 return None
             tree = sha
@@ -185,11 +201,11 @@ class Objects:
         """What lies at `path`, and whether a file could lie there: no part of the way to it is a file itself."""
         *folders, name = path.split("/")
         for part in folders:
-            mode, sha = self.entries(tree).get(part.encode(), (0, ""))
+            mode, sha = self.entry(tree, part)
             if mode != _FOLDER:
                 return None, mode == 0
             tree = sha
-        mode, sha = self.entries(tree).get(name.encode(), (0, ""))
+        mode, sha = self.entry(tree, name)
         return (Kept(mode, sha) if mode else None), True
 
     def walk(self, tree: str | None, folder: str, other: str | None = None) -> Iterator[tuple[str, int, str]]:
@@ -202,11 +218,9 @@ class Objects:
             if at.count("/") > _MAX_DEPTH:
                 yield at, 0, ""
                 continue
-            known = self.entries(theirs) if theirs else {}
-            for name, (mode, sha) in self.entries(mine).items():
+            known, new = trees.unlike(self.tree(theirs), self.tree(mine))
+            for name, (mode, sha) in new.items():
                 before = known.get(name)
-                if before == (mode, sha):
-                    continue
                 text = name.decode("utf-8", "surrogateescape")
                 if mode == _FOLDER and text not in _FORBIDDEN and _utf8(text):
                     stack.append((sha, before[1] if before and before[0] == _FOLDER else None, f"{at}{text}/"))
@@ -221,10 +235,7 @@ class Objects:
             if at.count(b"/") > _MAX_DEPTH:
                 yield at, "", ""
                 continue
-            mine, theirs = (set(parse_tree(self.raw(tree), 20)) if tree else set() for tree in (before, after))
-            was, now = (
-                {name: (mode, sha.decode()) for name, mode, sha in side} for side in (mine - theirs, theirs - mine)
-            )
+            was, now = trees.unlike(self.tree(before), self.tree(after))
             for name in was.keys() | now.keys():
                 (mode, sha), (new_mode, new_sha) = was.get(name, (0, "")), now.get(name, (0, ""))
                 if _FOLDER in (mode, new_mode):
@@ -470,29 +481,29 @@ def _nest(files: Mapping[str, bytes | Kept | None]) -> _Nested:
 
 def _write_tree(objects: Objects, tree: str | None, nested: _Nested, fresh: dict[bytes, ShaFile]) -> str | None:
     """The tree with the changes made, or None where nothing is left in it."""
-    old = objects.raw(tree) if tree else b""
-    known = {name: (mode, sha) for name, mode, sha in parse_tree(old, 20)} if old else {}
-    replaced: dict[bytes, tuple[int, bytes] | None] = {}
+    old = objects.tree(tree)
+    known = trees.lookup(old, [text.encode() for text in nested])
+    replaced: dict[bytes, tuple[int, str] | None] = {}
     for text, content in nested.items():
         name = text.encode()
         before = known.get(name)
         if isinstance(content, dict):
-            inner = before[1].decode() if before and before[0] == _FOLDER else None
+            inner = before[1] if before and before[0] == _FOLDER else None
             made = _write_tree(objects, inner, content, fresh)
-            replaced[name] = (_FOLDER, made.encode()) if made else None
+            replaced[name] = (_FOLDER, made) if made else None
         elif content is None:
             replaced[name] = None
         elif isinstance(content, Kept):
-            replaced[name] = (content.mode, content.sha.encode())
+            replaced[name] = (content.mode, content.sha)
         else:
             mode = before[0] if before and before[0] in (_FILE, _EXECUTABLE) else _FILE
-            replaced[name] = (mode, _keep(fresh, Blob.from_string(content)).encode())
+            replaced[name] = (mode, _keep(fresh, Blob.from_string(content)))
     raw = _splice(old, known, replaced)
     return _keep(fresh, ShaFile.from_raw_string(Tree.type_num, raw)) if raw else None
 
 
 def _splice(
-    old: bytes, known: Mapping[bytes, tuple[int, bytes]], replaced: Mapping[bytes, tuple[int, bytes] | None]
+    old: bytes, known: Mapping[bytes, tuple[int, str]], replaced: Mapping[bytes, tuple[int, str] | None]
 ) -> bytes:
     """The raw tree with the replaced lines; where only shas change, the rest is copied as it lies."""
     if all(new and name in known and known[name][0] == new[0] for name, new in replaced.items()):
@@ -500,16 +511,16 @@ def _splice(
         for name, new in replaced.items():
             assert new
             line = b"%o %b\0" % (new[0], name)
-            before, after = line + bytes.fromhex(known[name][1].decode()), line + bytes.fromhex(new[1].decode())
+            before, after = line + bytes.fromhex(known[name][1]), line + bytes.fromhex(new[1])
             if raw.count(before) != 1:
                 break
             raw = raw.replace(before, after)
         else:
             return raw
-    lines = {name: entry for name, entry in known.items() if name not in replaced}
+    lines = {name: entry for name, entry in trees.entries(old).items() if name not in replaced}
     lines.update({name: entry for name, entry in replaced.items() if entry})
     ordered = sorted(lines.items(), key=lambda item: item[0] + b"/" if item[1][0] == _FOLDER else item[0])
-    return b"".join(b"%o %b\0%b" % (mode, name, bytes.fromhex(sha.decode())) for name, (mode, sha) in ordered)
+    return b"".join(b"%o %b\0%b" % (mode, name, bytes.fromhex(sha)) for name, (mode, sha) in ordered)
 
 
 def _keep(fresh: dict[bytes, ShaFile], made: ShaFile) -> str:

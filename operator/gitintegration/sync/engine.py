@@ -448,7 +448,9 @@ class Engine:
 
     def _edits(self, ws: Workspace, layout: Layout, wanted: Sequence[Item]) -> dict[str, tuple[str | None, list[Edit]]]:
         edits: dict[str, tuple[str | None, list[Edit]]] = {}
-        taken = set(ws.index.files) | set(ws.index.refused)
+        taken: set[str] = set()
+        if any(item.git is None and item.decision.git and item.decision.git.value is not None for item in wanted):
+            taken = ws.index.files.keys() | ws.index.refused.keys()
         for item in wanted:
             assert item.decision.git is not None
             value = item.decision.git.value
@@ -614,7 +616,7 @@ class Engine:
             mode=request.spec.sync.mode.value,
             error=error,
             connection={**(ws.connection or {"reachable": True}), "latencyMs": head.latency_ms},
-            pipelines=len(ws.base.marks.keys() | pending.keys()),
+            pipelines=len(ws.base.marks) + sum(key not in ws.base.marks for key in pending),
             local_ahead=local,
             remote_ahead=remote,
             conflicts=conflicts,

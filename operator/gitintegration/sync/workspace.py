@@ -52,6 +52,8 @@ class GitIndex:
         self.refused: dict[str, str] = {}
         """Paths that can't be taken, with the reason."""
         self._copies: dict[ObjectKey, list[GitItem]] = {}
+        self._bad: set[str] = set()
+        """Paths of files with problems."""
 
     def copy(self) -> GitIndex:
         """One that can be brought elsewhere while this stays."""
@@ -59,12 +61,15 @@ class GitIndex:
         made.commit, made.items, made.files = self.commit, dict(self.items), dict(self.files)
         made.refused = dict(self.refused)
         made._copies = {key: list(copies) for key, copies in self._copies.items()}
+        made._bad = set(self._bad)
         return made
 
     def put(self, scanned: ScannedFile) -> set[ObjectKey]:
         """The keys that may have changed by it."""
         touched = self.remove(scanned.path)
         self.files[scanned.path] = scanned
+        if scanned.problems:
+            self._bad.add(scanned.path)
         for item in scanned.items:
             touched.add(item.key)
             if item.key in self._copies:
@@ -77,6 +82,7 @@ class GitIndex:
 
     def remove(self, path: str) -> set[ObjectKey]:
         self.refused.pop(path, None)
+        self._bad.discard(path)
         old = self.files.pop(path, None)
         touched = set()
         for item in old.items if old else ():
@@ -94,7 +100,7 @@ class GitIndex:
 
     def problems(self) -> list[Problem]:
         """All that is wrong with the files of this commit."""
-        found = [p for scanned in self.files.values() for p in scanned.problems]
+        found = [p for path in sorted(self._bad) for p in self.files[path].problems]
         found += [Problem(path, InvalidReason.InvalidPath, words) for path, words in self.refused.items()]
         for key, copies in self._copies.items():
             paths = sorted(c.path for c in copies)
@@ -122,7 +128,7 @@ class GitIndex:
 
     @property
     def empty(self) -> bool:
-        return not self.items and not self._copies and not any(f.problems for f in self.files.values())
+        return not self.items and not self._copies and not self._bad
 
 
 @dataclass(slots=True)
