@@ -43,6 +43,10 @@ class Live:
     def controlled(self) -> bool:
         return any(owner.get("controller") for owner in self.whole["metadata"].get("ownerReferences", ()))
 
+    def slim(self) -> Live:
+        """Without what only a write to the cluster needs."""
+        return Live({"metadata": self.whole["metadata"]}, self.view)
+
     @property
     def leaving(self) -> bool:
         """It is being deleted, and only a finalizer keeps it."""

@@ -192,6 +192,9 @@ class Engine:
         finally:
             left = [item for item in batch if keep or item.key in gone or item.decision.git is not None]
             staying = {item.key for item in left}
+            for item in left:
+                if item.live is not None and item.key not in gone:
+                    item.live = item.live.slim()
             for item in batch:
                 if item.key not in staying:
                     self._remember_one(ws, item)
@@ -472,8 +475,10 @@ class Engine:
     async def remember(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
         """Keep what both sides agree on now, and what is open still."""
         assert ws.base is not None
-        for item in items:
+        for number, item in enumerate(items, start=1):
             self._remember_one(ws, item)
+            if number % _BATCH == 0:
+                ws.base.close_shards()
         await self._save(ws, request)
         ws.told = False
 
@@ -562,8 +567,10 @@ class Engine:
     async def _store_intents(self, ws: Workspace, request: Request) -> None:
         assert ws.intents is not None
         ws.intents.clear()
-        for intent in ws.in_flight.values():
+        for number, intent in enumerate(ws.in_flight.values(), start=1):
             ws.intents.put(intent)
+            if number % _BATCH == 0:
+                ws.intents.close_shards()
         await self._intents.save(request.namespace, request.name, request.uid, ws.intents)
 
     async def _understand(self, ws: Workspace, request: Request, item: Item) -> None:
