@@ -1,0 +1,12 @@
+"""The short form of `make soak`, in every run of the tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.soak.__main__ import soak
+
+
+@pytest.mark.xdist_group("soak")
+def test_nothing_is_lost_while_everything_fails() -> None:
+    assert soak(minutes=2.0, seed=7, integrations=2) == []
