@@ -485,14 +485,15 @@ class Engine:
     async def _save(self, ws: Workspace, request: Request) -> None:
         assert ws.base is not None
         if ws.base.changed and ws.intents and not ws.told:
-            await self._store_intents(ws, request)
+            self._forget_intents(ws)
+            await self._intents.save(request.namespace, request.name, request.uid, ws.intents)
         await self._store.save(request.namespace, request.name, request.uid, ws.base)
 
     def _remember_one(self, ws: Workspace, item: Item) -> None:
         assert ws.base is not None
         if item.key in ws.in_flight:
             if item.carried:
-                del ws.in_flight[item.key]
+                ws.in_flight.discard(item.key)
                 ws.interrupted.discard(item.key)
             else:
                 ws.interrupted.add(item.key)
@@ -542,7 +543,8 @@ class Engine:
             return
         base = await self._store.load(request.namespace, request.uid)
         ws.intents = await self._intents.load(request.namespace, request.uid)
-        ws.in_flight = {told.key: told for told in ws.intents.records() if told.blob == _digest(base.get(told.key))}
+        told = ws.intents.records()
+        ws.in_flight = {intent.key for intent in told if intent.blob == _digest(base.get(intent.key))}
         base.close_shards()
         ws.interrupted = set(ws.in_flight)
         ws.live_dirty |= ws.interrupted
@@ -553,31 +555,37 @@ class Engine:
         new = [item for item in items if not item.told]
         if ws.intents is None or not new:
             return
-        await self._save(ws, request)  # of what is remembered nothing needs to be told any more
-        for item in new:
+        await self._save(ws, request)
+        self._forget_intents(ws)
+        for number, item in enumerate(new, start=1):
             git_view, live = item.git_view, item.live.view if item.live else None
             intent = Intent.of(item.decision, git_view, live)
             goal = intent.git.goal if git_view is not None else item.kind.schema.strip_defaults(intent.git.goal)
             pairs = [git_view, goal], [live, intent.live.goal]
-            ws.in_flight[item.key] = BaseRecord(item.key, item.path, _digest(item.record), "", *pairs)
+            ws.intents.put(BaseRecord(item.key, item.path, _digest(item.record), "", *pairs))
+            ws.in_flight.add(item.key)
             item.told = True
-        await self._store_intents(ws, request)
-        ws.told = True
-
-    async def _store_intents(self, ws: Workspace, request: Request) -> None:
-        assert ws.intents is not None
-        ws.intents.clear()
-        for number, intent in enumerate(ws.in_flight.values(), start=1):
-            ws.intents.put(intent)
             if number % _BATCH == 0:
                 ws.intents.close_shards()
         await self._intents.save(request.namespace, request.name, request.uid, ws.intents)
+        ws.told = True
+
+    @staticmethod
+    def _forget_intents(ws: Workspace) -> None:
+        """Of what is remembered nothing needs to be told any more."""
+        assert ws.intents is not None
+        if not ws.in_flight:
+            ws.intents.clear()
+        for key in ws.intents.marks.keys() - ws.in_flight:
+            ws.intents.delete(key)
 
     async def _understand(self, ws: Workspace, request: Request, item: Item) -> None:
         """Have the base as it would be if what was told had been remembered, where it shows that it came about."""
         assert ws.base is not None
+        assert ws.intents is not None
         ws.interrupted.discard(item.key)
-        told, known, live = ws.in_flight[item.key], item.record, item.live
+        told, known, live = ws.intents.get(item.key), item.record, item.live
+        assert told is not None
         intent = Intent(Side(*told.git), Side(*told.live))
         stored = None
         if intent.live.is_new and live is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gitintegration.core.base_shards import BaseRecord, ShardSet
+from gitintegration.core.base_shards import ShardSet
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.merge import Conflict
 from gitintegration.core.values import ObjectKey
@@ -141,10 +141,10 @@ class Workspace:
     base: ShardSet | None = None
     intents: ShardSet | None = None
     """What is told of before it is written, as stored; None in a workspace whose writes are no agreement of both sides."""
-    in_flight: dict[ObjectKey, BaseRecord] = field(default_factory=dict)
-    """Intents of what is not remembered yet."""
+    in_flight: set[ObjectKey] = field(default_factory=set)
+    """Those of them that are not remembered yet."""
     interrupted: set[ObjectKey] = field(default_factory=set)
-    """Those of them of which it is not known whether they came about."""
+    """Those in flight of which it is not known whether they came about."""
     told: bool = False
     """Whether the stored intents are of this run; those of an earlier one are void once the base moves."""
     pending: dict[ObjectKey, Pending] = field(default_factory=dict)
