@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,13 +40,7 @@ def binaries() -> Path:
     for path in sorted(_MODULES.rglob("*")):
         if path.is_file():
             digest.update(path.relative_to(_MODULES).as_posix().encode() + path.read_bytes())
-    target = cache_root() / f"bed-{digest.hexdigest()[:16]}"
-    if target.exists():
-        return target
-    with locked(cache_root() / "build.lock"):
-        if not target.exists():
-            _build(target)
-    return target
+    return made_once(cache_root() / f"bed-{digest.hexdigest()[:16]}", _build)
 
 
 def sshd() -> str:
@@ -76,33 +70,49 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _build(target: Path) -> None:
+def place_of(name: str, module: Path) -> Path:
+    """Where the program of a Go module is cached; another content of the module is another place."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(module.iterdir())))
+    return cache_root() / f"{name}-{digest.hexdigest()[:16]}"
+
+
+def made_once(target: Path, build: Callable[[Path], None]) -> Path:
+    """`target`, built now where it is not there; two processes do not build it at once."""
+    if not target.exists():
+        with locked(cache_root() / "build.lock"):
+            if not target.exists():
+                build(target)
+    return target
+
+
+@contextmanager
+def workshop(target: Path, *, cgo: bool = False) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A folder to build in, and the environment for it. Its `made` becomes `target`, as a whole or not at all."""
     work = target.with_name(f"{target.name}.{os.getpid()}")
     shutil.rmtree(work, ignore_errors=True)
-    (work / "bin").mkdir(parents=True)
-    env = {
-        **os.environ,
-        "GOCACHE": str(work / "gocache"),
-        "GOFLAGS": "-mod=mod",
-        "GOTOOLCHAIN": "local",
-        "CGO_ENABLED": "0",
-    }
+    work.mkdir(parents=True)
+    go = {"GOCACHE": str(work / "gocache"), "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local", "CGO_ENABLED": f"{cgo:d}"}
+    try:
+        yield work, {**os.environ, **go}
+        (work / "made").rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _build(target: Path) -> None:
     version = _kubernetes_version()
     major, minor, _ = version.split(".")
     package = "k8s.io/component-base/version"
     flags = f"-s -w -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
     go = go_program()
-    try:
-        steps = [("etcd", "etcd", ".", "-s -w")]
-        steps += [(n, "controlplane", f"k8s.io/kubernetes/cmd/{n}", flags) for n in _NAMES[1:]]
+    steps = [("etcd", "etcd", ".", "-s -w")]
+    steps += [(n, "controlplane", f"k8s.io/kubernetes/cmd/{n}", flags) for n in _NAMES[1:]]
+    with workshop(target) as (work, env):
         for number, (name, module, source, ldflags) in enumerate(steps, 1):
             copy = work / module
             shutil.copytree(_MODULES / module, copy, dirs_exist_ok=True)
-            command = [go, "build", "-trimpath", "-ldflags", ldflags, "-o", str(work / "bin" / name), source]
+            command = [go, "build", "-trimpath", "-ldflags", ldflags, "-o", str(work / "made" / name), source]
             run_step(f"[{number}/{len(steps)}] building {name}", command, copy, env)
-        (work / "bin").rename(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     say(f"the test bed is in {target}")
 
 

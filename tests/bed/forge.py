@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import secrets
 import shutil
@@ -16,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from tests.bed.build import cache_root, go_program, locked, run_step, say
+from tests.bed.build import go_program, made_once, place_of, run_step, say, workshop
 from tests.bed.controlplane import die_with_parent, free_port
 
 _MODULE = Path(__file__).parent / "gitea"
@@ -54,55 +53,31 @@ ENABLED = false
 """
 
 
-def _target() -> Path:
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_MODULE.iterdir())))
-    return cache_root() / f"forge-{digest.hexdigest()[:16]}"
-
-
 def built() -> Path | None:
     """The folder with the program, where it has been built."""
-    return _target() if _target().exists() else None
+    target = place_of("forge", _MODULE)
+    return target if target.exists() else None
 
 
 def gitea() -> Path:
     """The folder with the program and its static files, built now if need be."""
-    target = _target()
-    if target.exists():
-        return target
-    with locked(cache_root() / "build.lock"):
-        if not target.exists():
-            _build(target)
-    return target
+    return made_once(place_of("forge", _MODULE), _build)
 
 
 def _build(target: Path) -> None:
-    work = target.with_name(f"{target.name}.{os.getpid()}")
-    shutil.rmtree(work, ignore_errors=True)
-    shutil.copytree(_MODULE, work / "module")
-    env = {
-        **os.environ,
-        "GOCACHE": str(work / "gocache"),
-        "GOFLAGS": "-mod=mod",
-        "GOTOOLCHAIN": "local",
-        "CGO_ENABLED": "1",
-    }
-    go = go_program()
-    try:
-        made = work / "made"
-        package = "code.gitea.io/gitea"
+    go, package = go_program(), "code.gitea.io/gitea"
+    with workshop(target, cgo=True) as (work, env):
+        made, module = work / "made", work / "module"
+        shutil.copytree(_MODULE, module)
         command = [go, "build", "-trimpath", "-tags", _TAGS, "-ldflags", "-s -w", "-o", str(made / "gitea"), package]
-        run_step("building the forge", command, work / "module", env)
-        found = subprocess.run(
-            [go, "list", "-m", "-f", "{{.Dir}}", package], cwd=work / "module", env=env, capture_output=True, text=True
-        )
+        run_step("building the forge", command, module, env)
+        listed = [go, "list", "-m", "-f", "{{.Dir}}", package]
+        found = subprocess.run(listed, cwd=module, env=env, capture_output=True, text=True)
         for name in _STATIC:
             shutil.copytree(Path(found.stdout.strip()) / name, made / name, copy_function=shutil.copyfile)
         for folder in made.rglob("*"):
             if folder.is_dir():
                 folder.chmod(0o755)
-        made.rename(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     say(f"the forge is in {target}")
 
 
