@@ -16,7 +16,6 @@ from gitintegration.cluster.base_store import BaseStore
 from gitintegration.core.base_shards import BaseRecord, ShardSet, key_bits
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.diff import same
-from gitintegration.core.intent import Intent, Side, understood
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, commit_message
 from gitintegration.core.merge import Base, Decision, Versions, decide, rebase
@@ -34,6 +33,7 @@ from gitintegration.sync import files, history
 from gitintegration.sync.branches import Branches
 from gitintegration.sync.cluster_side import ABSENT_VERSION, ClusterSide, Kind, Live, by_kind, moved
 from gitintegration.sync.files import Edit, Ground, Scope
+from gitintegration.sync.intents import Intents
 from gitintegration.sync.item import Draft, Item, Request, Tally, summary
 from gitintegration.sync.observe import Head, Observer, look
 from gitintegration.sync.review import Review
@@ -64,7 +64,7 @@ class Engine:
         self._git = git
         self._workers = workers
         self._cluster = cluster
-        self._store, self._intents = store, intents
+        self._store, self._intents = store, Intents(intents, cluster)
         self._limits = limits
         self._clock = clock
         self._observer = Observer(git, workers)
@@ -103,6 +103,20 @@ class Engine:
         looking = request.looking()
         head = await look(self._git, request.remote, request.spec.default_branch)
         return head, await self._once(ws, looking, head, Tally())
+
+    async def _load(self, ws: Workspace, request: Request) -> None:
+        """What is remembered; and what another process meant to write and did not remember, which is looked at again."""
+        if ws.base is None:
+            base = await self._store.load(request.namespace, request.uid)
+            ws.flight = await self._intents.load(request, base)
+            ws.live_dirty |= ws.flight.keys
+            ws.base = base
+
+    async def _tell(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
+        new = [item for item in items if not item.told]
+        if ws.flight and new:
+            await self._save(ws, request)
+            await self._intents.tell(ws.flight, request, new)
 
     async def load(self, namespace: str, uid: str) -> ShardSet:
         """What is remembered of an integration."""
@@ -253,8 +267,12 @@ class Engine:
         items = []
         for key in keys:
             item = Item(key, kind, records[key], ws.index.items.get(key), present.get(key.name))
-            if key in ws.interrupted and not ws.index.frozen(key, item.path):
-                await self._understand(ws, request, item)
+            if ws.flight and key in ws.flight.unclear and not ws.index.frozen(key, item.path):
+                item.record = await self._intents.understand(ws.flight, request, item)
+                if item.record is None:
+                    ws.base.delete(key)
+                elif item.record != records[key]:
+                    ws.base.put(item.record)
             if item.live is None and item.record is None:
                 ws.verified.pop(key, None)
             if self._is_ours(ws, layout, item):
@@ -480,23 +498,19 @@ class Engine:
             if number % _BATCH == 0:
                 ws.base.close_shards()
         await self._save(ws, request)
-        ws.told = False
+        if ws.flight:
+            ws.flight.of_this_run = False
 
     async def _save(self, ws: Workspace, request: Request) -> None:
         assert ws.base is not None
-        if ws.base.changed and ws.intents and not ws.told:
-            self._forget_intents(ws)
-            await self._intents.save(request.namespace, request.name, request.uid, ws.intents)
+        if ws.base.changed and ws.flight:
+            await self._intents.void(ws.flight, request)
         await self._store.save(request.namespace, request.name, request.uid, ws.base)
 
     def _remember_one(self, ws: Workspace, item: Item) -> None:
         assert ws.base is not None
-        if item.key in ws.in_flight:
-            if item.carried:
-                ws.in_flight.discard(item.key)
-                ws.interrupted.discard(item.key)
-            else:
-                ws.interrupted.add(item.key)
+        if ws.flight:
+            ws.flight.carried(item)
         decision = item.decision
         pulled = item.pulled or (not decision.remote_ahead and item.problem is None)
         pushed = item.pushed or (not decision.local_ahead and item.problem is None)
@@ -534,79 +548,6 @@ class Engine:
         record = BaseRecord(item.key, item.git.path, blob, version, base.git, base.live)
         if item.record is None or replace(record, resource_version=item.record.resource_version) != item.record:
             ws.base.put(record)
-
-    # --- intents ------------------------------------------------------------------------------------------------------
-
-    async def _load(self, ws: Workspace, request: Request) -> None:
-        """What is remembered, and what another process meant to write and did not remember."""
-        if ws.base is not None:
-            return
-        base = await self._store.load(request.namespace, request.uid)
-        ws.intents = await self._intents.load(request.namespace, request.uid)
-        told = ws.intents.records()
-        ws.in_flight = {intent.key for intent in told if intent.blob == _digest(base.get(intent.key))}
-        base.close_shards()
-        ws.interrupted = set(ws.in_flight)
-        ws.live_dirty |= ws.interrupted
-        ws.base = base
-
-    async def _tell(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
-        """Store what is about to be written to either side, unless it is stored already."""
-        new = [item for item in items if not item.told]
-        if ws.intents is None or not new:
-            return
-        await self._save(ws, request)
-        self._forget_intents(ws)
-        for number, item in enumerate(new, start=1):
-            git_view, live = item.git_view, item.live.view if item.live else None
-            intent = Intent.of(item.decision, git_view, live)
-            goal = intent.git.goal if git_view is not None else item.kind.schema.strip_defaults(intent.git.goal)
-            pairs = [git_view, goal], [live, intent.live.goal]
-            ws.intents.put(BaseRecord(item.key, item.path, _digest(item.record), "", *pairs))
-            ws.in_flight.add(item.key)
-            item.told = True
-            if number % _BATCH == 0:
-                ws.intents.close_shards()
-        await self._intents.save(request.namespace, request.name, request.uid, ws.intents)
-        ws.told = True
-
-    @staticmethod
-    def _forget_intents(ws: Workspace) -> None:
-        """Of what is remembered nothing needs to be told any more."""
-        assert ws.intents is not None
-        if not ws.in_flight:
-            ws.intents.clear()
-        for key in ws.intents.marks.keys() - ws.in_flight:
-            ws.intents.delete(key)
-
-    async def _understand(self, ws: Workspace, request: Request, item: Item) -> None:
-        """Have the base as it would be if what was told had been remembered, where it shows that it came about."""
-        assert ws.base is not None
-        assert ws.intents is not None
-        ws.interrupted.discard(item.key)
-        told, known, live = ws.intents.get(item.key), item.record, item.live
-        assert told is not None
-        intent = Intent(Side(*told.git), Side(*told.live))
-        stored = None
-        if intent.live.is_new and live is not None:
-            with contextlib.suppress(Refused, Forbidden):
-                stored = await self._cluster.as_stored(item.kind, request.namespace, intent.live.goal, live)
-        before = Base(known.git, known.live) if known else None
-        git_view = item.kind.view(orjson.loads(item.git.value)) if item.git else None
-        found = understood(
-            before,
-            intent,
-            git_view,
-            live.view if live else None,
-            stored=stored,
-            list_keys=item.kind.schema.list_keys,
-        )
-        if found is None and known is not None:
-            ws.base.delete(item.key)
-            item.record = None
-        elif found is not None and found != before:
-            item.record = BaseRecord(item.key, item.path or told.path, "", "", found.git, found.live)
-            ws.base.put(item.record)
 
     # --- telling ----------------------------------------------------------------------------------------------------
 
@@ -647,14 +588,6 @@ class Engine:
             requested_at=request.requested_at,
             source=request.source,
         )
-
-
-def _digest(record: BaseRecord | None) -> str:
-    """Tells whether the base of an item is still the one that an intent was told on."""
-    if record is None:
-        return ""
-    text = orjson.dumps([record.path, record.blob, record.resource_version, record.git, record.live])
-    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def _told(ws: Workspace, request: Request, head: Head) -> dict[str, object] | None:

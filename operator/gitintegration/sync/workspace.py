@@ -16,6 +16,7 @@ from gitintegration.core.merge import Conflict
 from gitintegration.core.values import ObjectKey
 from gitintegration.git.remote import Remote
 from gitintegration.sync.files import GitItem, ScannedFile
+from gitintegration.sync.intents import InFlight
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +140,8 @@ class Workspace:
     directory: Path
     index: GitIndex = field(default_factory=GitIndex)
     base: ShardSet | None = None
-    intents: ShardSet | None = None
-    """What is told of before it is written, as stored; None in a workspace whose writes are no agreement of both sides."""
-    in_flight: set[ObjectKey] = field(default_factory=set)
-    """Those of them that are not remembered yet."""
-    interrupted: set[ObjectKey] = field(default_factory=set)
-    """Those in flight of which it is not known whether they came about."""
-    told: bool = False
-    """Whether the stored intents are of this run; those of an earlier one are void once the base moves."""
+    flight: InFlight | None = None
+    """What is told before it is written; None in a workspace whose writes are no agreement of both sides."""
     pending: dict[ObjectKey, Pending] = field(default_factory=dict)
     verified: dict[ObjectKey, str] = field(default_factory=dict)
     """resourceVersions that were looked at and found to bring nothing new."""
