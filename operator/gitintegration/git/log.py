@@ -137,7 +137,7 @@ def _extend(db: sqlite3.Connection, objects: Objects, tip: str, folder: str) -> 
         db.executemany("insert into changed values (?, ?, ?, ?, ?)", ((n, *change) for change in changes))
         rows += len(changes)
         if rows > MAX_ROWS:
-            words = f"its history changed more than {MAX_ROWS} files below {folder or '/'}; ask for a deeper path"
+            words = f"its history changed more than {MAX_ROWS} files below {folder or '/'}; name a deeper folder in spec.pathPrefix"
             raise LimitExceeded(words)
     if lacking:
         db.rollback()
