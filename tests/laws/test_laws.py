@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -14,13 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gitintegration.core.status import Outcome
+from gitintegration.core.status import Outcome, build_status
 from gitintegration.errors import GitIntegrationError
 from tests.laws.history import ANCHOR, FIELDS, NAMES, Edit, History, state_of
 from tests.laws.world import FOLDER, Crash, World, parse
 
 HISTORIES = int(os.environ.get("HISTORIES", "150"))
 """Of each law; more to hunt with."""
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 _SHARED = settings(deadline=None, max_examples=HISTORIES, suppress_health_check=list(HealthCheck), database=None)
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
@@ -348,6 +350,62 @@ def test_a_delete_while_the_watch_is_broken_is_found_by_the_next_list() -> None:
             assert "b" not in parse(w.git.files())
 
         asyncio.run(act())
+
+
+def test_a_restart_reads_nothing_where_nothing_moved() -> None:
+    """Cost follows what changed: also that of a start."""
+
+    async def act(w: World) -> None:
+        history = History(w)
+        history.play(Edit("git", "a", "set"))
+        told = build_status({}, await settle(w), MOMENT)
+        w.restart(wipe=True)
+        outcome, tally = await w.sync()
+        assert w.ws.index.commit is None
+        assert not tally.wrote
+        assert build_status(told, outcome, MOMENT) == told
+        history.play(Edit("cluster", "a", "set"))
+        w.deliver()
+        await w.sync()
+        history.play(Edit("git", "a", "set", "f1"))
+        await settle(w)
+        assert history.state("cluster") == history.state("git")
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act(w))
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_status_that_is_older_than_what_is_remembered_is_not_trusted(after: bool) -> None:
+    """Killed before it told, and the branch is forced back to where the status saw it last."""
+
+    async def act(w: World, at: int) -> bool:
+        history = History(w)
+        history.play(Edit("git", "a", "set"))
+        await settle(w)
+        first = w.git.head
+        assert first
+        history.play(Edit("git", "a", "set", "f1"))
+        (w.steps.after if after else w.steps.before)[w.steps.count + at] = w.steps.crash
+        try:
+            await w.sync()
+        except Crash:
+            w.git.force(first)
+            w.restart(wipe=True)
+        else:
+            return False
+        await settle(w)
+        assert history.state("cluster") == history.state("git")
+        return True
+
+    at, killed = 0, True
+    while killed:
+        directory, w = world()
+        with directory:
+            killed = asyncio.run(act(w, at))
+        at += 1
+    assert at > 5
 
 
 def test_the_history_tells_who_touched_what() -> None:

@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from gitintegration.cluster.client import NotFoundError
 from gitintegration.cluster.informer import Meta
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects
-from gitintegration.core.status import Outcome
+from gitintegration.core.status import Outcome, build_status
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import ClusterUnavailable, Reason, RemoteUnavailable, Stale, StaleRemote
 from gitintegration.forge.client import ForgeHttp
@@ -42,6 +43,7 @@ from gitintegration.git.wire import Refs
 from gitintegration.sync.cluster_side import ABSENT_VERSION, ClusterSide, Kind
 from gitintegration.sync.engine import Engine
 from gitintegration.sync.item import Request, Tally
+from gitintegration.sync.operator import rested_at
 from gitintegration.sync.workspace import Workspace
 
 API, NAMESPACE, FOLDER, REVIEW = "planasonix.com/v1alpha1", "data", "pipelines", "review"
@@ -413,6 +415,7 @@ class World:
         self.watched = Watched()
         self._generations = itertools.count(1)
         self.last_seen: str | None = None
+        self.outcome: Outcome | None = None
         self.history: list[dict[str, object]] | None = None
         self.restart(wipe=True)
         self.configure()
@@ -456,7 +459,9 @@ class World:
             forges,
             clock=lambda: next(ticks),
         )
-        self.ws = Workspace("uid-1", self._directory, history=self.history, last_seen=self.last_seen)
+        status = build_status({}, self.outcome, datetime.now(UTC)) if self.outcome else {}
+        rested = rested_at(self.generation, status) if status else None
+        self.ws = Workspace("uid-1", self._directory, history=self.history, last_seen=self.last_seen, rested=rested)
         self.rescan = True
         self.deliver()
 
@@ -503,7 +508,7 @@ class World:
         request = await self.request()
         outcome, tally = await self.engine.sync(self.ws, request)
         self.rescan = self.rescan and outcome.error is not None
-        self.last_seen, self.history = outcome.remote_commit, self.ws.history
+        self.last_seen, self.history, self.outcome = outcome.remote_commit, self.ws.history, outcome
         return outcome, tally
 
 

@@ -346,6 +346,11 @@ class GitIntegrationStatus(Model):
         None, description="Echo of the annotation planasonix.com/requestedAt."
     )
     history: list[HistoryEntry] | None = Field(None, description="Newest commits that touched the prefix.")
+    observed_memory: str | None = Field(
+        None,
+        description="Digest of what both sides agreed on. A process that starts reads what git holds only where it is another, "
+        "or something moved since.",
+    )
     observed_source: str | None = Field(
         None, description="Digest of repository, branch and prefix that the sync memory belongs to."
     )

@@ -48,6 +48,10 @@ def key_bits(key: ObjectKey) -> str:
     return f"{int.from_bytes(digest[:4], 'big'):032b}"
 
 
+def _hash(key: ObjectKey, mark: Mark) -> int:
+    return int.from_bytes(hashlib.blake2b("\0".join((*key, *mark)).encode(), digest_size=8).digest(), "big")
+
+
 def encode(records: Iterable[BaseRecord]) -> str:
     rows = [
         [*r.key, r.path, r.blob, r.resource_version, r.git, *([] if r.live == r.git else [r.live])] for r in records
@@ -73,6 +77,8 @@ class ShardSet:
     def __init__(self, shards: dict[str, str] | None = None) -> None:
         """`shards`: prefix -> encoded data, as stored. Damaged ones count as lost, and are named in `lost`."""
         self.marks: dict[ObjectKey, Mark] = {}
+        """To be read only; `digest` follows what is put and deleted."""
+        self._sum = 0
         self.lost: list[str] = []
         self._data: dict[str, str] = {}
         self._stored: set[str] = set()
@@ -95,7 +101,8 @@ class ShardSet:
                 left += [r for r in records if not any(p != prefix and key_bits(r.key).startswith(p) for p in found)]
                 continue
             self._data[prefix] = data
-            self.marks.update({r.key: Mark(r.path, r.blob, r.resource_version) for r in records})
+            for record in records:
+                self._mark(record.key, Mark(record.path, record.blob, record.resource_version))
         self._fill_gaps()
         for record in left:
             self.put(record)
@@ -121,16 +128,29 @@ class ShardSet:
         prefix = self._prefix(record.key)
         records = self._records(prefix)
         records[record.key] = record
-        self.marks[record.key] = Mark(record.path, record.blob, record.resource_version)
+        self._mark(record.key, Mark(record.path, record.blob, record.resource_version))
         self._dirty.add(prefix)
         if len(records) > SPLIT_AT and len(prefix) < _BITS:
             self._split(prefix)
 
     def delete(self, key: ObjectKey) -> None:
-        if self.marks.pop(key, None):
+        if key in self.marks:
+            self._mark(key, None)
             prefix = self._prefix(key)
             del self._records(prefix)[key]
             self._dirty.add(prefix)
+
+    @property
+    def digest(self) -> str:
+        """Tells one memory from another, by keys, files and versions; what was put in which order does not matter."""
+        return f"{self._sum:016x}"
+
+    def _mark(self, key: ObjectKey, mark: Mark | None) -> None:
+        if before := self.marks.pop(key, None):
+            self._sum ^= _hash(key, before)
+        if mark:
+            self.marks[key] = mark
+            self._sum ^= _hash(key, mark)
 
     @property
     def changed(self) -> bool:
@@ -141,6 +161,7 @@ class ShardSet:
         """Forget everything."""
         self._removed |= self._stored
         self.marks.clear()
+        self._sum = 0
         self._open.clear()
         self._dirty.clear()
         self._data = {"": encode([])}

@@ -83,6 +83,8 @@ class Outcome:
     history: Sequence[Mapping[str, Any]] | None = None
     requested_at: str | None = None
     source: str | None = None
+    memory: str | None = None
+    """Digest of what both sides agreed on."""
     observed: bool = True
     """False where the sync ended before both sides were seen: counts keep their last values."""
 
@@ -147,6 +149,8 @@ def _observed(outcome: Outcome) -> dict[str, Any]:
         status["pullRequest"] = dict(outcome.pull_request)
     if outcome.source is not None:
         status["observedSource"] = outcome.source
+    if outcome.memory is not None:
+        status["observedMemory"] = outcome.memory
     return status
 
 

@@ -83,6 +83,8 @@ class Engine:
         for _ in range(_ATTEMPTS):
             head = await look(self._git, request.remote, request.spec.default_branch, request.review)
             error = None
+            if self._is_at_rest(ws, request, head):
+                break
             try:
                 await self._once(ws, request, head, tally)
             except (StaleRemote, Stale) as lost:
@@ -96,6 +98,21 @@ class Engine:
             if not self._dirty(ws, request):
                 break
         return self.outcome(ws, request, head, tally, error), tally
+
+    @staticmethod
+    def _is_at_rest(ws: Workspace, request: Request, head: Head) -> bool:
+        """Whether nothing moved since the process before this one left both sides the same.
+
+        Then what git holds needs not be read: a restart costs what changed meanwhile, not all there is.
+        """
+        assert ws.base is not None
+        if ws.rested is None or ws.index.commit is not None:
+            return False
+        known = ws.rested == (head.commit, ws.base.digest) and not (request.review or request.refusals)
+        there = (moved(kind, request.namespace, ws.base.marks, {}) for kind in request.kinds.values())
+        if ws.live_dirty or not known or any(there):
+            ws.rested = None
+        return ws.rested is not None
 
     async def observe(self, ws: Workspace, request: Request) -> tuple[Head, Layout]:
         """Look at both sides and settle what is equal already; neither is written."""
@@ -563,7 +580,7 @@ class Engine:
             if p.conflict
         ]
         problems = [*ws.index.problems(), *(p.problem for p in pending.values() if p.problem)]
-        commit = ws.index.commit
+        commit = ws.index.commit or (ws.rested[0] if ws.rested else None)
         local = sum(p.local for p in pending.values())
         remote = sum(p.remote for p in pending.values())
         settled = not pending and not problems
@@ -587,6 +604,7 @@ class Engine:
             history=ws.history,
             requested_at=request.requested_at,
             source=request.source,
+            memory=ws.base.digest,
         )
 
 

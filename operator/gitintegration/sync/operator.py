@@ -174,6 +174,7 @@ class Operator:
             status = dict(body.get("status") or {})
             ws.last_seen, ws.history = status.get("remoteCommit"), status.get("history")
             ws.pull_request = status.get("pullRequest")
+            ws.rested = rested_at(metadata["generation"], status)
             entry = Entry(dict(body), ws, status)
             self._entries[name] = entry
             self.dispatcher.add(name, Priority.changed)
@@ -297,6 +298,10 @@ class Operator:
             repr((spec.repository_url, spec.default_branch, spec.path_prefix)).encode()
         ).hexdigest()[:16]
         await self._check_source(name, entry, source)
+        if entry.ws.remote is None and entry.ws.rested and not entry.failures:
+            told = entry.status["connection"]
+            entry.ws.connection = {k: told[k] for k in ("reachable", "permissions", "defaultBranch") if k in told}
+            entry.ws.remote = remote
         if entry.ws.remote != remote:
             await self._probe(entry, Connection(remote, target_if_known(spec.provider, remote, entry.api_token)))
         return Request(
@@ -485,7 +490,7 @@ class Operator:
         before = entry.status.get("observedSource")
         if before is not None and before != source:
             entry.ws.reset_git()
-            entry.ws.last_seen = entry.ws.history = None
+            entry.ws.last_seen = entry.ws.history = entry.ws.rested = None
             entry.ws.pending.clear()
             entry.ws.verified.clear()
             entry.ws.review_ground = entry.ws.offered = None
@@ -633,6 +638,13 @@ class Operator:
 def shard_of(body: Mapping[str, Any]) -> str:
     """The part of the work that an integration belongs to; empty for most."""
     return str((body["metadata"].get("labels") or {}).get(SHARD, ""))
+
+
+def rested_at(generation: int, status: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Where a status says that both sides are the same, for the spec as it is: the commit, and what was agreed on then."""
+    same = status.get("inSync") and status.get("observedGeneration") == generation
+    commit, memory = status.get("lastSyncedCommit"), status.get("observedMemory")
+    return (commit, memory) if same and commit and memory and commit == status.get("remoteCommit") else None
 
 
 class _Alone:

@@ -142,6 +142,9 @@ class Workspace:
     base: ShardSet | None = None
     flight: InFlight | None = None
     """What is told before it is written; None in a workspace whose writes are no agreement of both sides."""
+    rested: tuple[str, str] | None = None
+    """The commit at which the process before this one left both sides the same, and the digest of what was agreed on then;
+    until this one reads what git holds."""
     pending: dict[ObjectKey, Pending] = field(default_factory=dict)
     verified: dict[ObjectKey, str] = field(default_factory=dict)
     """resourceVersions that were looked at and found to bring nothing new."""
