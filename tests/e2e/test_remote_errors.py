@@ -31,10 +31,15 @@ def own_server(bed_directory: Path) -> Iterator[GitServer]:
 
 def refused(w: World, reason: str, *words: str) -> dict[str, Any]:
     """Waits for Ready to be False with this reason; every word is in its message, and no credential."""
-    ready = eventually(lambda: (c := w.condition("Ready")).get("reason") == reason and c)
+
+    def told() -> Any:
+        ready = w.condition("Ready")
+        assert ready["reason"] == reason, ready
+        assert all(word in ready["message"] for word in words), ready
+        return ready
+
+    ready = eventually(told)  # the same reason may stand there of another cause
     assert ready["status"] == "False"
-    for word in words:
-        assert word in ready["message"], ready["message"]
     status = json.dumps(w.status())
     assert WRITER[1] not in status
     assert TOKEN not in status
