@@ -30,14 +30,26 @@ class BaseStore:
 
     async def load(self, namespace: str, uid: str) -> ShardSet:
         """What is remembered; nothing remembered is an empty set. Its damaged shards are named in `lost`."""
-        found: dict[str, str] = {}
-        query = {"labelSelector": f"{_LABEL}={uid},{_MEMORY}={self._memory}", "limit": "100"}
+        found = await self._read(namespace, f"{_LABEL}={uid},{_MEMORY}={self._memory}")
+        return ShardSet(found.get(self._memory))
+
+    async def load_with(self, other: BaseStore, namespace: str, uid: str) -> tuple[ShardSet, ShardSet]:
+        """This memory and another one, in one request."""
+        found = await self._read(namespace, f"{_LABEL}={uid}")
+        return ShardSet(found.get(self._memory)), ShardSet(found.get(other._memory))
+
+    async def _read(self, namespace: str, selector: str) -> dict[str, dict[str, str]]:
+        """Memory -> shard -> data."""
+        found: dict[str, dict[str, str]] = {}
+        query = {"labelSelector": selector, "limit": "100"}
         while True:
             page = await self._cluster.request("GET", _KIND.path(namespace), query=query)
-            found.update({item["spec"]["shard"]: item["spec"]["data"] for item in page["items"] or ()})
+            for item in page["items"] or ():
+                shards = found.setdefault(item["metadata"]["labels"][_MEMORY], {})
+                shards[item["spec"]["shard"]] = item["spec"]["data"]
             token = page["metadata"].get("continue")
             if not token:
-                return ShardSet(found)
+                return found
             query["continue"] = token
 
     async def save(self, namespace: str, name: str, uid: str, shards: ShardSet) -> None:

@@ -124,10 +124,8 @@ class Engine:
     async def _load(self, ws: Workspace, request: Request) -> None:
         """What is remembered; and what another process meant to write and did not remember, which is looked at again."""
         if ws.base is None:
-            base = await self._store.load(request.namespace, request.uid)
-            ws.flight = await self._intents.load(request, base)
+            ws.base, ws.flight = await self._intents.load(self._store, request)
             ws.live_dirty |= ws.flight.keys
-            ws.base = base
 
     async def _tell(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
         new = [item for item in items if not item.told]

@@ -56,12 +56,12 @@ class Intents:
     def __init__(self, store: BaseStore, cluster: ClusterSide) -> None:
         self._store, self._cluster = store, cluster
 
-    async def load(self, request: Request, base: ShardSet) -> InFlight:
-        """What was told and not remembered: the base of it is still what it was then."""
-        stored = await self._store.load(request.namespace, request.uid)
+    async def load(self, base_store: BaseStore, request: Request) -> tuple[ShardSet, InFlight]:
+        """The base; and what was told and not remembered, whose base is still what it was then."""
+        base, stored = await base_store.load_with(self._store, request.namespace, request.uid)
         keys = {told.key for told in stored.records() if told.blob == _digest(base.get(told.key))}
         base.close_shards()
-        return InFlight(stored, keys, set(keys))
+        return base, InFlight(stored, keys, set(keys))
 
     async def tell(self, flight: InFlight, request: Request, items: Sequence[Item]) -> None:
         """Store what is about to be written to either side. What is remembered is to be stored before."""
