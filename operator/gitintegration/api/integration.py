@@ -357,7 +357,7 @@ class GitIntegrationStatus(Model):
 
 
 class GitIntegrationBaseSpec(Model):
-    """The operator's memory of what both sides last agreed on. Do not edit; deleting it is safe."""
+    """The operator's memory: what both sides last agreed on, what is about to be written. Do not edit; deleting it is safe."""
 
     integration_uid: str = Field(alias="integrationUID", max_length=64, description="UID of the GitIntegration.")
     shard: str = Field(max_length=32, description="Bits that the hashes of the keys in this piece begin with.")

@@ -19,6 +19,9 @@ import orjson
 from gitintegration.core.values import Json, ObjectKey
 
 SPLIT_AT = 128
+"""Records of a shard, at most; past that it splits."""
+SPLIT_BYTES = 400_000
+"""The same of its data. An object of the API server takes a little over a megabyte."""
 _BITS = 32
 _LEVEL = 6
 
@@ -172,9 +175,15 @@ class ShardSet:
 
     def close_shards(self) -> None:
         """Encode what was opened: what is open costs many times the memory."""
-        for prefix, records in self._open.items():
+        opened = list(self._open)
+        while opened:
+            prefix = opened.pop()
+            records = self._open[prefix]
             if prefix in self._dirty:
                 self._data[prefix] = encode(records.values())
+                if len(self._data[prefix]) > SPLIT_BYTES and len(records) > 1 and len(prefix) < _BITS:
+                    self._split(prefix)
+                    opened += [prefix + "0", prefix + "1"]
         self._open.clear()
 
     def take_changes(self) -> tuple[dict[str, str], list[str]]:

@@ -23,6 +23,8 @@ from gitintegration.sync.item import Item, Request
 
 _BATCH = 1000
 """Intents held open at a time; bounds memory."""
+_LARGE = 100_000
+"""Bytes of a manifest past which nothing is told of it: four of them would have to go into one object."""
 
 
 @dataclass(slots=True)
@@ -68,12 +70,14 @@ class Intents:
         flight.forget()
         for number, item in enumerate(items, start=1):
             git, live = item.git_view, item.live.view if item.live else None
+            item.told = True
+            if len(item.git.value if item.git else orjson.dumps(live)) > _LARGE:
+                continue
             intent = Intent.of(item.decision, git, live)
             goal = intent.git.goal if git is not None else item.kind.schema.strip_defaults(intent.git.goal)
             pairs = [git, goal], [live, intent.live.goal]
             flight.stored.put(BaseRecord(item.key, item.path, _digest(item.record), "", *pairs))
             flight.keys.add(item.key)
-            item.told = True
             if number % _BATCH == 0:
                 flight.stored.close_shards()
         await self._save(flight, request)

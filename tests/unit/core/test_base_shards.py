@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitintegration.core.base_shards import SPLIT_AT, BaseRecord, ShardSet, decode, encode
+from gitintegration.core.base_shards import SPLIT_AT, SPLIT_BYTES, BaseRecord, ShardSet, decode, encode
 from gitintegration.core.values import ObjectKey
 
 
@@ -40,6 +43,20 @@ def test_many_records_lie_in_small_shards_and_one_change_writes_one() -> None:
     written, removed = shards.take_changes()
     assert (len(written), removed) == (1, [])
     assert shards.take_changes() == ({}, [])
+
+
+def test_large_records_lie_in_shards_that_an_object_can_hold() -> None:
+    shards, store = ShardSet(), dict[str, str]()
+    noise = random.Random(1)
+    wanted = {f"n{n}": replace(record(n), git={"v": noise.randbytes(40_000).hex()}) for n in range(60)}
+    for each in wanted.values():
+        shards.put(each)
+    stored(shards, store)
+    assert max(map(len, store.values())) <= SPLIT_BYTES
+    assert held(ShardSet(store)) == wanted
+    shards.put(replace(wanted["n7"], path="elsewhere"))
+    written, removed = shards.take_changes()
+    assert (len(written), removed) == (1, [])
 
 
 @settings(deadline=None)
