@@ -352,6 +352,37 @@ def test_a_delete_while_the_watch_is_broken_is_found_by_the_next_list() -> None:
         asyncio.run(act())
 
 
+@pytest.mark.parametrize("what", ["delete", "set"])
+def test_what_the_watch_tells_while_a_sync_runs_is_not_lost(what: str) -> None:
+    """Also of an object that nothing is remembered of yet."""
+
+    async def act(w: World, at: int) -> bool:
+        history = History(w)
+        await settle(w)
+        history.play(Edit("cluster", "a", "set"))
+        w.deliver()
+
+        def meanwhile() -> None:
+            history.play(Edit("cluster", "a", what))
+            w.deliver()
+
+        w.steps.before[w.steps.count + at] = meanwhile
+        await w.sync()
+        ran = not w.steps.before
+        w.steps.before.clear()
+        await w.sync()
+        assert not ran or history.state("cluster") == history.state("git"), f"told of before request {at}"
+        return ran
+
+    at, ran = 0, True
+    while ran:
+        directory, w = world()
+        with directory:
+            ran = asyncio.run(act(w, at))
+        at += 1
+    assert at > 4
+
+
 def test_a_restart_reads_nothing_where_nothing_moved() -> None:
     """Cost follows what changed: also that of a start."""
 

@@ -40,7 +40,7 @@ from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Remote
 from gitintegration.git.url import parse_url
 from gitintegration.git.wire import Refs
-from gitintegration.sync.cluster_side import ABSENT_VERSION, ClusterSide, Kind
+from gitintegration.sync.cluster_side import ClusterSide, Kind
 from gitintegration.sync.engine import Engine
 from gitintegration.sync.item import Request, Tally
 from gitintegration.sync.operator import rested_at
@@ -469,15 +469,10 @@ class World:
         """The watch catches up; as the operator does, what it tells of and was not looked at yet is noted."""
         told, self.api.changed = self.api.changed, set()
         self.watched.seen = self.api.metas()
-        marks = self.ws.base.marks if self.ws.base else {}
         for name in told:
             key, meta = ObjectKey(_KIND.group, _KIND.kind, name), self.watched.seen.get(name)
-            mark, verified = marks.get(key), self.ws.verified.get(key)
-            if meta and meta.resource_version in (mark and mark.resource_version, verified):
-                continue
-            if meta is None and (verified == ABSENT_VERSION if mark else key not in self.ws.pending):
-                continue
-            self.ws.touched.add(key)
+            if self.ws.is_news(key, meta.resource_version if meta else None):
+                self.ws.touched.add(key)
 
     def relist(self) -> None:
         """The watch broke, and lists again: what came and went meanwhile is told to nobody, so all is gone through."""

@@ -255,6 +255,7 @@ class Engine:
         items: list[Item] = []
         live, git = ws.live_dirty & set(keys), ws.git_dirty & set(keys)
         ws.live_dirty -= live  # before they are read: what moves from now on is dirty again
+        ws.underway |= live | git
         ws.git_dirty -= git
         try:
             for kind_id, names in by_kind(keys, request.kinds).items():
@@ -512,6 +513,7 @@ class Engine:
             self._remember_one(ws, item)
             if number % _BATCH == 0:
                 ws.base.close_shards()
+        ws.underway.clear()
         await self._save(ws, request)
         if ws.flight:
             ws.flight.of_this_run = False

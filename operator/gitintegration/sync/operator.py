@@ -47,7 +47,7 @@ from gitintegration.git.url import parse_url
 from gitintegration.git.workers import Workers
 from gitintegration.metrics import Metrics, Standing
 from gitintegration.sync.actions import Actions
-from gitintegration.sync.cluster_side import ABSENT_VERSION, Kind, moved
+from gitintegration.sync.cluster_side import Kind, moved
 from gitintegration.sync.connection import Connection, examine
 from gitintegration.sync.dispatcher import Dispatcher
 from gitintegration.sync.engine import Engine, explain
@@ -202,11 +202,7 @@ class Operator:
                 continue
             kind = entry.kinds[kind_id]
             key, meta = kind.key(name), kind.informer.of(namespace).get(name)
-            mark = entry.ws.base.marks.get(key) if entry.ws.base else None
-            if meta and (meta.resource_version in (mark and mark.resource_version, entry.ws.verified.get(key))):
-                continue
-            absent = entry.ws.verified.get(key) == ABSENT_VERSION if mark else key not in entry.ws.pending
-            if meta is None and absent:
+            if not entry.ws.is_news(key, meta.resource_version if meta else None):
                 continue
             entry.ws.touched.add(key)
             self.dispatcher.add(integration, Priority.edited, self._quiet_period(entry))

@@ -15,6 +15,7 @@ from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.merge import Conflict
 from gitintegration.core.values import ObjectKey
 from gitintegration.git.remote import Remote
+from gitintegration.sync.cluster_side import ABSENT_VERSION
 from gitintegration.sync.files import GitItem, ScannedFile
 from gitintegration.sync.intents import InFlight
 
@@ -150,6 +151,8 @@ class Workspace:
     """resourceVersions that were looked at and found to bring nothing new."""
     touched: set[ObjectKey] = field(default_factory=set)
     """What the watch has told of since it was last asked."""
+    underway: set[ObjectKey] = field(default_factory=set)
+    """What the present run has read and not remembered yet."""
     live_dirty: set[ObjectKey] = field(default_factory=set)
     git_dirty: set[ObjectKey] = field(default_factory=set)
     remote: Remote | None = None
@@ -178,3 +181,12 @@ class Workspace:
         self.index = GitIndex()
         self.scope = ""
         self.ignore_blob = None
+
+    def is_news(self, key: ObjectKey, version: str | None) -> bool:
+        """Whether what the watch tells may ask for a sync; `version` None: the object is gone."""
+        mark = self.base.marks.get(key) if self.base else None
+        if version is not None:
+            return version not in (mark and mark.resource_version, self.verified.get(key))
+        if mark:
+            return self.verified.get(key) != ABSENT_VERSION
+        return key in self.pending or key in self.underway
