@@ -13,7 +13,7 @@ import orjson
 import structlog
 
 from gitintegration.cluster.base_store import BaseStore
-from gitintegration.core.base_shards import BaseRecord, ShardSet, key_bits
+from gitintegration.core.base_shards import BaseRecord, key_bits
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.diff import same
 from gitintegration.core.invalid import InvalidReason, Problem
@@ -78,7 +78,7 @@ class Engine:
         What goes wrong after both sides were seen is in the outcome, with true counts; before that it is raised.
         """
         tally = Tally()
-        await self._load(ws, request)
+        await self.load(ws, request.namespace)
         error: GitIntegrationError | None = None
         for _ in range(_ATTEMPTS):
             head = await look(self._git, request.remote, request.spec.default_branch, request.review)
@@ -116,16 +116,10 @@ class Engine:
 
     async def observe(self, ws: Workspace, request: Request) -> tuple[Head, Layout]:
         """Look at both sides and settle what is equal already; neither is written."""
-        await self._load(ws, request)
+        await self.load(ws, request.namespace)
         looking = request.looking()
         head = await look(self._git, request.remote, request.spec.default_branch)
         return head, await self._once(ws, looking, head, Tally())
-
-    async def _load(self, ws: Workspace, request: Request) -> None:
-        """What is remembered; and what another process meant to write and did not remember, which is looked at again."""
-        if ws.base is None:
-            ws.base, ws.flight = await self._intents.load(self._store, request)
-            ws.live_dirty |= ws.flight.keys
 
     async def _tell(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
         new = [item for item in items if not item.told]
@@ -133,9 +127,11 @@ class Engine:
             await self._save(ws, request)
             await self._intents.tell(ws.flight, request, new)
 
-    async def load(self, namespace: str, uid: str) -> ShardSet:
-        """What is remembered of an integration."""
-        return await self._store.load(namespace, uid)
+    async def load(self, ws: Workspace, namespace: str) -> None:
+        """What is remembered; and what another process meant to write and did not remember, which is looked at again."""
+        if ws.base is None:
+            ws.base, ws.flight = await self._intents.load(self._store, namespace, ws.uid)
+            ws.live_dirty |= ws.flight.keys
 
     async def read(self, request: Request, kind: Kind, wanted: Mapping[str, str]) -> dict[str, Live]:
         """Objects by name, each in the version that `wanted` names."""

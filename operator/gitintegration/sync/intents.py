@@ -58,9 +58,9 @@ class Intents:
     def __init__(self, store: BaseStore, cluster: ClusterSide) -> None:
         self._store, self._cluster = store, cluster
 
-    async def load(self, base_store: BaseStore, request: Request) -> tuple[ShardSet, InFlight]:
+    async def load(self, base_store: BaseStore, namespace: str, uid: str) -> tuple[ShardSet, InFlight]:
         """The base; and what was told and not remembered, whose base is still what it was then."""
-        base, stored = await base_store.load_with(self._store, request.namespace, request.uid)
+        base, stored = await base_store.load_with(self._store, namespace, uid)
         keys = {told.key for told in stored.records() if told.blob == _digest(base.get(told.key))}
         base.close_shards()
         return base, InFlight(stored, keys, set(keys))

@@ -491,9 +491,8 @@ class Operator:
             entry.ws.verified.clear()
             entry.ws.review_ground = entry.ws.offered = None
             entry.rescan = True
-            if entry.ws.base is None:
-                entry.ws.base = await self._engine.load(name[0], entry.ws.uid)
-            entry.ws.base.clear()
+            await self._engine.load(entry.ws, name[0])
+            entry.ws.forget()
             await self._workers.run(60.0, objects.wipe, entry.ws.directory)
             entry.status["observedSource"] = source
 

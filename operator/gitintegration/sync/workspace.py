@@ -182,6 +182,14 @@ class Workspace:
         self.scope = ""
         self.ignore_blob = None
 
+    def forget(self) -> None:
+        """What was agreed, and what was about to be written, with another repository says nothing about this one."""
+        if self.base is not None:
+            self.base.clear()
+        if self.flight is not None:
+            self.flight.keys.clear()
+            self.flight.unclear.clear()
+
     def is_news(self, key: ObjectKey, version: str | None) -> bool:
         """Whether what the watch tells may ask for a sync; `version` None: the object is gone."""
         mark = self.base.marks.get(key) if self.base else None
