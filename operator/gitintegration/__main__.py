@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import kopf
 import structlog
-import uvicorn
 from aiohttp import web
 from cyclopts import App, Parameter
 from cyclopts.config import Env
@@ -34,7 +33,6 @@ from gitintegration.errors import ClusterError
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.github_app import AppTokens
 from gitintegration.forge.pull_requests import Forges
-from gitintegration.gateway.app import Setting, build
 from gitintegration.git.client import GitClient, Limits
 from gitintegration.git.egress import Egress
 from gitintegration.git.workers import Workers
@@ -45,6 +43,9 @@ from gitintegration.settings import NAMESPACE, Settings
 from gitintegration.sync.cluster_side import ClusterSide
 from gitintegration.sync.engine import Engine
 from gitintegration.sync.operator import Operator
+
+_IN_WORKERS = ("gitintegration.sync.files", "gitintegration.git.log")
+"""Modules whose functions run in worker processes."""
 
 _DRAIN = 6.0
 """Seconds that running syncs have to end after SIGTERM."""
@@ -98,6 +99,10 @@ def serve_gateway(
     log_level
         debug, info, warning or error.
     """
+    import uvicorn  # here, for the operator does without and saves the memory
+
+    from gitintegration.gateway.app import Setting, build
+
     configure_logging(log_format, log_level)
     setting = Setting(namespace or os.environ.get("POD_NAMESPACE") or "default", name, github_app)
     made = build(lambda: Cluster.connect(kubeconfig or os.environ.get("KUBECONFIG")), setting)
@@ -223,8 +228,9 @@ async def serve(settings: Settings) -> None:
             metrics.watch_lease(lambda: lease.leading)
             if not await life.outlasts(lease.acquire(life.ready.set)):
                 return
-        workers = Workers(settings.workers, max_memory=settings.worker_memory)
+        workers = Workers(settings.workers, max_memory=settings.worker_memory, modules=_IN_WORKERS)
         stack.push_async_callback(asyncio.to_thread, workers.close)
+        workers.start()
         egress = Egress(settings.allowed_hosts)
         limits = Limits(blob=settings.max_file_size)
         git = await stack.enter_async_context(

@@ -22,6 +22,8 @@ class OperatorProcess:
     """Starts in the constructor and is ready when that returns."""
 
     account, probe = "gitintegration", "readyz"
+    prefix: tuple[str, ...] = ()
+    """What the command line begins with."""
 
     def __init__(self, plane: Cluster, directory: Path, *arguments: str, name: str = "operator") -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -35,7 +37,14 @@ class OperatorProcess:
 
     def start(self) -> None:
         env = {k: v for k, v in os.environ.items() if k not in _TLS}
-        command = [sys.executable, "-m", "gitintegration", *self._command(), f"--kubeconfig={self._kubeconfig}"]
+        command = [
+            *self.prefix,
+            sys.executable,
+            "-m",
+            "gitintegration",
+            *self._command(),
+            f"--kubeconfig={self._kubeconfig}",
+        ]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--log-format=json", *self._arguments],
@@ -86,7 +95,7 @@ class OperatorProcess:
 
     def _end(self, number: signal.Signals) -> None:
         if self._process and self._process.poll() is None:
-            self._process.send_signal(number)
+            os.kill(self.pid, number)
             try:
                 self._process.wait(20)
             except subprocess.TimeoutExpired:
@@ -100,6 +109,17 @@ class OperatorProcess:
                 return bool(response.status == 200)
         except (OSError, urllib.error.URLError):
             return False
+
+
+class FirstProcess(OperatorProcess):
+    """The operator as a container runs it: the first process of its PID namespace."""
+
+    prefix = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+
+    @property
+    def pid(self) -> int:
+        outer = super().pid
+        return int(Path(f"/proc/{outer}/task/{outer}/children").read_text().split()[0])
 
 
 class GatewayProcess(OperatorProcess):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import importlib
 import multiprocessing
 import os
 import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as PoolTimeout
 from typing import ParamSpec, TypeVar
 
@@ -27,25 +28,41 @@ R = TypeVar("R")
 _PR_SET_PDEATHSIG = 1
 
 
-def _prepare(max_memory: int) -> None:
-    """In the new process: bound its memory, leave Ctrl-C to the parent, and die with it."""
+def _prepare(parent: int, max_memory: int, modules: Sequence[str]) -> None:
+    """In the new process: bound its memory, leave Ctrl-C to the parent, die with it, and import what is to come."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:
+    if os.getppid() != parent:
         os._exit(1)
     resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
+    for name in modules:
+        importlib.import_module(name)
     gc.freeze()
 
 
-class Workers:
-    """A lazy pool. `max_memory` bounds the address space of each process, in bytes."""
+def _nothing() -> None:
+    """The first task."""
 
-    def __init__(self, count: int = 2, *, max_memory: int = 384 << 20, max_tasks: int = 500) -> None:
+
+class Workers:
+    """A pool. `max_memory` bounds the address space of each process, in bytes; `modules` are those it will work with."""
+
+    def __init__(
+        self, count: int = 2, *, max_memory: int = 384 << 20, max_tasks: int = 500, modules: Sequence[str] = ()
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPool(
-            max_workers=count, max_tasks=max_tasks, initializer=_prepare, initargs=[max_memory], context=context
+            max_workers=count,
+            max_tasks=max_tasks,
+            initializer=_prepare,
+            initargs=[os.getpid(), max_memory, modules],
+            context=context,
         )
+
+    def start(self) -> None:
+        """Start the processes, so that the first sync finds them ready; else they start with it."""
+        self._pool.schedule(_nothing)
 
     async def run(self, seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`function(*args)` in a worker. Past `seconds`, or when this call is cancelled, the worker is killed.
