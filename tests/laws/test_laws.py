@@ -124,16 +124,16 @@ async def settle(world: World) -> Outcome:
     raise AssertionError("it does not settle")
 
 
-def world() -> tuple[tempfile.TemporaryDirectory[str], World]:
+def world(*, crowded: bool = False) -> tuple[tempfile.TemporaryDirectory[str], World]:
     directory = tempfile.TemporaryDirectory(dir=_MEMORY)
-    return directory, World(Path(directory.name) / "cache")
+    return directory, World(Path(directory.name) / "cache", crowded=crowded)
 
 
 @_SHARED
-@given(_histories)
-def test_no_edit_is_lost_or_reverted_and_both_sides_end_equal(steps: list[Step]) -> None:
+@given(_histories, st.booleans())
+def test_no_edit_is_lost_or_reverted_and_both_sides_end_equal(steps: list[Step], crowded: bool) -> None:
     """Laws 1, 3, 5, 6: the transports refuse every write that does not carry what it was planned on."""
-    directory, w = world()
+    directory, w = world(crowded=crowded)
     with directory:
         history = History(w)
 
@@ -192,8 +192,8 @@ def test_once_settled_nothing_is_written_and_a_sync_is_one_request(steps: list[S
 
 
 @settings(_SHARED, max_examples=max(10, HISTORIES // 5))
-@given(st.lists(st.one_of(_edits, _edits, st.just(Sync())), max_size=12))
-def test_killed_at_any_instant_it_ends_the_same(steps: list[Step]) -> None:
+@given(st.lists(st.one_of(_edits, _edits, st.just(Sync())), max_size=12), st.booleans())
+def test_killed_at_any_instant_it_ends_the_same(steps: list[Step], crowded: bool) -> None:
     """Law 4: one run to compare with, then one killed before and one after each of its requests."""
 
     async def act(w: World, at: int | None, after: bool) -> tuple[object, ...]:
@@ -211,12 +211,12 @@ def test_killed_at_any_instant_it_ends_the_same(steps: list[Step]) -> None:
         return w.api.specs(), parse(w.git.files()), len(w.git.pushed), torn
 
     requests: list[int] = []
-    directory, w = world()
+    directory, w = world(crowded=crowded)
     with directory:
         wanted = asyncio.run(act(w, None, False))
     for at in range(max(requests)):
         for after in (False, True):
-            directory, w = world()
+            directory, w = world(crowded=crowded)
             with directory:
                 assert asyncio.run(act(w, at, after)) == wanted, f"killed {'after' if after else 'before'} request {at}"
 
@@ -233,9 +233,9 @@ _own = st.lists(st.one_of(_cluster_own, _git_own), min_size=1, max_size=4)
 
 
 @settings(_SHARED, max_examples=max(20, HISTORIES // 3))
-@given(_own, _own)
+@given(_own, _own, st.booleans())
 def test_killed_at_any_instant_what_it_wrote_is_never_taken_for_an_edit(
-    begun: list[Edit], meanwhile: list[Edit]
+    begun: list[Edit], meanwhile: list[Edit], crowded: bool
 ) -> None:
     """Laws 1, 2 and 4, where both sides edit on before it starts again, each its own fields and pipelines."""
 
@@ -261,7 +261,7 @@ def test_killed_at_any_instant_what_it_wrote_is_never_taken_for_an_edit(
     for after in (False, True):
         at, killed = 0, True
         while killed:
-            directory, w = world()
+            directory, w = world(crowded=crowded)
             with directory:
                 try:
                     killed = asyncio.run(act(w, at, after))
@@ -352,8 +352,9 @@ def test_a_delete_while_the_watch_is_broken_is_found_by_the_next_list() -> None:
         asyncio.run(act())
 
 
+@pytest.mark.parametrize("crowded", [False, True])
 @pytest.mark.parametrize("what", ["delete", "set"])
-def test_what_the_watch_tells_while_a_sync_runs_is_not_lost(what: str) -> None:
+def test_what_the_watch_tells_while_a_sync_runs_is_not_lost(what: str, crowded: bool) -> None:
     """Also of an object that nothing is remembered of yet."""
 
     async def act(w: World, at: int) -> bool:
@@ -376,7 +377,7 @@ def test_what_the_watch_tells_while_a_sync_runs_is_not_lost(what: str) -> None:
 
     at, ran = 0, True
     while ran:
-        directory, w = world()
+        directory, w = world(crowded=crowded)
         with directory:
             ran = asyncio.run(act(w, at))
         at += 1

@@ -408,8 +408,9 @@ class Watched:
 class World:
     """One integration between both hosts, and the operator's process, which can end at any step."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, *, crowded: bool = False) -> None:
+        """`crowded`: a handful of items is worked on as thousands are, in batches, read by listing and folded."""
+        self._directory, self._crowded = directory, crowded
         self.steps = Steps()
         self.api, self.git = ApiServer(self.steps), GitHost(self.steps)
         self.watched = Watched()
@@ -445,7 +446,7 @@ class World:
         if wipe:
             shutil.rmtree(self._directory, ignore_errors=True)
         self.kinds = Kinds(self.api)  # type: ignore[arg-type]
-        side = ClusterSide(Objects(self.api), self.kinds)  # type: ignore[arg-type]
+        side = ClusterSide(Objects(self.api), self.kinds, 0 if self._crowded else 200)  # type: ignore[arg-type]
         store, offers = BaseStore(self.api), BaseStore(self.api, "review")  # type: ignore[arg-type]
         ticks = itertools.count(1_700_000_000)
         forges = Forges(ForgeHttp())
@@ -458,6 +459,7 @@ class World:
             BaseStore(self.api, "intent"),  # type: ignore[arg-type]
             forges,
             clock=lambda: next(ticks),
+            batch=2 if self._crowded else 1000,
         )
         status = build_status({}, self.outcome, datetime.now(UTC)) if self.outcome else {}
         rested = rested_at(self.generation, status) if status else None

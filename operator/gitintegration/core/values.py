@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
+import orjson
+
 Json: TypeAlias = Any
 """A JSON value as Python has it: dict with str keys, list, str, int, float, bool or None."""
 
@@ -17,3 +19,8 @@ class ObjectKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
+
+
+def to_bytes(value: Json) -> bytes:
+    """Its JSON, to be kept: what orjson makes was measured to hold on to 4 KB, however short it is, so it is copied."""
+    return bytes(memoryview(orjson.dumps(value)))

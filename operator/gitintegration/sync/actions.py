@@ -32,11 +32,11 @@ from gitintegration.git.objects import CommitInfo, Entry
 from gitintegration.git.remote import Remote
 from gitintegration.git.workers import Workers
 from gitintegration.sync import files, history
-from gitintegration.sync.branches import SECONDS, Edits, Place, merged
+from gitintegration.sync.branches import SECONDS, Place, merged
 from gitintegration.sync.cluster_side import by_kind
 from gitintegration.sync.connection import Connection, examine
 from gitintegration.sync.engine import Engine
-from gitintegration.sync.files import Ground
+from gitintegration.sync.files import Edits, Ground
 from gitintegration.sync.item import Item, Request, Tally, summary
 from gitintegration.sync.observe import Head
 from gitintegration.sync.workspace import Workspace
@@ -177,7 +177,7 @@ class Actions:
             await order.record({**told, "commit": draft.info.sha})
             await self._engine.push(ws, request, head, draft, Tally())
         finally:
-            draft.discard()
+            draft.made.discard()
         await self._engine.remember(ws, request, ready)
         return Done(
             f"pushed {draft.info.sha[:12]} to {head.branch}: {plan.words()}", {**told, "commit": draft.info.sha}
@@ -216,15 +216,15 @@ class Actions:
             namespace=request.namespace,
             template=request.spec.sync.push.message_template,
         )
-        made = await branches.commit(ws, request, ground, edits, message, order.created_at)
-        if made.failed:
-            raise OperationError(Reason.InvalidManifests, "; ".join(words for _, words in made.failed[:3]))
-        assert made.commit is not None
+        made = await branches.commit(ws, request, ground, edits.items(), message, order.created_at)
         try:
+            if made.edited.failed:
+                raise OperationError(Reason.InvalidManifests, "; ".join(words for _, words in made.edited.failed[:3]))
+            assert made.commit is not None
             await order.record({**told, "commit": made.commit.sha})
             await branches.push(ws, request, f"refs/heads/{branch}", at, made)
         finally:
-            made.commit.pack.unlink(missing_ok=True)
+            made.discard()
         for item in done:
             assert item.decision.git is not None
             pushed.put(BaseRecord(_on(branch, item.key), places[item.key].path, "", "", item.decision.git.value, None))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import orjson
 
 from gitintegration.core.diff import same
 from gitintegration.core.layout import Layout
 from gitintegration.core.merge import Base, Versions, decide
-from gitintegration.core.values import Json, ObjectKey
+from gitintegration.core.values import Json, ObjectKey, to_bytes
 from gitintegration.core.view import restore
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.git import objects
@@ -19,16 +21,13 @@ from gitintegration.git.client import GitClient
 from gitintegration.git.objects import Entry
 from gitintegration.git.workers import Workers
 from gitintegration.sync import files, history
-from gitintegration.sync.files import Committed, Edit, GitItem, Ground, Scope
+from gitintegration.sync.files import Committed, Edit, Edited, FileEdits, GitItem, Ground, Scope
 from gitintegration.sync.item import Item, Request
 from gitintegration.sync.observe import Observer
 from gitintegration.sync.workspace import Workspace
 
 SECONDS = 60.0
 """Deadline of one look into the cache."""
-
-Edits = dict[str, tuple[str | None, list[Edit]]]
-"""Path -> the blob that lies there now, and what is edited in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +52,11 @@ class Branches:
         observer: Observer,
         limits: ReadLimits,
         clock: Callable[[], float] = time.time,
+        batch: int = 500,
     ) -> None:
+        """`batch` files are edited in one call of a worker."""
         self._git, self._workers, self._observer = git, workers, observer
-        self._limits, self._clock = limits, clock
+        self._limits, self._clock, self._batch = limits, clock, batch
 
     def scope(self, request: Request) -> Scope:
         return Scope(frozenset(request.kinds), request.namespace, self._limits)
@@ -140,38 +141,61 @@ class Branches:
             assert place.item is not None
             return Edit(item.key, place.item.location, None)
         if place.item is None:
-            return Edit(item.key, None, orjson.dumps(item.kind.schema.strip_defaults(wanted)))
+            return Edit(item.key, None, to_bytes(item.kind.schema.strip_defaults(wanted)))
         whole = restore(orjson.loads(place.item.value), wanted, item.kind.pointers)
-        return Edit(item.key, place.item.location, orjson.dumps(whole))
+        return Edit(item.key, place.item.location, to_bytes(whole))
 
     async def commit(
         self,
         ws: Workspace,
         request: Request,
         ground: Ground,
-        edits: Edits,
+        edits: Iterable[tuple[str, FileEdits]],
         message: str,
         moment: int | None = None,
     ) -> Committed:
-        """The commit, not pushed yet. `moment`: seconds since the epoch, now where it is not given."""
-        spec = request.spec
-        return await self._workers.run(
-            max(2 * SECONDS, request.remote.timeout),
-            files.commit,
-            ws.directory,
-            ground,
-            edits,
-            self.scope(request),
-            author=f"{spec.author.name} <{spec.author.email}>",
-            message=message,
-            time=moment or int(self._clock()),
-        )
+        """The commit, not pushed yet. `moment`: seconds since the epoch, now where it is not given.
+
+        Of `edits`, by path, only some are taken at a time, so that memory does not follow the size of a commit.
+        """
+        spec, scope = request.spec, self.scope(request)
+        seconds = max(2 * SECONDS, request.remote.timeout)
+        pack = ws.directory / f"outgoing-{os.getpid()}-{time.monotonic_ns()}"
+        rest, edited = iter(edits), Edited({})
+        some = dict(islice(rest, self._batch))
+        try:
+            while len(some) == self._batch and (more := dict(islice(rest, self._batch))):
+                packed = list(edited.blobs.values())
+                made = await self._workers.run(seconds, files.edit, ws.directory, pack, some, scope, packed)
+                edited, some = edited.and_then(made), more
+            committed = await self._workers.run(
+                seconds,
+                files.commit,
+                ws.directory,
+                pack,
+                ground,
+                some,
+                scope,
+                earlier=edited.blobs,
+                author=f"{spec.author.name} <{spec.author.email}>",
+                message=message,
+                time=moment or int(self._clock()),
+            )
+        except BaseException:
+            pack.unlink(missing_ok=True)
+            raise
+        if committed.commit is None:
+            pack.unlink(missing_ok=True)
+        return Committed(committed.commit, edited.and_then(committed.edited))
 
     async def push(self, ws: Workspace, request: Request, ref: str, old: str | None, made: Committed) -> None:
         """Move the branch from `old`. Raises StaleRemote where it is elsewhere by now."""
         assert made.commit is not None
-        await self._git.push(request.remote, ref, old, made.commit)
-        await self._workers.run(request.remote.timeout, objects.adopt, ws.directory, made.commit)
+        try:
+            await self._git.push(request.remote, ref, old, made.commit)
+            await self._workers.run(request.remote.timeout, objects.adopt, ws.directory, made.commit)
+        finally:
+            made.discard()
 
 
 def same_value(a: Json | None, b: Json | None) -> bool:

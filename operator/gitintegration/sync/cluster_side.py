@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
+
+import orjson
 
 from gitintegration.api.integration import Resource
 from gitintegration.cluster.informer import Informer
@@ -13,15 +15,14 @@ from gitintegration.cluster.kinds import Kinds, ResourceKind, split_api_version
 from gitintegration.cluster.objects import Objects
 from gitintegration.core.schema import Schema
 from gitintegration.core.selection import selects
-from gitintegration.core.values import Json, ObjectKey
+from gitintegration.core.values import Json, ObjectKey, to_bytes
 from gitintegration.core.view import Pointer, restore, view
 
 ABSENT_VERSION = ""
 """Stands for the resourceVersion of an object that was looked for and is not there."""
 _PARALLEL = 8
-_LIST_ABOVE = 200
-"""More objects than so many are read by listing, where they are a good part of all there are."""
 _GOOD_PART = 4
+"""One of so many is a good part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,17 @@ class Kind:
         return view(whole, self.pointers)
 
 
+Ahead: TypeAlias = dict[tuple[str, str], dict[str, bytes]]
+"""Of some kinds, the JSON of objects by name."""
+NOTHING: Ahead = {}
+
+
 class ClusterSide:
-    def __init__(self, objects: Objects, kinds: Kinds) -> None:
+    def __init__(self, objects: Objects, kinds: Kinds, list_above: int = 200) -> None:
+        """More objects than `list_above` are read by listing, where they are a good part of all there are."""
         self._objects = objects
         self._kinds = kinds
+        self._list_above = list_above
 
     async def version(self, kind: Kind, api_version: str) -> ResourceKind | None:
         """The kind in the version that a file names, or None where that is not served."""
@@ -93,10 +101,30 @@ class ClusterSide:
             return None
         return await self._kinds.resolve(api_version, kind.kind.kind)
 
+    async def read_ahead(
+        self, kinds: Mapping[tuple[str, str], Kind], namespace: str, keys: Collection[ObjectKey]
+    ) -> Ahead:
+        """What a listing tells of these objects, of each kind of which so many are wanted that it is the cheaper way."""
+        ahead: Ahead = {}
+        for kind_id, wanted in by_kind(keys, kinds).items():
+            kind = kinds[kind_id]
+            if len(wanted) <= max(self._list_above, len(kind.informer.of(namespace)) // _GOOD_PART):
+                continue
+            names = {key.name for key in wanted}
+            ahead[kind_id] = {}
+            async for whole in self._objects.acting_as(kind.user).list(kind.kind, namespace):
+                if whole["metadata"]["name"] in names:
+                    whole["metadata"].pop("managedFields", None)
+                    ahead[kind_id][whole["metadata"]["name"]] = to_bytes(whole)
+        return ahead
+
     async def read(
-        self, kind: Kind, namespace: str, wanted: Mapping[str, str], selected_only: bool = False
+        self, kind: Kind, namespace: str, wanted: Mapping[str, str], ahead: Ahead = NOTHING
     ) -> dict[str, Live]:
-        """The objects by name; `wanted` maps each name to the version to read it in. Absent ones are left out."""
+        """The objects by name; `wanted` maps each name to the version to read it in. Absent ones are left out.
+
+        What was read ahead is taken from there, once.
+        """
         by_version: dict[str, list[str]] = {}
         for name, api_version in wanted.items():
             by_version.setdefault(api_version, []).append(name)
@@ -105,18 +133,13 @@ class ClusterSide:
             served = await self.version(kind, api_version)
             if served is None:
                 continue
-            if len(names) > max(_LIST_ABOVE, len(kind.informer.of(namespace)) // _GOOD_PART):
-                await self._list(kind, served, namespace, set(names), found)
+            if kind.id in ahead and served == kind.kind:
+                listed = ahead[kind.id]
+                taken = {name: listed.pop(name) for name in names if name in listed}
+                found.update({name: self._live(kind, orjson.loads(text)) for name, text in taken.items()})
             else:
                 await self._get(kind, served, namespace, names, found)
         return found
-
-    async def _list(
-        self, kind: Kind, served: ResourceKind, namespace: str, names: set[str], found: dict[str, Live]
-    ) -> None:
-        async for whole in self._objects.acting_as(kind.user).list(served, namespace):
-            if whole["metadata"]["name"] in names:
-                found[whole["metadata"]["name"]] = self._live(kind, whole)
 
     async def _get(
         self, kind: Kind, served: ResourceKind, namespace: str, names: list[str], found: dict[str, Live]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import orjson
@@ -20,21 +20,20 @@ from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, commit_message
 from gitintegration.core.merge import Base, Decision, Versions, decide, rebase
 from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome
-from gitintegration.core.values import ObjectKey
+from gitintegration.core.values import ObjectKey, to_bytes
 from gitintegration.core.view import restore
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import ClusterError, Forbidden, GitIntegrationError, Reason, Refused, Stale, StaleRemote
 from gitintegration.forge.pull_requests import Forges
-from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.objects import CommitInfo
 from gitintegration.git.workers import Workers
-from gitintegration.sync import files, history
+from gitintegration.sync import history
 from gitintegration.sync.branches import Branches
-from gitintegration.sync.cluster_side import ABSENT_VERSION, ClusterSide, Kind, Live, by_kind, moved
-from gitintegration.sync.files import Edit, Ground, Scope
+from gitintegration.sync.cluster_side import ABSENT_VERSION, Ahead, ClusterSide, Kind, Live, by_kind, moved
+from gitintegration.sync.files import Edit, FileEdits, Ground, Scope
 from gitintegration.sync.intents import Intents
-from gitintegration.sync.item import Draft, Item, Request, Tally, summary
+from gitintegration.sync.item import Draft, Item, Request, Tally, in_turn, summary
 from gitintegration.sync.observe import Head, Observer, look
 from gitintegration.sync.review import Review
 from gitintegration.sync.workspace import Pending, Workspace
@@ -42,8 +41,6 @@ from gitintegration.sync.workspace import Pending, Workspace
 _ATTEMPTS = 6
 """Lost races are planned anew so often before the rest waits for the next run."""
 _PARALLEL = 8
-_BATCH = 1000
-"""Items planned and pulled at a time, neighbours in the memory's shards; bounds memory."""
 
 
 class Engine:
@@ -60,15 +57,17 @@ class Engine:
         forges: Forges,
         limits: ReadLimits = ReadLimits(),  # noqa: B008
         clock: Callable[[], float] = time.time,
+        batch: int = 500,
     ) -> None:
+        """`batch` items are planned and pulled at a time, neighbours in the memory's shards; it bounds memory."""
         self._git = git
-        self._workers = workers
+        self._batch = batch
         self._cluster = cluster
         self._store, self._intents = store, Intents(intents, cluster)
         self._limits = limits
         self._clock = clock
         self._observer = Observer(git, workers)
-        self.branches = Branches(git, workers, self._observer, limits, clock)
+        self.branches = Branches(git, workers, self._observer, limits, clock, max(1, batch // 2))
         self._review = Review(git, workers, offers, self.branches, forges)
         self._log = structlog.get_logger("sync")
 
@@ -173,14 +172,26 @@ class Engine:
             return layout
         known = len(ws.base.marks)
         items: list[Item] = []
+        deletes: list[Item] = []
+        wanted: list[Item] = []
         try:
-            for start in range(0, len(keys), _BATCH):
-                batch = await self.plan(ws, request, layout, keys[start : start + _BATCH])
-                items += await self._pull(ws, request, batch, tally, keep=offering)
-            tally.held = self._hold_deletes(ws, request, items, known)
-            gone = [item for item in items if not item.pulled and self._may_write(request, item, "cluster")]
+            ws.underway |= set(keys)
+            ahead = await self._cluster.read_ahead(request.kinds, request.namespace, keys)
+            for start in range(0, len(keys), self._batch):
+                batch = await self.plan(ws, request, layout, keys[start : start + self._batch], ahead)
+                for item in await self._pull(ws, request, batch, tally, keep=offering):
+                    items.append(item)
+                    if item.deletes:
+                        deletes.append(item)
+                        continue
+                    if self._may_write(request, item, "git"):
+                        wanted.append(item)
+                    if len(keys) > self._batch and not offering:
+                        item.fold()
+            tally.held = self._hold_deletes(ws, request, deletes, known)
+            gone = [item for item in deletes if self._may_write(request, item, "cluster")]
             await self.write_objects(ws, request, gone, tally)
-            wanted = [item for item in items if self._may_write(request, item, "git")]
+            wanted += [item for item in deletes if self._may_write(request, item, "git")]
             if offering:
                 if more := self._review.left_out(ws, request, head, wanted):
                     also = await self.plan(ws, request, layout, more)
@@ -193,7 +204,7 @@ class Engine:
             elif wanted and (draft := await self.draft(ws, request, layout, head.commit, wanted)):
                 await self.push(ws, request, head, draft, tally)
         except BaseException:
-            ws.live_dirty |= {item.key for item in items if not item.carried}
+            ws.live_dirty |= {item.key for item in in_turn(items) if not item.carried}
             raise
         finally:
             await self.remember(ws, request, items)
@@ -246,7 +257,14 @@ class Engine:
 
     # --- planning ---------------------------------------------------------------------------------------------------
 
-    async def plan(self, ws: Workspace, request: Request, layout: Layout, keys: Sequence[ObjectKey]) -> list[Item]:
+    async def plan(
+        self,
+        ws: Workspace,
+        request: Request,
+        layout: Layout,
+        keys: Sequence[ObjectKey],
+        ahead: Ahead | None = None,
+    ) -> list[Item]:
         """Read these items on both sides and decide; what is none of the integration's is left out."""
         items: list[Item] = []
         live, git = ws.live_dirty & set(keys), ws.git_dirty & set(keys)
@@ -254,10 +272,13 @@ class Engine:
         ws.underway |= live | git
         ws.git_dirty -= git
         try:
+            if ahead is None:
+                ahead = await self._cluster.read_ahead(request.kinds, request.namespace, keys)
             for kind_id, names in by_kind(keys, request.kinds).items():
                 kind = request.kinds[kind_id]
-                for start in range(0, len(names), _BATCH):
-                    items += await self._plan_batch(ws, request, layout, kind, names[start : start + _BATCH])
+                for start in range(0, len(names), self._batch):
+                    some = names[start : start + self._batch]
+                    items += await self._plan_batch(ws, request, layout, kind, some, ahead)
         except BaseException:
             ws.live_dirty |= live
             ws.git_dirty |= git
@@ -265,7 +286,7 @@ class Engine:
         return items
 
     async def _plan_batch(
-        self, ws: Workspace, request: Request, layout: Layout, kind: Kind, keys: list[ObjectKey]
+        self, ws: Workspace, request: Request, layout: Layout, kind: Kind, keys: list[ObjectKey], ahead: Ahead
     ) -> list[Item]:
         assert ws.base is not None
         records = {key: ws.base.get(key) for key in keys}
@@ -275,7 +296,7 @@ class Engine:
             versions[key.name] = (
                 git.api_version if git else (record.live["apiVersion"] if record else kind.kind.api_version)
             )
-        present = await self._cluster.read(kind, request.namespace, versions)
+        present = await self._cluster.read(kind, request.namespace, versions, ahead)
         items = []
         for key in keys:
             item = Item(key, kind, records[key], ws.index.items.get(key), present.get(key.name))
@@ -420,7 +441,6 @@ class Engine:
         moment: int | None = None,
     ) -> Draft | None:
         """The commit that carries these items onto `parent`, not pushed yet; None where it would change no file."""
-        edits = self._edits(ws, layout, wanted)
         spec = request.spec
         message = message or commit_message(
             summary(wanted),
@@ -428,86 +448,69 @@ class Engine:
             namespace=request.namespace,
             template=spec.sync.push.message_template,
         )
-        scope = Scope(frozenset(request.kinds), request.namespace, self._limits)
-        author, moment = f"{spec.author.name} <{spec.author.email}>", moment or int(self._clock())
-        made = await self._workers.run(
-            max(120.0, request.remote.timeout),
-            files.commit,
-            ws.directory,
-            Ground.on(parent),
-            edits,
-            scope,
-            author=author,
-            message=message,
-            time=moment,
-        )
-        failed = dict(made.failed)
+        moment = moment or int(self._clock())
+        edits = self._edits(ws, layout, wanted)
+        made = await self.branches.commit(ws, request, Ground.on(parent), edits, message, moment)
+        failed = dict(made.edited.failed)
         for item in wanted:
             if item.key in failed:
                 item.problem = Problem(item.path, InvalidReason.Refused, failed[item.key])
-            elif made.commit is None:
-                self._carried(ws, item)
         if made.commit is None:
+            self._carried(ws, wanted)
             return None
-        info = CommitInfo(made.commit.sha, message.strip(), author, moment, tuple(edits))
-        return Draft(info, made.commit, made, tuple(wanted))
+        author = f"{spec.author.name} <{spec.author.email}>"
+        paths = tuple(dict.fromkeys(item.target for item in wanted))
+        return Draft(CommitInfo(made.commit.sha, message.strip(), author, moment, paths), made, wanted)
 
     async def push(self, ws: Workspace, request: Request, head: Head, draft: Draft, tally: Tally) -> None:
         """Move the branch from `head` to the draft, and have the workspace hold it. Raises StaleRemote."""
         await self._tell(ws, request, draft.items)
-        await self._git.push(request.remote, head.ref, head.commit, draft.commit)
-        await self._workers.run(request.remote.timeout, objects.adopt, ws.directory, draft.commit)
-        tally.commits.append(draft.commit.sha)
-        tally.coarse += draft.made.coarse
-        for path in draft.made.removed:
+        await self.branches.push(ws, request, head.ref, head.commit, draft.made)
+        edited = draft.made.edited
+        tally.commits.append(draft.info.sha)
+        tally.coarse += edited.coarse
+        for path in edited.removed:
             ws.index.remove(path)
-        for scanned in draft.made.files:
+        for scanned in edited.files:
             ws.index.put(scanned)
-        ws.index.commit = draft.commit.sha
+        ws.index.commit = draft.info.sha
+        self._carried(ws, draft.items)
         touched: dict[str, list[str]] = {}
         for item in draft.items:
-            touched.setdefault(item.path or item.new_path, []).append(item.id)
+            touched.setdefault(item.target, []).append(history.pipeline_id(item.git) if item.git else item.id)
         told = history.entry(draft.info, touched, {})
         ws.history = [told, *(ws.history or [])][: request.spec.history_limit]
-        for item in draft.items:
-            if item.problem is None:
-                self._carried(ws, item)
 
     @staticmethod
-    def _carried(ws: Workspace, item: Item) -> None:
-        item.pushed = True
-        item.git = ws.index.items.get(item.key)
-        item.git_view = item.kind.view(orjson.loads(item.git.value)) if item.git else None
+    def _carried(ws: Workspace, items: Sequence[Item]) -> None:
+        for item in items:
+            if item.problem is None:
+                item.pushed = True
+                item.git = ws.index.items.get(item.key)
 
-    def _edits(self, ws: Workspace, layout: Layout, wanted: Sequence[Item]) -> dict[str, tuple[str | None, list[Edit]]]:
-        edits: dict[str, tuple[str | None, list[Edit]]] = {}
+    @staticmethod
+    def _edits(ws: Workspace, layout: Layout, wanted: Sequence[Item]) -> Iterator[tuple[str, FileEdits]]:
+        """By path, each made when it is asked for."""
+        by_file: dict[str, list[Item]] = {}
         taken: set[str] = set()
-        if any(item.git is None and item.decision.git and item.decision.git.value is not None for item in wanted):
+        if any(item.git is None for item in wanted):
             taken = ws.index.files.keys() | ws.index.refused.keys()
         for item in wanted:
-            assert item.decision.git is not None
-            value = item.decision.git.value
-            if item.git is not None:
-                whole = None
-                if value is not None:
-                    whole = orjson.dumps(restore(item.manifest, value, item.kind.pointers))
-                edit = Edit(item.key, item.git.location, whole)
-                edits.setdefault(item.git.path, (item.git.blob, []))[1].append(edit)
-            elif value is not None:
-                path = layout.new_path(item.key.kind, item.key.name, taken)
-                taken.add(path)
-                item.new_path = path
-                edits[path] = (None, [Edit(item.key, None, orjson.dumps(item.kind.schema.strip_defaults(value)))])
-        return edits
+            if item.git is None:
+                item.new_path = layout.new_path(item.key.kind, item.key.name, taken)
+                taken.add(item.new_path)
+            by_file.setdefault(item.target, []).append(item)
+        for path, items in by_file.items():
+            yield path, (items[0].git.blob if items[0].git else None, [_edit(item) for item in in_turn(items)])
 
     # --- remembering ------------------------------------------------------------------------------------------------
 
     async def remember(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
         """Keep what both sides agree on now, and what is open still."""
         assert ws.base is not None
-        for number, item in enumerate(items, start=1):
+        for number, item in enumerate(in_turn(items), start=1):
             self._remember_one(ws, item)
-            if number % _BATCH == 0:
+            if number % self._batch == 0:
                 ws.base.close_shards()
         ws.underway.clear()
         await self._save(ws, request)
@@ -524,6 +527,8 @@ class Engine:
         assert ws.base is not None
         if ws.flight:
             ws.flight.carried(item)
+        if item.pushed:
+            item.git_view = item.kind.view(orjson.loads(item.git.value)) if item.git else None
         decision = item.decision
         pulled = item.pulled or (not decision.remote_ahead and item.problem is None)
         pushed = item.pushed or (not decision.local_ahead and item.problem is None)
@@ -612,6 +617,16 @@ def _told(ws: Workspace, request: Request, head: Head) -> dict[str, object] | No
     told = {"branch": request.review, "commit": known.commit if known else head.review}
     follows = {"follows": known.follows} if known and known.commit else {}
     return {**{k: v for k, v in told.items() if v}, **follows}
+
+
+def _edit(item: Item) -> Edit:
+    """What makes its file hold what git is to hold of it."""
+    assert item.decision.git is not None
+    value = item.decision.git.value
+    if item.git is None:
+        return Edit(item.key, None, to_bytes(item.kind.schema.strip_defaults(value)))
+    whole = to_bytes(restore(item.manifest, value, item.kind.pointers)) if value is not None else None
+    return Edit(item.key, item.git.location, whole)
 
 
 def explain(error: BaseException) -> GitIntegrationError:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import orjson
 
 from gitintegration.core.invalid import InvalidReason, ManifestError, Problem
 from gitintegration.core.manifest_file import parse_file
-from gitintegration.core.values import ObjectKey
+from gitintegration.core.values import ObjectKey, to_bytes
 from gitintegration.core.yaml_edit import Location, remove_item, set_item
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.core.yaml_render import render
 from gitintegration.git import objects
 from gitintegration.git.objects import Entry, Kept, NewCommit
+from gitintegration.git.packs import PackWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,45 @@ class Edit:
     value: bytes | None
 
 
+FileEdits: TypeAlias = tuple[str | None, list[Edit]]
+"""The blob that a file has now (None: it is new), and the edits of what is in it."""
+Edits: TypeAlias = dict[str, FileEdits]
+"""By path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What edits came to. One that fails leaves its file alone."""
+
+    blobs: Mapping[str, str | None]
+    """Path -> the blob that it has then; None: it is removed. Files that stay as they are, are left out."""
+    files: tuple[ScannedFile, ...] = ()
+    failed: tuple[tuple[ObjectKey, str], ...] = ()
+    coarse: tuple[str, ...] = ()
+
+    @property
+    def removed(self) -> list[str]:
+        return [path for path, blob in self.blobs.items() if blob is None]
+
+    def and_then(self, more: Edited) -> Edited:
+        return Edited(
+            {**self.blobs, **more.blobs},
+            self.files + more.files,
+            self.failed + more.failed,
+            self.coarse + more.coarse,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Committed:
     commit: NewCommit | None
     """None where the edits came to nothing."""
-    files: tuple[ScannedFile, ...]
-    removed: tuple[str, ...]
-    failed: tuple[tuple[ObjectKey, str], ...]
-    coarse: tuple[str, ...]
+    edited: Edited
+
+    def discard(self) -> None:
+        """Whatever became of it, its pack is not needed any more."""
+        if self.commit is not None:
+            self.commit.pack.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +115,7 @@ def scan(directory: Path, entries: Sequence[Entry], scope: Scope) -> list[Scanne
 
 def _scan_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile:
     parsed = parse_file(path, content, scope.kinds, scope.namespace, scope.limits)
-    items = tuple(GitItem(i.key, path, blob, i.location, i.api_version, orjson.dumps(i.value)) for i in parsed.items)
+    items = tuple(GitItem(i.key, path, blob, i.location, i.api_version, to_bytes(i.value)) for i in parsed.items)
     return ScannedFile(path, blob, items, parsed.problems)
 
 
@@ -112,23 +145,47 @@ class Ground:
 
 def commit(
     directory: Path,
+    pack: Path,
     ground: Ground,
-    edits: Mapping[str, tuple[str | None, Sequence[Edit]]],
+    edits: Edits,
     scope: Scope,
     *,
+    earlier: Mapping[str, str | None],
     author: str,
     message: str,
     time: int,
 ) -> Committed:
-    """One commit with these edits: path -> (the blob it has now, the edits). An edit that fails leaves its file alone.
+    """One commit with these edits and `earlier` ones, whose blobs are in the pack already. Then the pack is finished.
 
     A merge is made also where no file is edited.
     """
-    contents: dict[str, bytes | None] = {}
+    edited = edit(directory, pack, edits, scope, earlier.values())
+    blobs = {**earlier, **edited.blobs}
+    if not blobs and not ground.is_merge:
+        return Committed(None, edited)
+    with PackWriter(pack, filter(None, blobs.values())) as writer:
+        sha = objects.build_commit(
+            directory,
+            writer,
+            ground.parents,
+            {**ground.taken, **blobs},
+            onto=ground.onto,
+            author=author,
+            committer=author,
+            message=message,
+            time=time,
+        )
+        writer.finish()
+    return Committed(NewCommit(sha, pack), edited)
+
+
+def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, packed: Iterable[str | None] = ()) -> Edited:
+    """Edit files, and put them into the pack, where `packed` are already."""
+    blobs: dict[str, str | None] = {}
     scanned: list[ScannedFile] = []
     failed: list[tuple[ObjectKey, str]] = []
     coarse: list[str] = []
-    with objects.Objects(directory) as store:
+    with objects.Objects(directory) as store, PackWriter(pack, filter(None, packed)) as writer:
         for path, (blob, changes) in edits.items():
             source = store.raw(blob) if blob else None
             try:
@@ -138,24 +195,11 @@ def commit(
                 continue
             if made == source:
                 continue
-            contents[path] = made
             coarse += [path] if rough else []
+            blobs[path] = writer.add_blob(made) if made is not None else None
             if made is not None:
-                scanned.append(_scan_one(path, objects.blob_sha(made), made, scope))
-    removed = tuple(path for path, content in contents.items() if content is None)
-    if not contents and not ground.is_merge:
-        return Committed(None, (), (), tuple(failed), ())
-    new = objects.build_commit(
-        directory,
-        ground.parents,
-        {**ground.taken, **contents},
-        onto=ground.onto,
-        author=author,
-        committer=author,
-        message=message,
-        time=time,
-    )
-    return Committed(new, tuple(scanned), removed, tuple(failed), tuple(coarse))
+                scanned.append(_scan_one(path, blobs[path] or "", made, scope))
+    return Edited(blobs, tuple(scanned), tuple(failed), tuple(coarse))
 
 
 def _edited(path: str, source: bytes | None, edits: Sequence[Edit], limits: ReadLimits) -> tuple[bytes | None, bool]:

@@ -19,9 +19,9 @@ from gitintegration.core.merge import Base
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import Forbidden, Refused
 from gitintegration.sync.cluster_side import ClusterSide
-from gitintegration.sync.item import Item, Request
+from gitintegration.sync.item import Item, Request, in_turn
 
-_BATCH = 1000
+_BATCH = 500
 """Intents held open at a time; bounds memory."""
 _LARGE = 100_000
 """Bytes of a manifest past which nothing is told of it: four of them would have to go into one object."""
@@ -68,7 +68,7 @@ class Intents:
     async def tell(self, flight: InFlight, request: Request, items: Sequence[Item]) -> None:
         """Store what is about to be written to either side. What is remembered is to be stored before."""
         flight.forget()
-        for number, item in enumerate(items, start=1):
+        for number, item in enumerate(in_turn(items), start=1):
             git, live = item.git_view, item.live.view if item.live else None
             item.told = True
             if len(item.git.value if item.git else orjson.dumps(live)) > _LARGE:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import pickle
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gitintegration.api.base_model import PIPELINE_ID
 from gitintegration.api.integration import GitIntegrationSpec, Mode
@@ -14,7 +16,7 @@ from gitintegration.core.merge import Decision, Strategy
 from gitintegration.core.status import HeldDeletes
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.errors import GitIntegrationError
-from gitintegration.git.objects import CommitInfo, NewCommit
+from gitintegration.git.objects import CommitInfo
 from gitintegration.git.remote import Remote
 from gitintegration.sync.cluster_side import Kind, Live
 from gitintegration.sync.files import Committed, GitItem
@@ -64,9 +66,12 @@ class Request:
         return self.spec.sync.mode in (Mode.Push, Mode.Bidirectional)
 
 
+_VALUES = ("record", "live", "manifest", "git_view", "decision")
+
+
 @dataclass(slots=True)
 class Item:
-    """One item while it is planned and written."""
+    """One item while it is planned and written. Its values can be folded; who asks for one of them unfolds all."""
 
     key: ObjectKey
     kind: Kind
@@ -83,6 +88,35 @@ class Item:
     told: bool = False
     """That it is about to be written is stored."""
     new_path: str = ""
+    _folded: bytes | None = field(default=None, repr=False)
+
+    @property
+    def is_folded(self) -> bool:
+        return self._folded is not None
+
+    def fold(self) -> None:
+        """As bytes the values take a fifth of the memory. Not for what deletes."""
+        if self.is_folded and not any(_is_there(self, name) for name in _VALUES):
+            return
+        self._folded = pickle.dumps([getattr(self, name) for name in _VALUES])
+        for name in _VALUES:
+            delattr(self, name)
+
+    def __getattr__(self, name: str) -> Any:
+        """Asked for what is not there: a folded value, or nothing that an item has."""
+        if name not in _VALUES or self._folded is None:
+            raise AttributeError(name)
+        values, self._folded = dict(zip(_VALUES, pickle.loads(self._folded), strict=True)), None  # noqa: S301 - ours
+        for each, value in values.items():
+            if not _is_there(self, each):  # else it was set meanwhile
+                setattr(self, each, value)
+        return values[name]
+
+    @property
+    def deletes(self) -> bool:
+        """On one of the sides."""
+        writes = () if self.is_folded else (self.decision.cluster, self.decision.git)
+        return any(write is not None and write.value is None for write in writes)
 
     @property
     def carried(self) -> bool:
@@ -92,6 +126,11 @@ class Item:
     @property
     def path(self) -> str:
         return self.git.path if self.git else (self.record.path if self.record else "")
+
+    @property
+    def target(self) -> str:
+        """Where it lies in git, or is to lie."""
+        return self.git.path if self.git else self.new_path or self.path
 
     @property
     def id(self) -> str:
@@ -106,17 +145,30 @@ class Item:
         return self.key.name
 
 
+def _is_there(item: Item, name: str) -> bool:
+    try:
+        object.__getattribute__(item, name)
+    except AttributeError:
+        return False
+    return True
+
+
+def in_turn(items: Iterable[Item]) -> Iterator[Item]:
+    """One after the other; what was folded is folded again when its turn is over."""
+    for item in items:
+        folded = item.is_folded
+        yield item
+        if folded:
+            item.fold()
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A commit that is made and not pushed yet."""
 
     info: CommitInfo
-    commit: NewCommit
     made: Committed
-    items: tuple[Item, ...]
-
-    def discard(self) -> None:
-        self.commit.pack.unlink(missing_ok=True)
+    items: Sequence[Item]
 
 
 @dataclass(slots=True)
@@ -139,8 +191,7 @@ class Tally:
 
 def summary(items: Sequence[Item]) -> Summary:
     """What a commit of these items says of itself."""
-    return Summary(
-        created=[i.key.name for i in items if i.git is None],
-        updated=[i.key.name for i in items if i.git and i.decision.git and i.decision.git.value is not None],
-        deleted=[i.key.name for i in items if i.decision.git and i.decision.git.value is None],
-    )
+    created, updated, deleted = list[str](), list[str](), list[str]()
+    for item in items:
+        (deleted if item.deletes else updated if item.git else created).append(item.key.name)
+    return Summary(created, updated, deleted)

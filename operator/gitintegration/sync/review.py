@@ -27,8 +27,8 @@ from gitintegration.git.client import GitClient
 from gitintegration.git.objects import CacheCorruptError
 from gitintegration.git.workers import Workers
 from gitintegration.sync import history
-from gitintegration.sync.branches import SECONDS, Branches, Edits, Place, merged, same_value
-from gitintegration.sync.files import Committed, Edit, Ground
+from gitintegration.sync.branches import SECONDS, Branches, Place, merged, same_value
+from gitintegration.sync.files import Committed, Edit, Edits, Ground
 from gitintegration.sync.item import Item, Request, Tally, summary
 from gitintegration.sync.observe import Head
 from gitintegration.sync.workspace import Offered, Workspace
@@ -152,12 +152,12 @@ class Review:
                 await self._branches.push(ws, request, head.review_ref, head.review, made)
                 commit = made.commit.sha
                 tally.commits.append(commit)
-                tally.coarse += made.coarse
-            failed = dict(made.failed)
+                tally.coarse += made.edited.coarse
+            failed = dict(made.edited.failed)
             for item in items:
                 if item.key in failed:
                     item.problem = Problem(item.path, InvalidReason.Refused, failed[item.key])
-            blobs = {**dict.fromkeys(made.removed, ""), **{f.path: f.blob for f in made.files}}
+            blobs = {path: blob or "" for path, blob in made.edited.blobs.items()}
             if ground.onto == head.commit:
                 blobs = {**self._of_default(ws, ground), **blobs}
         done = fresh | {edit.key for _, changes in edits.values() for edit in changes}
@@ -291,7 +291,7 @@ class Review:
                 namespace=request.namespace,
                 template=request.spec.sync.push.message_template,
             )
-        return await self._branches.commit(ws, request, ground, edits, message)
+        return await self._branches.commit(ws, request, ground, edits.items(), message)
 
     @staticmethod
     def _of_default(ws: Workspace, ground: Ground) -> dict[str, str]:

@@ -1,0 +1,48 @@
+"""An item whose values are folded is the same item."""
+
+from __future__ import annotations
+
+from gitintegration.core.base_shards import BaseRecord
+from gitintegration.core.merge import Decision, Write
+from gitintegration.core.values import ObjectKey
+from gitintegration.sync.cluster_side import Live
+from gitintegration.sync.item import Item, in_turn, summary
+
+KEY = ObjectKey("planasonix.com", "Pipeline", "orders")
+OLD, NEW = {"spec": {"owner": "ann"}}, {"spec": {"owner": "bob"}}
+
+
+def item(decision: Decision) -> Item:
+    record = BaseRecord(KEY, "pipelines/orders.yaml", "b10b", "41", OLD, OLD)
+    live = Live({"metadata": {"name": "orders", "resourceVersion": "42"}}, NEW)
+    return Item(KEY, None, record, None, live, OLD, OLD, decision)  # type: ignore[arg-type]
+
+
+def test_what_is_asked_for_unfolds_and_its_turn_folds_it_again() -> None:
+    whole, folded = (item(Decision(git=Write(NEW), local_ahead=True)) for _ in range(2))
+    folded.fold()
+    assert folded.is_folded
+    for each in in_turn([folded]):
+        assert each.live == whole.live
+        assert not each.is_folded
+    assert folded.is_folded
+    assert folded == whole
+    assert not folded.is_folded
+
+
+def test_what_is_set_while_it_is_folded_stays() -> None:
+    made = item(Decision(git=Write(NEW)))
+    made.fold()
+    for each in in_turn([made]):
+        each.git_view = NEW
+    assert made.is_folded
+    assert (made.git_view, made.manifest, made.record and made.record.path) == (NEW, OLD, "pipelines/orders.yaml")
+
+
+def test_a_summary_unfolds_nothing_and_knows_what_is_deleted() -> None:
+    created, deleted = item(Decision(git=Write(NEW))), item(Decision(git=Write(None)))
+    deleted.key = KEY._replace(name="refunds")
+    created.fold()
+    told = summary([created, deleted])
+    assert (told.created, told.updated, told.deleted) == (["orders"], [], ["refunds"])
+    assert created.is_folded
