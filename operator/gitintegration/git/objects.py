@@ -103,7 +103,7 @@ def open_store(directory: Path) -> DiskObjectStore:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "objects").mkdir(exist_ok=True)
         DiskObjectStore.init(str(directory / "objects")).close()
-    return DiskObjectStore(str(directory / "objects"), pack_compression_level=1)
+    return DiskObjectStore(str(directory / "objects"), pack_compression_level=0)
 
 
 def sweep(directory: Path) -> None:
