@@ -141,6 +141,8 @@ class GitServer:
         self.authority = Authority(root / "pki", "git")
         self.client = self.authority.issue("client", client=True)
         self.anonymous: set[str] = set()
+        self.old: set[str] = set()
+        """Repositories that know nothing of protocol 2."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         pair = self.authority.issue("server")
         context.load_cert_chain(pair.certificate, pair.key)
@@ -249,7 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
         if refusal:
             challenge = {"WWW-Authenticate": 'Basic realm="bed"'} if refusal == 401 else {}
             return self._answer(refusal, {"Content-Type": "text/plain", **challenge}, b"no\n")
-        answer = self._backend(split.path, split.query, body, user)
+        answer = self._backend(split.path, split.query, body, user, "" if name in owner.old else self._protocol())
         if hit and faults.drop_after:
             faults.drop_after -= 1
             return self._drop()
@@ -271,7 +273,10 @@ class _Handler(BaseHTTPRequestHandler):
             return (user, 403 if write else 0)
         return (user, 0) if (user, password) == WRITER or password == TOKEN else ("", 401)
 
-    def _backend(self, path: str, query: str, body: bytes, user: str) -> bytes:
+    def _protocol(self) -> str:
+        return self.headers.get("Git-Protocol", "")
+
+    def _backend(self, path: str, query: str, body: bytes, user: str, protocol: str) -> bytes:
         env = {
             **_ENV,
             "GIT_PROJECT_ROOT": str(self.server.owner.root),
@@ -283,7 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
             "CONTENT_LENGTH": str(len(body)),
             "REMOTE_USER": user,
             "REMOTE_ADDR": "127.0.0.1",
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "GIT_PROTOCOL": protocol,
         }
         return subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=env).stdout
 

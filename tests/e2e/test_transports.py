@@ -53,6 +53,30 @@ def carries_both_ways(w: World) -> None:
     assert w.status()["connection"]["permissions"] == ["read", "write"]
 
 
+def test_of_a_server_that_is_known_a_repository_is_asked_for_its_refs_at_once(world: MakeWorld) -> None:
+    """Thousands of repositories of one server are looked at with one request each, also after a restart."""
+    known, w = world(FILES), world(FILES)
+    for each in (known, w):
+        each.secret()
+    known.integrate()
+    known.in_sync()
+    w.integrate()
+    w.in_sync()
+    first = next(request for request in w.server.requests if w.repo.name in request[1])
+    assert first == ("POST", f"/{w.repo.name}.git/git-upload-pack")
+
+
+def test_a_server_that_speaks_protocol_2_may_have_a_repository_that_does_not(world: MakeWorld) -> None:
+    known, old = world(FILES), world(FILES)
+    old.server.old.add(old.repo.name)
+    for each in (known, old):
+        each.secret()
+        each.integrate()
+        each.in_sync()
+    carries_both_ways(old)
+    carries_both_ways(known)
+
+
 @pytest.mark.parametrize(
     "secret",
     [

@@ -41,6 +41,8 @@ from gitintegration.git.workers import Workers
 
 UPLOAD, RECEIVE = "git-upload-pack", "git-receive-pack"
 _STALE_WORDS = ("failed to update ref", "cannot lock ref", "fetch first", "non-fast-forward", "stale info")
+_SURE = (Reason.AuthenticationFailed, Reason.PermissionDenied, Reason.RepositoryNotFound, Reason.RateLimited)
+"""What a server says whatever it is asked."""
 _BATCH = 2000
 """So many blobs are asked for in one request."""
 _ALL = 0x7FFFFFFF
@@ -114,21 +116,31 @@ class GitClient:
             self._observe(request, outcome, time.monotonic() - began)
 
     async def ls_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
-        """The refs that begin with one of `prefixes`, and HEAD. One round trip once the server is known."""
+        """The refs that begin with one of `prefixes`, and HEAD. One round trip where the repository or its server is known."""
         async with self._exchange(remote, "ls-refs"):
             if remote.url.is_ssh:
                 return await self._ssh_refs(remote, prefixes)
+            if self._http.may_skip(remote):
+                try:
+                    return await self._http_refs(remote, prefixes)
+                except RemoteError as error:
+                    if error.reason in _SURE:
+                        raise
+                    self._http.doubt(remote)
             known = await self._http.advertisement(remote, UPLOAD, fresh=False)
             if known.version != 2:
                 known = await self._http.advertisement(remote, UPLOAD, fresh=True)
                 assert known.refs is not None
                 return known.refs
             try:
-                async with self._http.post(remote, UPLOAD, ls_refs_request(["HEAD", *prefixes])) as reader:
-                    return await read_ls_refs(reader)
+                return await self._http_refs(remote, prefixes)
             except RemoteError:
                 self._http.forget(remote)
                 raise
+
+    async def _http_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
+        async with self._http.post(remote, UPLOAD, ls_refs_request(["HEAD", *prefixes])) as reader:
+            return await read_ls_refs(reader)
 
     async def _ssh_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
         async with self._ssh.open(remote, UPLOAD) as channel:

@@ -7,6 +7,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -29,6 +30,8 @@ class HttpTransport:
         self._limit = limit
         self._session: aiohttp.ClientSession | None = None
         self._known: dict[tuple[Remote, str], Advertisement] = {}
+        self._modern: set[tuple[str, str, int | None]] = set()
+        """Servers that spoke protocol 2, by scheme, host and port."""
         self._contexts: dict[Tls, ssl.SSLContext] = {}
 
     async def __aenter__(self) -> HttpTransport:
@@ -49,6 +52,14 @@ class HttpTransport:
     ) -> None:
         if self._session:
             await self._session.close()
+
+    def may_skip(self, remote: Remote) -> bool:
+        """Whether refs can be asked for at once: nothing was asked of the repository yet, and its server speaks protocol 2."""
+        return _server(remote) in self._modern and (remote, "git-upload-pack") not in self._known
+
+    def doubt(self, remote: Remote) -> None:
+        """Its server may not speak protocol 2 everywhere."""
+        self._modern.discard(_server(remote))
 
     def forget(self, remote: Remote) -> None:
         """What was learnt of the remote may have changed: ask it again."""
@@ -72,7 +83,9 @@ class HttpTransport:
                     retry=True,
                 )
             found = await read_advertisement(response.content)
-        self._known[(remote, service)] = found
+        self._known[(remote, service)] = replace(found, refs=None)
+        if found.version == 2:
+            self._modern.add(_server(remote))
         return found
 
     @asynccontextmanager
@@ -132,6 +145,10 @@ async def _stream(body: bytes, pack: Path) -> AsyncIterator[bytes]:
     with pack.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             yield chunk
+
+
+def _server(remote: Remote) -> tuple[str, str, int | None]:
+    return remote.url.scheme, remote.url.host, remote.url.port
 
 
 def _base(remote: Remote) -> str:

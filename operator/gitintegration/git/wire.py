@@ -7,8 +7,9 @@ headers, to walk all history before a fetch over ssh (x8 to x24 of git's time) a
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
@@ -136,7 +137,8 @@ async def _read_v0(first: bytes | Special, reader: Reader) -> Advertisement:
 def _checked(found: Advertisement) -> Advertisement:
     if found.capabilities.get("object-format", "sha1") != "sha1":
         raise RemoteError(Reason.InvalidURL, "the repository uses sha256 object names, which are not supported")
-    return found
+    shared = {sys.intern(name): sys.intern(value) for name, value in found.capabilities.items()}
+    return replace(found, capabilities=shared)  # thousands of repositories of one server say the same
 
 
 def ls_refs_request(prefixes: Sequence[str]) -> bytes:

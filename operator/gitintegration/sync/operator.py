@@ -175,12 +175,12 @@ class Operator:
             ws.last_seen, ws.history = status.get("remoteCommit"), status.get("history")
             ws.pull_request = status.get("pullRequest")
             ws.rested = rested_at(metadata["generation"], status)
-            entry = Entry(dict(body), ws, status)
+            entry = Entry(_kept(body), ws, status)
             self._entries[name] = entry
             self.dispatcher.add(name, Priority.changed)
             return
         before = entry.trigger()
-        entry.seen = dict(body)
+        entry.seen = _kept(body)
         after = entry.trigger()
         if before != after:
             asked = before[3:] != after[3:]
@@ -696,3 +696,9 @@ _UNREACHABLE = {
     Reason.InvalidURL,
     Reason.RateLimited,
 }
+
+
+def _kept(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What stays in memory of an integration: who owns which field was measured to be most of it, and is not asked for."""
+    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+    return {**{name: value for name, value in body.items() if name != "status"}, "metadata": metadata}
