@@ -334,6 +334,7 @@ async def _run(settings: Settings, cluster: Cluster, operator: Operator, lease: 
         kopf.operator(
             registry=registry,
             settings=handlers.settings(),
+            identity=settings.identity,  # type: ignore[arg-type] # else it asks for the user's name: a container's has none
             namespaces=settings.namespaces,
             clusterwide=not settings.namespaces,
             ready_flag=watched,
@@ -347,18 +348,19 @@ async def _run(settings: Settings, cluster: Cluster, operator: Operator, lease: 
     structlog.get_logger("operator").info("watching", namespaces=list(settings.namespaces) or "all")
     ended = loop.create_task(life.closing.wait())
     await asyncio.wait([ended, watching, dispatching, holding], return_when=asyncio.FIRST_COMPLETED)
-    await operator.dispatcher.drain(0.0 if holding.done() else _DRAIN)
-    if lease and not holding.done():
+    lost, unwatched = holding.done(), watching.done()
+    await operator.dispatcher.drain(0.0 if lost else _DRAIN)
+    if lease and not lost:
         holding.cancel()
         await lease.release()
     stop.set()
     dispatching.cancel()
     await asyncio.wait([watching], timeout=2.0)
-    if watching.done() and not life.closing.is_set() and not holding.done():
+    if lost:
+        raise SystemExit("the Lease was lost")
+    if unwatched and not life.closing.is_set():
         watching.result()
         raise SystemExit("the watch of GitIntegrations ended")
-    if holding.done() and not holding.cancelled():
-        raise SystemExit("the Lease was lost")
 
 
 async def _probes(port: int, ready: asyncio.Event, metrics: Metrics, stack: AsyncExitStack) -> None:

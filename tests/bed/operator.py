@@ -36,7 +36,6 @@ class OperatorProcess:
         self.start()
 
     def start(self) -> None:
-        env = {k: v for k, v in os.environ.items() if k not in _TLS}
         command = [
             *self.prefix,
             sys.executable,
@@ -50,7 +49,7 @@ class OperatorProcess:
                 [*command, "--log-format=json", *self._arguments],
                 stdout=log,
                 stderr=log,
-                env=env,
+                env=self._environment(),
                 preexec_fn=die_with_parent,
             )
         end = time.monotonic() + 60
@@ -58,6 +57,9 @@ class OperatorProcess:
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"the operator does not start:\n{self.log()[-4000:]}")
             time.sleep(0.05)
+
+    def _environment(self) -> dict[str, str]:
+        return {k: v for k, v in os.environ.items() if k not in _TLS}
 
     def _command(self) -> list[str]:
         return ["run", f"--cache-dir={self.cache}", f"--probe-port={self.port}", f"--identity={self.identity}"]
@@ -111,15 +113,19 @@ class OperatorProcess:
             return False
 
 
-class FirstProcess(OperatorProcess):
-    """The operator as a container runs it: the first process of its PID namespace."""
+class ContainedOperator(OperatorProcess):
+    """The operator as its container runs it: the first process of its PID namespace, and a user without a name."""
 
-    prefix = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+    prefix = ("unshare", "--user", "--map-user=65532", "--map-group=65532", "--pid", "--fork", "--kill-child")
 
     @property
     def pid(self) -> int:
         outer = super().pid
         return int(Path(f"/proc/{outer}/task/{outer}/children").read_text().split()[0])
+
+    def _environment(self) -> dict[str, str]:
+        given = {k: v for k, v in super()._environment().items() if k not in ("USER", "USERNAME", "LOGNAME", "LNAME")}
+        return {**given, "HOME": "/"}
 
 
 class GatewayProcess(OperatorProcess):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.bed.controlplane import ControlPlane
-from tests.bed.operator import FirstProcess, OperatorProcess
+from tests.bed.operator import OperatorProcess
 from tests.bed.world import World, eventually, manifest
 
 pytestmark = pytest.mark.xdist_group("lifecycle")
@@ -39,24 +37,6 @@ def test_sigterm_ends_it_within_ten_seconds_and_nothing_is_lost(
     assert w.repo.read("pipelines/orders.yaml") == manifest("orders", owner="cluster")
     assert w.repo.count() == 2
     assert "Traceback" not in operator.log()
-
-
-def test_it_works_and_ends_as_the_first_process_of_a_container(
-    world: MakeWorld, operator: OperatorProcess, control_plane: ControlPlane, tmp_path: Path
-) -> None:
-    """There its worker processes are children of PID 1, and no signal ends it that it does not handle."""
-    w = world({"pipelines/orders.yaml": manifest("orders")})
-    w.secret()
-    w.integrate(labels={"planasonix.com/shard": w.namespace})
-    contained = FirstProcess(control_plane, tmp_path, f"--shard={w.namespace}", name="contained")
-    try:
-        w.in_sync()
-        w.patch("orders", {"owner": "cluster"})
-        w.in_sync()
-        assert w.repo.read("pipelines/orders.yaml") == manifest("orders", owner="cluster")
-    finally:
-        assert contained.stop() < 10.0
-    assert "Traceback" not in contained.log()
 
 
 def test_an_integration_that_is_moved_to_another_repository_while_nobody_runs_takes_nothing_along(

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import READER, TOKEN, WRITER, GitServer
-from tests.bed.operator import OperatorProcess
+from tests.bed.operator import ContainedOperator, OperatorProcess
 from tests.bed.proxy import LOGIN, Proxy
 from tests.bed.sshserver import SshServer
 from tests.bed.world import World, eventually, manifest
@@ -188,3 +189,23 @@ def test_a_key_that_the_server_does_not_know(world: MakeWorld, ssh: SshServer, b
     w.integrate(repositoryURL=ssh.url(w.repo))
     ready = eventually(lambda: (c := w.condition("Ready")).get("reason") == "AuthenticationFailed" and c)
     assert "key" in ready["message"]
+
+
+def test_it_works_as_its_container_runs_it(
+    world: MakeWorld, control_plane: ControlPlane, ssh: SshServer, tmp_path: Path
+) -> None:
+    """There its workers are children of PID 1, no signal ends it that it does not handle, and its user has no name."""
+    over_http, over_ssh = world(FILES), world(FILES)
+    over_http.secret()
+    over_ssh.secret(**ssh.secret())
+    shard = {"planasonix.com/shard": over_http.namespace}
+    over_http.integrate(labels=shard)
+    over_ssh.integrate(labels=shard, repositoryURL=ssh.url(over_ssh.repo))
+    contained = ContainedOperator(control_plane, tmp_path, f"--shard={over_http.namespace}", name="contained")
+    try:
+        carries_both_ways(over_http)
+        carries_both_ways(over_ssh)
+    finally:
+        contained.stop()
+    assert not contained.is_alive
+    assert "Traceback" not in contained.log()

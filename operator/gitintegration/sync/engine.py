@@ -108,7 +108,8 @@ class Engine:
         if ws.rested is None or ws.index.commit is not None:
             return False
         known = ws.rested == (head.commit, ws.base.digest) and not (request.review or request.refusals)
-        there = (moved(kind, request.namespace, ws.base.marks, {}) for kind in request.kinds.values())
+        told = None if request.rescan else ws.touched
+        there = (moved(kind, request.namespace, ws.base.marks, {}, told) for kind in request.kinds.values())
         if ws.live_dirty or not known or any(there):
             ws.rested = None
         return ws.rested is not None
