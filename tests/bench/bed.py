@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -166,7 +167,20 @@ async def fresh() -> AsyncIterator[Bed]:
         server = GitServer(directory / "git")
         stack.callback(server.stop)
         async with ApiServer(plane) as api:
+            await _warmed(api)
             yield Bed(plane, server, api, directory)
+
+
+async def _warmed(api: ApiServer) -> None:
+    """For a moment after a CRD is there its lists are refused or slow, which no cluster that is in use shows."""
+    for plural in ("pipelines", "gitintegrations", "gitintegrationbases", "gitoperations"):
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await api.request("GET", f"/apis/{API}/{plural}")
+                    break
+                except RuntimeError:
+                    await asyncio.sleep(0.1)
 
 
 def lines(operator: OperatorProcess, event: str) -> list[dict[str, Any]]:
