@@ -214,6 +214,9 @@ def configure_logging(form: str, level: str) -> None:
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, or until the Lease is lost."""
+    os.environ.setdefault(
+        "LOGNAME", "gitintegration"
+    )  # asyncssh and kopf ask who runs them; in a container none has a name
     async with AsyncExitStack() as stack:
         life, metrics = _Life(), Metrics()
         life.listen()
@@ -334,7 +337,6 @@ async def _run(settings: Settings, cluster: Cluster, operator: Operator, lease: 
         kopf.operator(
             registry=registry,
             settings=handlers.settings(),
-            identity=settings.identity,  # type: ignore[arg-type] # else it asks for the user's name: a container's has none
             namespaces=settings.namespaces,
             clusterwide=not settings.namespaces,
             ready_flag=watched,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,8 +16,6 @@ from gitintegration.errors import CredentialError, Reason, RemoteError, RemoteUn
 from gitintegration.git.egress import Egress
 from gitintegration.git.remote import Remote, SshKey
 from gitintegration.git.wire import Advertisement, Reader, Special, read_advertisement, server_said
-
-os.environ.setdefault("LOGNAME", "gitintegration")  # asyncssh asks who runs it; the user of a container has no name
 
 _KEEP = 900
 """Connections unused for so many seconds are closed."""
