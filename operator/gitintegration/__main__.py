@@ -216,7 +216,7 @@ async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, or until the Lease is lost."""
     os.environ.setdefault(
         "LOGNAME", "gitintegration"
-    )  # asyncssh and kopf ask who runs them; in a container none has a name
+    )  # kopf and asyncssh ask for a name, and a container's user has none
     async with AsyncExitStack() as stack:
         life, metrics = _Life(), Metrics()
         life.listen()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +13,8 @@ import urllib.error
 import urllib.request
 import uuid
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from tests.bed.cluster import Cluster
 from tests.bed.controlplane import die_with_parent, free_port
@@ -22,8 +26,6 @@ class OperatorProcess:
     """Starts in the constructor and is ready when that returns."""
 
     account, probe = "gitintegration", "readyz"
-    prefix: tuple[str, ...] = ()
-    """What the command line begins with."""
 
     def __init__(self, plane: Cluster, directory: Path, *arguments: str, name: str = "operator") -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -36,14 +38,7 @@ class OperatorProcess:
         self.start()
 
     def start(self) -> None:
-        command = [
-            *self.prefix,
-            sys.executable,
-            "-m",
-            "gitintegration",
-            *self._command(),
-            f"--kubeconfig={self._kubeconfig}",
-        ]
+        command = [*self._entry(), sys.executable, "-m", "gitintegration", *self._command(), *self._connection()]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--log-format=json", *self._arguments],
@@ -57,6 +52,13 @@ class OperatorProcess:
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"the operator does not start:\n{self.log()[-4000:]}")
             time.sleep(0.05)
+
+    def _entry(self) -> list[str]:
+        """What the command line begins with."""
+        return []
+
+    def _connection(self) -> list[str]:
+        return [f"--kubeconfig={self._kubeconfig}"]
 
     def _environment(self) -> dict[str, str]:
         return {k: v for k, v in os.environ.items() if k not in _TLS}
@@ -113,19 +115,42 @@ class OperatorProcess:
             return False
 
 
-class ContainedOperator(OperatorProcess):
-    """The operator as its container runs it: the first process of its PID namespace, and a user without a name."""
+_ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount"
+_CONTAINER = f'mount -t tmpfs tmpfs /run && mkdir -p {_ACCOUNT} && cp "$0"/* {_ACCOUNT} && exec "$@"'
 
-    prefix = ("unshare", "--user", "--map-user=65532", "--map-group=65532", "--pid", "--fork", "--kill-child")
+
+class ContainedOperator(OperatorProcess):
+    """The operator as its container runs it: the first process of its PID namespace, a user without a name, and the
+    ServiceAccount's files in place of a kubeconfig."""
 
     @property
     def pid(self) -> int:
         outer = super().pid
         return int(Path(f"/proc/{outer}/task/{outer}/children").read_text().split()[0])
 
+    @property
+    def _config(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._kubeconfig.read_text())
+        return found
+
+    def _entry(self) -> list[str]:
+        account = self._directory / "serviceaccount"
+        account.mkdir(exist_ok=True)
+        (account / "token").write_text(self._config["users"][0]["user"]["token"])
+        authority = self._config["clusters"][0]["cluster"]["certificate-authority-data"]
+        (account / "ca.crt").write_bytes(base64.b64decode(authority))
+        (account / "namespace").write_text("gitintegration-system")
+        mapped = ("--user", "--map-user=65532", "--map-group=65532", "--keep-caps")
+        return ["unshare", *mapped, "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _CONTAINER, str(account)]
+
+    def _connection(self) -> list[str]:
+        return []
+
     def _environment(self) -> dict[str, str]:
         given = {k: v for k, v in super()._environment().items() if k not in ("USER", "USERNAME", "LOGNAME", "LNAME")}
-        return {**given, "HOME": "/"}
+        server = urlsplit(self._config["clusters"][0]["cluster"]["server"])
+        host = {"KUBERNETES_SERVICE_HOST": str(server.hostname), "KUBERNETES_SERVICE_PORT": str(server.port)}
+        return {**given, **host, "HOME": "/"}
 
 
 class GatewayProcess(OperatorProcess):

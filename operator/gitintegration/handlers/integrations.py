@@ -60,12 +60,13 @@ def login(registry: kopf.OperatorRegistry, configuration: Any) -> None:
     @kopf.on.login(registry=registry)
     async def connect(**_: Any) -> kopf.ConnectionInfo:
         bearer = await configuration.get_api_key_with_prefix("BearerToken", "authorization")
+        scheme, _space, token = (bearer or "").partition(" ")  # a kubeconfig gives "Bearer", a ServiceAccount "bearer"
         return kopf.ConnectionInfo(
             server=configuration.host,
             ca_path=configuration.ssl_ca_cert,
             insecure=not configuration.verify_ssl,
-            scheme="Bearer" if bearer else None,
-            token=bearer.removeprefix("Bearer ") if bearer else None,
+            scheme=scheme or None,
+            token=token or None,
             certificate_path=configuration.cert_file,
             private_key_path=configuration.key_file,
         )
