@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.bed import policies
 from tests.bed.operator import OperatorProcess
 from tests.bed.world import World, eventually, manifest
 
@@ -56,6 +57,25 @@ def test_an_integration_that_is_moved_to_another_repository_while_nobody_runs_ta
         assert w.names() == {"orders", "refunds", "stock"}
         operator.kill()
     operator.start()
+
+
+def test_an_api_server_that_throttles_is_waited_for(world: MakeWorld, operator: OperatorProcess) -> None:
+    """No sync fails by it, so there is nothing to tell."""
+
+    def throttled() -> int:
+        lines = [line for line in operator.metrics().splitlines() if "kube" in line and 'code="429"' in line]
+        return sum(int(float(line.rsplit(" ", 1)[1])) for line in lines if "_created" not in line)
+
+    names = {f"p{n}" for n in range(40)}
+    w = world({f"pipelines/{name}.yaml": manifest(name) for name in names})
+    w.secret()
+    before = throttled()
+    with policies.meanwhile(w.plane, policies.ONE_REQUEST):
+        w.integrate()
+        eventually(lambda: throttled() > before)
+    w.in_sync()
+    assert w.names() == names
+    assert "Warning" not in w.kubectl("get", "events", "-o", "jsonpath={.items[*].type}")
 
 
 def test_probes_answer(operator: OperatorProcess) -> None:

@@ -5,95 +5,16 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.bed import policies
 from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import TOKEN, WRITER, GitServer, git
 from tests.bed.operator import OperatorProcess
 from tests.bed.world import World
 from tests.soak.authors import WHO, Ledger
-
-_OPERATOR = {"namespace": "gitintegration-system", "name": "gitintegration"}
-_MEANWHILE = "soak"
-"""The name of what is applied for a moment, of whatever kind."""
-
-
-def _named(api_version: str, kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": _MEANWHILE}, "spec": spec}
-
-
-_POLICY = (
-    _named(
-        "admissionregistration.k8s.io/v1",
-        "ValidatingAdmissionPolicy",
-        {
-            "matchConstraints": {
-                "resourceRules": [
-                    {
-                        "apiGroups": ["planasonix.com"],
-                        "apiVersions": ["*"],
-                        "operations": ["CREATE", "UPDATE", "DELETE"],
-                        "resources": ["pipelines"],
-                    }
-                ]
-            },
-            "validations": [
-                {
-                    "expression": "request.userInfo.username != "
-                    f"'system:serviceaccount:{_OPERATOR['namespace']}:{_OPERATOR['name']}'",
-                    "message": "not by an operator",
-                }
-            ],
-        },
-    ),
-    _named(
-        "admissionregistration.k8s.io/v1",
-        "ValidatingAdmissionPolicyBinding",
-        {"policyName": _MEANWHILE, "validationActions": ["Deny"]},
-    ),
-)
-"""Admits no pipeline of the operator's."""
-
-_THROTTLE = (
-    _named(
-        "flowcontrol.apiserver.k8s.io/v1",
-        "PriorityLevelConfiguration",
-        {
-            "type": "Limited",
-            "limited": {
-                "nominalConcurrencyShares": 0,
-                "lendablePercent": 0,
-                "borrowingLimitPercent": 0,
-                "limitResponse": {"type": "Reject"},
-            },
-        },
-    ),
-    _named(
-        "flowcontrol.apiserver.k8s.io/v1",
-        "FlowSchema",
-        {
-            "priorityLevelConfiguration": {"name": _MEANWHILE},
-            "matchingPrecedence": 2,
-            "rules": [
-                {
-                    "subjects": [{"kind": "ServiceAccount", "serviceAccount": _OPERATOR}],
-                    "resourceRules": [
-                        {
-                            "verbs": ["*"],
-                            "apiGroups": ["*"],
-                            "resources": ["*"],
-                            "namespaces": ["*"],
-                            "clusterScope": True,
-                        }
-                    ],
-                }
-            ],
-        },
-    ),
-)
-"""Answers 429 to whatever the operator asks."""
 
 
 class Bed:
@@ -109,15 +30,6 @@ class Bed:
         faults = self.server.faults
         faults.only, faults.delay, faults.status, faults.headers = "", 0.0, 0, {}
         faults.drop_before = faults.drop_after = 0
-
-    def meanwhile(self, objects: Sequence[dict[str, Any]], seconds: float) -> None:
-        """These objects are there for a while."""
-        try:
-            self.plane.apply(*objects)
-            time.sleep(seconds)
-        finally:
-            for one in reversed(objects):
-                self.plane.kubectl("delete", one["kind"].lower(), _MEANWHILE, "--ignore-not-found")
 
     def stop(self) -> None:
         for one in self.operators:
@@ -201,11 +113,13 @@ class Chaos:
             git("update-ref", "refs/heads/main", made, head, cwd=repo.path)
 
     def admission_refuses(self) -> None:
-        self.bed.meanwhile(_POLICY, self.rng.uniform(2.0, 5.0))
+        with policies.meanwhile(self.bed.plane, policies.NO_WRITES):
+            time.sleep(self.rng.uniform(2.0, 5.0))
 
     def api_server_throttles(self) -> None:
-        """Its Lease is not renewed meanwhile either."""
-        self.bed.meanwhile(_THROTTLE, self.rng.uniform(1.0, 4.0))
+        """Its Lease may not be renewed meanwhile either."""
+        with policies.meanwhile(self.bed.plane, policies.ONE_REQUEST):
+            time.sleep(self.rng.uniform(1.0, 4.0))
 
     def restart_api_server(self) -> None:
         """Breaks all watches as well."""

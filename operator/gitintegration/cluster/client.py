@@ -26,6 +26,8 @@ JSON = "application/json"
 METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 FIELD_MANAGER = "gitintegration"
+_WAITS, _LONGEST_WAIT = 3, 5.0
+"""So often an API server that throttles is waited for, each time as long as it says, but no longer than so many seconds."""
 _IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
@@ -112,12 +114,14 @@ class Cluster:
     ) -> Any:
         """One request; its JSON answer. Raises ClusterError: NotFoundError, Stale, Refused, Forbidden, unavailable.
 
-        With `token` it is made as its bearer, and with nothing of the process's own identity.
+        Where the API server has too much to do, it is made again when that says; nothing of it was done then.
+        With `token` it is made as its bearer, once, and with nothing of the process's own identity.
         """
         session = self._session if token is None else self._for_others()
         data = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
         headers = {**self._acting, "Accept": accept, **({"Content-Type": content_type} if data is not None else {})}
-        for attempt in (1, 2):
+        refreshed, waits = False, 0
+        while True:
             headers["Authorization"] = await self._authorization() if token is None else f"Bearer {token}"
             timeout = self._timeout if method == "GET" else min(self._timeout, self.fence())
             try:
@@ -131,12 +135,16 @@ class Cluster:
                 words = f"the API server can't be reached: {type(error).__name__}"
                 raise ClusterUnavailable(words) from None
             self.observe(method, response.status)
-            if response.status == 401 and attempt == 1:
-                continue
             if response.status < 300:
                 return orjson.loads(text) if text else None
-            raise _error(response.status, text, response.headers)
-        raise AssertionError("unreachable")
+            refusal = _error(response.status, text, response.headers)
+            if response.status == 401 and not refreshed:
+                refreshed = True
+            elif response.status == 429 and token is None and waits < _WAITS:
+                waits += 1
+                await asyncio.sleep(min(refusal.retry_after or 0.0, _LONGEST_WAIT))
+            else:
+                raise refusal
 
     def _for_others(self) -> aiohttp.ClientSession:
         """A session that shows no client certificate: the API server would take that before a bearer token."""
