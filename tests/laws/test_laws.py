@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gitintegration.core.status import Outcome, build_status
@@ -268,6 +268,59 @@ def test_killed_at_any_instant_what_it_wrote_is_never_taken_for_an_edit(
                 except AssertionError as error:
                     raise AssertionError(f"killed {'after' if after else 'before'} request {at}: {error}") from error
             at += 1
+
+
+@settings(_SHARED, max_examples=max(4, HISTORIES // 20), phases=[Phase.generate])
+@given(_own, _own, _own, st.sampled_from(["crash", "lose"]), st.booleans())
+def test_a_second_fault_before_it_remembers_takes_nothing_for_an_edit_either(
+    begun: list[Edit], between: list[Edit], meanwhile: list[Edit], fault: str, crowded: bool
+) -> None:
+    """What was done and not answered, or not remembered, is known until it is remembered: the next process may be killed too."""
+
+    async def act(w: World, at: int, second: int) -> tuple[bool, bool]:
+        history = History(w)
+        history.play(Edit("git", "a", "set"))
+        await settle(w)
+        await play(history, begun)
+        w.deliver()
+        w.steps.after[w.steps.count + at] = w.steps.crash if fault == "crash" else w.steps.lose
+        try:
+            await w.sync()
+        except Crash:
+            w.restart()
+        except GitIntegrationError:
+            pass
+        if w.steps.after:
+            return False, False
+        await play(history, between)
+        w.steps.after[w.steps.count + second] = w.steps.crash
+        try:
+            await settle(w)
+        except Crash:
+            await play(history, meanwhile)
+            w.restart()
+            killed = True
+        else:
+            killed = False
+        w.steps.after.clear()
+        outcome = await settle(w)
+        assert not outcome.conflicts
+        assert history.state("cluster") == history.state("git")
+        assert history.account.owed == {(*at, v) for at, v in history.state("git").items() if at[0] != ANCHOR}
+        return True, killed
+
+    at, went_wrong = 0, True
+    while went_wrong:
+        second, killed = 0, True
+        while killed:
+            directory, w = world(crowded=crowded)
+            with directory:
+                try:
+                    went_wrong, killed = asyncio.run(act(w, at, second))
+                except AssertionError as error:
+                    raise AssertionError(f"{fault} after request {at}, then killed after {second}: {error}") from error
+            second += 1
+        at += 1
 
 
 @_SHARED

@@ -523,6 +523,8 @@ class Engine:
         if ws.base.changed and ws.flight:
             await self._intents.void(ws.flight, request)
         await self._store.save(request.namespace, request.name, request.uid, ws.base)
+        if ws.flight:
+            ws.flight.understood.clear()
 
     def _remember_one(self, ws: Workspace, item: Item) -> None:
         assert ws.base is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -37,20 +37,21 @@ class InFlight:
     unclear: set[ObjectKey]
     """Those of which it is not known whether they came about."""
     of_this_run: bool = False
+    understood: set[ObjectKey] = field(default_factory=set)
+    """Those whose base was brought up to date by it, and is not stored yet: until it is, what was told is all that is known."""
 
     def carried(self, item: Item) -> None:
         """What became of an item is about to be remembered; what was not written, as far as is known, stays unclear."""
-        if item.key in self.keys and item.carried:
+        if item.carried:
             self.keys.discard(item.key)
             self.unclear.discard(item.key)
-        elif item.key in self.keys:
-            self.unclear.add(item.key)
 
     def forget(self) -> None:
         """Of what is remembered nothing needs to be told any more."""
-        if not self.keys:
+        needed = self.keys | self.understood
+        if not needed:
             self.stored.clear()
-        for key in self.stored.marks.keys() - self.keys:
+        for key in self.stored.marks.keys() - needed:
             self.stored.delete(key)
 
 
@@ -78,6 +79,7 @@ class Intents:
             pairs = [git, goal], [live, intent.live.goal]
             flight.stored.put(BaseRecord(item.key, item.path, _digest(item.record), "", *pairs))
             flight.keys.add(item.key)
+            flight.unclear.add(item.key)
             if number % _BATCH == 0:
                 flight.stored.close_shards()
         await self._save(flight, request)
@@ -108,8 +110,11 @@ class Intents:
         git = item.kind.view(orjson.loads(item.git.value)) if item.git else None
         keys = item.kind.schema.list_keys
         found = understood(before, intent, git, live.view if live else None, stored=stored, list_keys=keys)
-        if found is None or found == before:
-            return known if found else None
+        if found == before:
+            return known
+        flight.understood.add(item.key)
+        if found is None:
+            return None
         return BaseRecord(item.key, item.path or told.path, "", "", found.git, found.live)
 
 

@@ -189,6 +189,7 @@ class Workspace:
         if self.flight is not None:
             self.flight.keys.clear()
             self.flight.unclear.clear()
+            self.flight.understood.clear()
 
     def is_news(self, key: ObjectKey, version: str | None) -> bool:
         """Whether what the watch tells may ask for a sync; `version` None: the object is gone."""
