@@ -24,6 +24,10 @@ class _Absent:
     def __bool__(self) -> bool:
         return False
 
+    def __reduce__(self) -> str:
+        """There is one only, also on the other side of a pickle."""
+        return "ABSENT"
+
 
 ABSENT: Final = _Absent()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gitintegration.core.base_shards import BaseRecord
+from gitintegration.core.diff import ABSENT, Change
 from gitintegration.core.merge import Decision, Write
 from gitintegration.core.values import ObjectKey
 from gitintegration.sync.cluster_side import Live
@@ -28,6 +29,13 @@ def test_what_is_asked_for_unfolds_and_its_turn_folds_it_again() -> None:
     assert folded.is_folded
     assert folded == whole
     assert not folded.is_folded
+
+
+def test_what_is_absent_stays_absent() -> None:
+    """It is told by identity, which a pickle does not keep by itself."""
+    made = item(Decision(git=Write(NEW), local=(Change(("spec", "owner"), ABSENT, "bob"),)))
+    made.fold()
+    assert made.decision.local[0].old is ABSENT
 
 
 def test_what_is_set_while_it_is_folded_stays() -> None:
