@@ -137,13 +137,7 @@ class Branches:
         there = place.view(item)
         if same_value(wanted, there):
             return None
-        if wanted is None:
-            assert place.item is not None
-            return Edit(item.key, place.item.location, None)
-        if place.item is None:
-            return Edit(item.key, None, to_bytes(item.kind.schema.strip_defaults(wanted)))
-        whole = restore(orjson.loads(place.item.value), wanted, item.kind.pointers)
-        return Edit(item.key, place.item.location, to_bytes(whole))
+        return edit_of(item, place.item, wanted)
 
     async def commit(
         self,
@@ -196,6 +190,16 @@ class Branches:
             await self._workers.run(request.remote.timeout, objects.adopt, ws.directory, made.commit)
         finally:
             made.discard()
+
+
+def edit_of(item: Item, there: GitItem | None, wanted: Json | None) -> Edit:
+    """The edit of what lies `there`, or of a new file where nothing does, that makes it hold `wanted`."""
+    if there is None:
+        return Edit(item.key, None, to_bytes(item.kind.schema.strip_defaults(wanted)))
+    if wanted is None:
+        return Edit(item.key, there.location, None)
+    whole = restore(orjson.loads(there.value), wanted, item.kind.pointers)
+    return Edit(item.key, there.location, to_bytes(whole))
 
 
 def same_value(a: Json | None, b: Json | None) -> bool:

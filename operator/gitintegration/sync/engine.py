@@ -20,8 +20,7 @@ from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, commit_message
 from gitintegration.core.merge import Base, Decision, Versions, decide, rebase
 from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome
-from gitintegration.core.values import ObjectKey, to_bytes
-from gitintegration.core.view import restore
+from gitintegration.core.values import ObjectKey
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import ClusterError, Forbidden, GitIntegrationError, Reason, Refused, Stale, StaleRemote
 from gitintegration.forge.pull_requests import Forges
@@ -29,9 +28,9 @@ from gitintegration.git.client import GitClient
 from gitintegration.git.objects import CommitInfo
 from gitintegration.git.workers import Workers
 from gitintegration.sync import history
-from gitintegration.sync.branches import Branches
+from gitintegration.sync.branches import Branches, edit_of
 from gitintegration.sync.cluster_side import ABSENT_VERSION, Ahead, ClusterSide, Kind, Live, by_kind, moved
-from gitintegration.sync.files import Edit, FileEdits, Ground, Scope
+from gitintegration.sync.files import FileEdits, Ground
 from gitintegration.sync.intents import Intents
 from gitintegration.sync.item import Draft, Item, Request, Tally, in_turn, summary
 from gitintegration.sync.observe import Head, Observer, look
@@ -64,7 +63,6 @@ class Engine:
         self._batch = batch
         self._cluster = cluster
         self._store, self._intents = store, Intents(intents, cluster)
-        self._limits = limits
         self._clock = clock
         self._observer = Observer(git, workers)
         self.branches = Branches(git, workers, self._observer, limits, clock, max(1, batch // 2))
@@ -153,7 +151,7 @@ class Engine:
 
     async def bring_to(self, ws: Workspace, request: Request, head: Head) -> Layout:
         """Have the workspace hold what git holds at `head`."""
-        scope = Scope(frozenset(request.kinds), request.namespace, self._limits)
+        scope = self.branches.scope(request)
         return await self._observer.bring_to(ws, request.remote, request.spec, head, scope, self._scope_text(request))
 
     async def _once(self, ws: Workspace, request: Request, head: Head, tally: Tally) -> Layout:
@@ -502,7 +500,8 @@ class Engine:
                 taken.add(item.new_path)
             by_file.setdefault(item.target, []).append(item)
         for path, items in by_file.items():
-            yield path, (items[0].git.blob if items[0].git else None, [_edit(item) for item in in_turn(items)])
+            edits = [edit_of(i, i.git, i.decision.git.value) for i in in_turn(items) if i.decision.git]
+            yield path, (items[0].git.blob if items[0].git else None, edits)
 
     # --- remembering ------------------------------------------------------------------------------------------------
 
@@ -620,16 +619,6 @@ def _told(ws: Workspace, request: Request, head: Head) -> dict[str, object] | No
     told = {"branch": request.review, "commit": known.commit if known else head.review}
     follows = {"follows": known.follows} if known and known.commit else {}
     return {**{k: v for k, v in told.items() if v}, **follows}
-
-
-def _edit(item: Item) -> Edit:
-    """What makes its file hold what git is to hold of it."""
-    assert item.decision.git is not None
-    value = item.decision.git.value
-    if item.git is None:
-        return Edit(item.key, None, to_bytes(item.kind.schema.strip_defaults(value)))
-    whole = to_bytes(restore(item.manifest, value, item.kind.pointers)) if value is not None else None
-    return Edit(item.key, item.git.location, whole)
 
 
 def explain(error: BaseException) -> GitIntegrationError:
