@@ -110,7 +110,9 @@ class Engine:
         there = (moved(kind, request.namespace, ws.base.marks, {}, told) for kind in request.kinds.values())
         if ws.live_dirty or not known or any(there):
             ws.rested = None
-        return ws.rested is not None
+            return False
+        ws.touched = set()
+        return True
 
     async def observe(self, ws: Workspace, request: Request) -> tuple[Head, Layout]:
         """Look at both sides and settle what is equal already; neither is written."""
@@ -568,6 +570,8 @@ class Engine:
         record = BaseRecord(item.key, item.git.path, blob, version, base.git, base.live)
         if item.record is None or replace(record, resource_version=item.record.resource_version) != item.record:
             ws.base.put(record)
+            if ws.flight:
+                ws.flight.moved(record)
 
     # --- telling ----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -46,6 +46,12 @@ class InFlight:
             self.keys.discard(item.key)
             self.unclear.discard(item.key)
 
+    def moved(self, record: BaseRecord) -> None:
+        """A base is about to be stored of which only a part of what was told is in: the rest is told on that one as well."""
+        told = self.stored.get(record.key) if record.key in self.keys else None
+        if told is not None:
+            self.stored.put(replace(told, blob=f"{told.blob} {_digest(record)}"))
+
     def forget(self) -> None:
         """Of what is remembered nothing needs to be told any more."""
         needed = self.keys | self.understood
@@ -62,7 +68,7 @@ class Intents:
     async def load(self, base_store: BaseStore, namespace: str, uid: str) -> tuple[ShardSet, InFlight]:
         """The base; and what was told and not remembered, whose base is still what it was then."""
         base, stored = await base_store.load_with(self._store, namespace, uid)
-        keys = {told.key for told in stored.records() if told.blob == _digest(base.get(told.key))}
+        keys = {told.key for told in stored.records() if _is_on(told, base.get(told.key))}
         base.close_shards()
         return base, InFlight(stored, keys, set(keys))
 
@@ -89,6 +95,7 @@ class Intents:
         """The base is about to move: an intent of an earlier run would be taken for one that was told on it."""
         if flight.stored.marks and not flight.of_this_run:
             flight.forget()
+        if flight.stored.changed:
             await self._save(flight, request)
 
     async def _save(self, flight: InFlight, request: Request) -> None:
@@ -98,7 +105,7 @@ class Intents:
         """The record of an item as it would be if it had been remembered, where it shows that what was told came about."""
         flight.unclear.discard(item.key)
         told, known, live = flight.stored.get(item.key), item.record, item.live
-        if told is None or told.blob != _digest(known):
+        if told is None or not _is_on(told, known):
             flight.keys.discard(item.key)
             return known
         intent = Intent(Side(*told.git), Side(*told.live))
@@ -118,8 +125,12 @@ class Intents:
         return BaseRecord(item.key, item.path or told.path, "", "", found.git, found.live)
 
 
+def _is_on(told: BaseRecord, base: BaseRecord | None) -> bool:
+    """Whether the base of an item is still one that its intent was told on."""
+    return _digest(base) in told.blob.split(" ")
+
+
 def _digest(record: BaseRecord | None) -> str:
-    """Tells whether the base of an item is still the one that an intent was told on."""
     if record is None:
         return ""
     text = orjson.dumps([record.path, record.blob, record.resource_version, record.git, record.live])
