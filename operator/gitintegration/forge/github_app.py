@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import jwt
-
 from gitintegration.errors import CredentialError, Reason, RemoteError
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.git.remote import Bearer, Proxy, Tls
@@ -60,6 +58,8 @@ class AppTokens:
 
     def _assertion(self, app: GitHubApp) -> str:
         """Dated back a minute, because clocks differ; 9 of the 10 minutes that GitHub allows."""
+        import jwt  # only here: with cryptography it takes 3 MB
+
         now = int(self._clock())
         try:
             return jwt.encode(

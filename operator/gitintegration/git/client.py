@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from gitintegration.errors import (
     GitIntegrationError,
@@ -24,7 +25,6 @@ from gitintegration.git.egress import ANYWHERE, Egress
 from gitintegration.git.http import HttpTransport
 from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Remote
-from gitintegration.git.ssh import SshTransport
 from gitintegration.git.wire import (
     Advertisement,
     Refs,
@@ -38,6 +38,9 @@ from gitintegration.git.wire import (
     read_pack,
 )
 from gitintegration.git.workers import Workers
+
+if TYPE_CHECKING:
+    from gitintegration.git.ssh import SshTransport
 
 UPLOAD, RECEIVE = "git-upload-pack", "git-receive-pack"
 _STALE_WORDS = ("failed to update ref", "cannot lock ref", "fetch first", "non-fast-forward", "stale info")
@@ -83,7 +86,7 @@ class GitClient:
         self._workers, self._fence, self._observe, self._egress = workers, fence, observe, egress
         self._limits = limits
         self._http = HttpTransport(connections_per_host)
-        self._ssh = SshTransport(egress)
+        self._ssh_transport: SshTransport | None = None
 
     async def __aenter__(self) -> GitClient:
         await self._http.__aenter__()
@@ -93,7 +96,17 @@ class GitClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.__aexit__(kind, error, trace)
-        await self._ssh.close()
+        if self._ssh_transport:
+            await self._ssh_transport.close()
+
+    @property
+    def _ssh(self) -> SshTransport:
+        """Imported where an address asks for it: asyncssh takes 8 MB and 0.1 s."""
+        if self._ssh_transport is None:
+            from gitintegration.git.ssh import SshTransport
+
+            self._ssh_transport = SshTransport(self._egress)
+        return self._ssh_transport
 
     @asynccontextmanager
     async def _exchange(self, remote: Remote, request: str) -> AsyncIterator[None]:
