@@ -42,8 +42,8 @@ from gitintegration.git.url import parse_url
 from gitintegration.git.wire import Refs
 from gitintegration.sync.cluster_side import ClusterSide, Kind
 from gitintegration.sync.engine import Engine
+from gitintegration.sync.entry import rested_at
 from gitintegration.sync.item import Request, Tally
-from gitintegration.sync.operator import rested_at
 from gitintegration.sync.workspace import Workspace
 
 API, NAMESPACE, FOLDER, REVIEW = "planasonix.com/v1alpha1", "data", "pipelines", "review"

@@ -8,11 +8,9 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import structlog
 
@@ -20,95 +18,44 @@ from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT, SHARD, 
 from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.cluster.base_store import BaseStore
-from gitintegration.cluster.informer import Informer, Informers
+from gitintegration.cluster.informer import Informers
 from gitintegration.cluster.integrations import FINALIZER, Integrations
-from gitintegration.cluster.kinds import Kinds, ResourceKind
+from gitintegration.cluster.kinds import Kinds
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.core.queue import Priority
 from gitintegration.core.status import Outcome, build_status
-from gitintegration.core.view import Pointer
 from gitintegration.errors import (
     ClusterError,
-    CredentialError,
-    Forbidden,
     GitIntegrationError,
     OperationError,
     Reason,
     SpecError,
     Stale,
 )
-from gitintegration.forge.github_app import AppTokens, GitHubApp
+from gitintegration.forge.github_app import AppTokens
 from gitintegration.forge.pull_requests import Forges
-from gitintegration.forge.target import target_if_known
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
-from gitintegration.git.remote import Remote
 from gitintegration.git.url import parse_url
 from gitintegration.git.workers import Workers
 from gitintegration.metrics import Metrics, Standing
 from gitintegration.sync.actions import Actions
-from gitintegration.sync.cluster_side import Kind, moved
+from gitintegration.sync.cluster_side import moved
 from gitintegration.sync.connection import Connection, examine
 from gitintegration.sync.dispatcher import Dispatcher
 from gitintegration.sync.engine import Engine, explain
+from gitintegration.sync.entry import Entry, Name, kept, rested_at
 from gitintegration.sync.item import Request, Tally
+from gitintegration.sync.logins import Logins
 from gitintegration.sync.observe import cache_directory
 from gitintegration.sync.operations import Operations
-from gitintegration.sync.remotes import app_of, build_remote, proxy_of, secret_data, tls_of, token_of
+from gitintegration.sync.watches import KindId, Watches
 from gitintegration.sync.workspace import Workspace
 
-Name: TypeAlias = tuple[str, str]
-"""Namespace and name of an integration."""
-
-_SECRET = ResourceKind("", "v1", "Secret", "secrets", True)
-_SYNCED_WITHIN = 30.0
 _MAX_BACKOFF = 300.0
-_RESCAN = 600.0
-"""Seconds after which all objects are gone through again, whatever the watch has told."""
 _SOON = 2.0
 """Seconds until the API server is tried again."""
 _REFUSED_GROUPS = ("rbac.authorization.k8s.io",)
-
-
-@dataclass(slots=True)
-class Entry:
-    """An integration as last seen, and what is kept between its runs."""
-
-    seen: dict[str, Any]
-    ws: Workspace
-    status: dict[str, Any]
-    kinds: dict[tuple[str, str], Kind] = field(default_factory=dict)
-    secrets: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
-    """The Secrets that the spec names, with the resourceVersion that was read ("" for none yet) and their keys."""
-    secret_informer: Informer | None = None
-    rescan: bool = True
-    """Not all objects were gone through yet since the watch began."""
-    scanned: float = 0.0
-    api_token: str | None = field(default=None, repr=False)
-    app: GitHubApp | None = None
-    failures: int = 0
-    succeeded: float | None = None
-    """When a sync last ended well, in seconds since the epoch."""
-    next_periodic: float = 0.0
-
-    @property
-    def must_rescan(self) -> bool:
-        """Whether the watch may have missed something since all objects were gone through."""
-        relisted = any(kind.informer.listed > self.scanned for kind in self.kinds.values())
-        return self.rescan or relisted or time.monotonic() - self.scanned > _RESCAN
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        return self.seen["metadata"]  # type: ignore[no-any-return]
-
-    @property
-    def annotations(self) -> Mapping[str, str]:
-        return self.metadata.get("annotations") or {}
-
-    def trigger(self) -> tuple[Any, ...]:
-        """What of the object makes a sync necessary when it changes; its status does not."""
-        wanted = tuple(self.annotations.get(name) for name in (REQUESTED_AT, CONFIRM_DELETES))
-        return (self.metadata["uid"], self.metadata["generation"], self.metadata.get("deletionTimestamp"), *wanted)
 
 
 class Operator:
@@ -134,12 +81,12 @@ class Operator:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine, self._git, self._workers = engine, git, workers
-        self._integrations, self._kinds, self._informers = integrations, kinds, informers
-        self._cache, self._now, self._apps, self._forges = cache, now, apps, forges
-        self.shard, self._metrics, self._default_account = shard, metrics, default_service_account
+        self._integrations = integrations
+        self._cache, self._now, self._forges = cache, now, forges
+        self.shard, self._metrics = shard, metrics
         self._entries: dict[Name, Entry] = {}
-        self._watchers: dict[tuple[str, str], dict[str, set[Name]]] = {}
-        self._listeners: dict[tuple[str, str], Callable[[str, str], None]] = {}
+        self._watches = Watches(kinds, informers, self._entries, self._object_changed, default_service_account)
+        self._logins = Logins(integrations, informers, apps, lambda name: self.dispatcher.add(name, Priority.changed))
         self._log = structlog.get_logger("operator")
         self.operations = Operations(
             Actions(engine, git, workers, forges, pushed),
@@ -175,12 +122,12 @@ class Operator:
             ws.last_seen, ws.history = status.get("remoteCommit"), status.get("history")
             ws.pull_request = status.get("pullRequest")
             ws.rested = rested_at(metadata["generation"], status)
-            entry = Entry(_kept(body), ws, status)
+            entry = Entry(kept(body), ws, status)
             self._entries[name] = entry
             self.dispatcher.add(name, Priority.changed)
             return
         before = entry.trigger()
-        entry.seen = _kept(body)
+        entry.seen = kept(body)
         after = entry.trigger()
         if before != after:
             asked = before[3:] != after[3:]
@@ -195,22 +142,15 @@ class Operator:
         await self._release(name, entry)
         await asyncio.to_thread(objects.wipe, entry.ws.directory)
 
-    def _object_changed(self, kind_id: tuple[str, str], namespace: str, name: str) -> None:
-        for integration in self._watchers.get(kind_id, {}).get(namespace, ()):
-            entry = self._entries.get(integration)
-            if entry is None or kind_id not in entry.kinds:
-                continue
-            kind = entry.kinds[kind_id]
-            key, meta = kind.key(name), kind.informer.of(namespace).get(name)
-            if not entry.ws.is_news(key, meta.resource_version if meta else None):
-                continue
+    def _object_changed(self, name: Name, kind_id: KindId, pipeline: str) -> None:
+        entry = self._entries.get(name)
+        if entry is None or kind_id not in entry.kinds:
+            return
+        kind = entry.kinds[kind_id]
+        key, meta = kind.key(pipeline), kind.informer.of(name[0]).get(pipeline)
+        if entry.ws.is_news(key, meta.resource_version if meta else None):
             entry.ws.touched.add(key)
-            self.dispatcher.add(integration, Priority.edited, self._quiet_period(entry))
-
-    def _secret_changed(self, namespace: str, name: str) -> None:
-        for integration, entry in self._entries.items():
-            if integration[0] == namespace and name in entry.secrets:
-                self.dispatcher.add(integration, Priority.changed)
+            self.dispatcher.add(name, Priority.edited, self._quiet_period(entry))
 
     def _host(self, name: Name) -> str:
         """The git server of an integration."""
@@ -234,7 +174,7 @@ class Operator:
     async def run(self, name: Name, priority: Priority) -> float | None:
         """One sync of one integration, to its written status; the seconds until the next."""
         entry = self._entries.get(name)
-        if entry is not None and entry.metadata.get("deletionTimestamp"):
+        if entry is not None and entry.leaving:
             return await self._end(name, entry)
         if self.operations.waiting(name):
             try:
@@ -288,8 +228,8 @@ class Operator:
     async def _request(self, name: Name, entry: Entry, spec: GitIntegrationSpec) -> Request:
         """Everything that a run needs, made ready."""
         await self._keep_finalizer(entry, spec)
-        remote = await self._remote(name, entry, spec)
-        refusals = await self._prepare_kinds(name, entry, spec)
+        connection = await self._logins.connect(name, entry.login, spec)
+        refusals = await self._watches.prepare(name, entry, spec)
         source = hashlib.sha256(
             repr((spec.repository_url, spec.default_branch, spec.path_prefix)).encode()
         ).hexdigest()[:16]
@@ -297,23 +237,23 @@ class Operator:
         if entry.ws.remote is None and entry.ws.rested and not entry.failures:
             told = entry.status["connection"]
             entry.ws.connection = {k: told[k] for k in ("reachable", "permissions", "defaultBranch") if k in told}
-            entry.ws.remote = remote
-        if entry.ws.remote != remote:
-            await self._probe(entry, Connection(remote, target_if_known(spec.provider, remote, entry.api_token)))
+            entry.ws.remote = connection.remote
+        if entry.ws.remote != connection.remote:
+            await self._probe(entry, connection)
         return Request(
             namespace=name[0],
             name=name[1],
             uid=entry.ws.uid,
             generation=int(entry.metadata["generation"]),
             spec=spec,
-            remote=remote,
+            remote=connection.remote,
             kinds=dict(entry.kinds),
             refusals=tuple(refusals),
             confirmed=entry.annotations.get(CONFIRM_DELETES),
             requested_at=entry.annotations.get(REQUESTED_AT),
             source=source,
             rescan=entry.must_rescan,
-            api_token=entry.api_token,
+            api_token=entry.login.api_token,
         )
 
     @staticmethod
@@ -329,18 +269,12 @@ class Operator:
         """What an operation needs of its integration; a suspended one serves too, because it was asked by hand."""
         return entry.ws, await self._request(name, entry, self._parse(entry))
 
-    async def own_connection(self, name: Name, entry: Entry) -> Connection:
-        """What the integration names."""
-        spec = self._parse(entry)
-        remote = await self._remote(name, entry, spec)
-        return Connection(remote, target_if_known(spec.provider, remote, entry.api_token))
-
-    async def connection_of(self, namespace: str, spec: GitIntegrationSpec) -> Connection:
-        """Of a spec that belongs to no integration; its Secret is read once."""
-        ref = spec.credentials.secret_ref.name if spec.credentials else None
-        secret = secret_data(await self._integrations.secret(namespace, ref), ref) if ref else {}
-        remote = await self._logged_in(spec, secret, None, app_of(spec, secret))
-        return Connection(remote, target_if_known(spec.provider, remote, token_of(secret)))
+    async def connection(self, name: Name, entry: Entry | None, spec: GitIntegrationSpec | None) -> Connection:
+        """What an integration names; or a spec, that belongs to none."""
+        if spec is not None:
+            return await self._logins.connect_once(name[0], spec)
+        assert entry is not None
+        return await self._logins.connect(name, entry.login, self._parse(entry))
 
     async def has(self, name: Name) -> bool:
         """Whether what is asked of this integration is this operator's to answer."""
@@ -360,126 +294,9 @@ class Operator:
             with contextlib.suppress(Stale):
                 await self._integrations.set_finalizer(entry.seen, wanted=wanted)
 
-    async def _remote(self, name: Name, entry: Entry, spec: GitIntegrationSpec) -> Remote:
-        refs = [spec.credentials.secret_ref.name if spec.credentials else None]
-        refs.append(spec.proxy_secret_ref.name if spec.proxy_secret_ref else None)
-        entry.secrets = {ref: entry.secrets.get(ref, ("", {})) for ref in refs if ref}
-        if entry.secrets and entry.secret_informer is None:
-            entry.secret_informer = self._informers.acquire(_SECRET, name[0])
-            entry.secret_informer.listen(self._secret_changed)
-        secret, proxy = [await self._read_secret(name[0], entry, ref) if ref else None for ref in refs]
-        entry.api_token = token_of(secret or {})
-        entry.app = app_of(spec, secret or {})
-        return await self._logged_in(spec, secret or {}, proxy, entry.app)
-
-    async def _logged_in(
-        self,
-        spec: GitIntegrationSpec,
-        secret: Mapping[str, str],
-        proxy: Mapping[str, str] | None,
-        app: GitHubApp | None,
-    ) -> Remote:
-        """The remote, with the App's token where a GitHub App is to log in."""
-        if app is not None:
-            through = proxy_of(proxy) if proxy is not None else None
-            token = await self._apps.token(app, tls_of(secret), through, spec.sync.timeout_seconds)
-            secret = {**secret, "token": token, "username": "x-access-token"}
-        return build_remote(spec, secret, proxy)
-
-    async def _read_secret(self, namespace: str, entry: Entry, ref: str) -> dict[str, str]:
-        """Read again only where the watch has seen another version."""
-        informer = entry.secret_informer
-        seen = informer.of(namespace).get(ref) if informer and informer.error is None else None
-        version, data = entry.secrets[ref]
-        if seen is not None and version == seen.resource_version:
-            return data
-        try:
-            found = await self._integrations.secret(namespace, ref)
-        except Forbidden as error:
-            raise CredentialError(Reason.Forbidden, error.message, retry=True) from None
-        data = secret_data(found, ref)
-        entry.secrets[ref] = (found["metadata"]["resourceVersion"] if found else "", data)
-        return data
-
-    async def _prepare_kinds(self, name: Name, entry: Entry, spec: GitIntegrationSpec) -> list[GitIntegrationError]:
-        """Makes every kind ready that can be; tells of each that can't."""
-        refusals: list[GitIntegrationError] = []
-        wanted: dict[tuple[str, str], Kind] = {}
-        account = spec.service_account_name or self._default_account
-        user = f"system:serviceaccount:{name[0]}:{account}" if account else ""
-        for resource in spec.resources:
-            try:
-                kind = await self._prepare_kind(name, entry, resource, user)
-                wanted[kind.id] = kind
-            except GitIntegrationError as error:
-                refusals.append(error)
-        for kind_id in entry.kinds.keys() - wanted.keys():
-            await self._unwatch(name, entry, kind_id)
-        entry.rescan = entry.rescan or {id: k.user for id, k in entry.kinds.items()} != dict.fromkeys(wanted, user)
-        entry.kinds = wanted
-        return refusals
-
-    async def _prepare_kind(self, name: Name, entry: Entry, resource: Any, user: str) -> Kind:
-        found = await self._kinds.resolve(resource.api_version, resource.kind)
-        if found is None:
-            words = f"the cluster does not serve {resource.kind} in {resource.api_version}: install its CRD, or mend spec.resources"
-            raise SpecError(Reason.InvalidSpec, words, retry=True)
-        if not found.namespaced:
-            raise SpecError(Reason.InvalidSpec, f"{resource.kind} is cluster-scoped and can't be synced")
-        self._check_overlap(name, entry, found, resource)
-        kind_id = (found.group, found.kind)
-        known = entry.kinds.get(kind_id)
-        if known and known.user != user:
-            await self._unwatch(name, entry, kind_id)
-            known = None
-        informer = known.informer if known else self._watch(name, found, user)
-        if not await informer.synced(_SYNCED_WITHIN):
-            if known is None:
-                await self._unwatch_informer(name, found, user)
-            raise informer.error or ClusterError(Reason.Timeout, f"{found.plural} can't be listed in time", retry=True)
-        pointers = tuple(Pointer.parse(text) for text in resource.ignore_fields or ())
-        return Kind(resource, found, informer, await self._kinds.schema(found), pointers, user)
-
-    def _check_overlap(self, name: Name, entry: Entry, kind: ResourceKind, resource: Any) -> None:
-        """The older integration keeps a kind that two claim without telling them apart by labels."""
-        mine = (entry.metadata.get("creationTimestamp", ""), name)
-        for other in self._watchers.get((kind.group, kind.kind), {}).get(name[0], ()):
-            rival = self._entries.get(other)
-            if rival is None or other == name or rival.metadata.get("deletionTimestamp"):
-                continue
-            theirs = rival.kinds.get((kind.group, kind.kind))
-            apart = theirs and theirs.resource.label_selector and resource.label_selector
-            if (
-                theirs
-                and (rival.metadata.get("creationTimestamp", ""), other) < mine
-                and (not apart or theirs.resource.label_selector == resource.label_selector)
-            ):
-                words = f"{kind.kind} is claimed by GitIntegration {other[1]!r} as well: tell them apart by spec.resources[].labelSelector"
-                raise SpecError(Reason.Overlap, words, retry=True)
-
-    def _watch(self, name: Name, kind: ResourceKind, user: str) -> Informer:
-        kind_id = (kind.group, kind.kind)
-        informer = self._informers.acquire(kind, name[0], user)
-        listener = self._listeners.setdefault(kind_id, partial(self._object_changed, kind_id))
-        informer.listen(listener)
-        self._watchers.setdefault(kind_id, {}).setdefault(name[0], set()).add(name)
-        return informer
-
-    async def _unwatch_informer(self, name: Name, kind: ResourceKind, user: str) -> None:
-        self._watchers.get((kind.group, kind.kind), {}).get(name[0], set()).discard(name)
-        await self._informers.release(kind, name[0], user)
-
-    async def _unwatch(self, name: Name, entry: Entry, kind_id: tuple[str, str]) -> None:
-        kind = entry.kinds.pop(kind_id, None)
-        if kind is not None:
-            await self._unwatch_informer(name, kind.kind, kind.user)
-
     async def _release(self, name: Name, entry: Entry) -> None:
-        for kind_id in list(entry.kinds):
-            await self._unwatch(name, entry, kind_id)
-        if entry.secret_informer is not None:
-            entry.secret_informer = None
-            await self._informers.release(_SECRET, name[0])
+        await self._watches.release(name, entry)
+        await self._logins.release(name, entry.login)
 
     async def _check_source(self, name: Name, entry: Entry, source: str) -> None:
         """What was agreed with another repository, branch or prefix says nothing about this one."""
@@ -508,8 +325,7 @@ class Operator:
 
     def _failed(self, entry: Entry, error: GitIntegrationError) -> Outcome:
         entry.ws.remote = None
-        if entry.app is not None and error.reason is Reason.AuthenticationFailed:
-            self._apps.drop(entry.app)
+        self._logins.failed(entry.login, error)
         connection = {"reachable": False} if error.reason in _UNREACHABLE else None
         return Outcome(
             int(entry.metadata["generation"]),
@@ -635,13 +451,6 @@ def shard_of(body: Mapping[str, Any]) -> str:
     return str((body["metadata"].get("labels") or {}).get(SHARD, ""))
 
 
-def rested_at(generation: int, status: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Where a status says that both sides are the same, for the spec as it is: the commit, and what was agreed on then."""
-    same = status.get("inSync") and status.get("observedGeneration") == generation
-    commit, memory = status.get("lastSyncedCommit"), status.get("observedMemory")
-    return (commit, memory) if same and commit and memory and commit == status.get("remoteCommit") else None
-
-
 class _Alone:
     """The turn of an integration that is not there."""
 
@@ -657,8 +466,7 @@ class _Alone:
         raise OperationError(Reason.IntegrationNotFound, f"there is no GitIntegration {self._name[1]!r}")
 
     async def connection(self, spec: GitIntegrationSpec | None) -> Connection:
-        assert spec is not None
-        return await self._operator.connection_of(self._name[0], spec)
+        return await self._operator.connection(self._name, None, spec)
 
     async def announce(self, active: Mapping[str, Any]) -> None:
         """Nobody is there to tell it of."""
@@ -679,9 +487,7 @@ class _Turn:
         return await self._operator.prepared(self._name, self._entry)
 
     async def connection(self, spec: GitIntegrationSpec | None) -> Connection:
-        if spec is not None:
-            return await self._operator.connection_of(self._name[0], spec)
-        return await self._operator.own_connection(self._name, self._entry)
+        return await self._operator.connection(self._name, self._entry, spec)
 
     async def announce(self, active: Mapping[str, Any]) -> None:
         await self._operator.announce(self._entry, active)
@@ -696,9 +502,3 @@ _UNREACHABLE = {
     Reason.InvalidURL,
     Reason.RateLimited,
 }
-
-
-def _kept(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What stays in memory of an integration: who owns which field was measured to be most of it, and is not asked for."""
-    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
-    return {**{name: value for name, value in body.items() if name != "status"}, "metadata": metadata}

@@ -11,7 +11,7 @@ import pytest
 
 from gitintegration.cluster.informer import Informer
 from gitintegration.cluster.kinds import ResourceKind
-from gitintegration.sync.operator import Entry
+from gitintegration.sync.entry import Entry
 from gitintegration.sync.workspace import Workspace
 
 

@@ -1,0 +1,73 @@
+"""An integration as its operator knows it between runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT
+from gitintegration.sync.cluster_side import Kind
+from gitintegration.sync.logins import Login
+from gitintegration.sync.workspace import Workspace
+
+Name: TypeAlias = tuple[str, str]
+"""Namespace and name of an integration."""
+
+_RESCAN = 600.0
+"""Seconds after which all objects are gone through again, whatever the watch has told."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """An integration as last seen, and what is kept between its runs."""
+
+    seen: dict[str, Any]
+    ws: Workspace
+    status: dict[str, Any]
+    kinds: dict[tuple[str, str], Kind] = field(default_factory=dict)
+    login: Login = field(default_factory=Login)
+    rescan: bool = True
+    """Not all objects were gone through yet since the watch began."""
+    scanned: float = 0.0
+    failures: int = 0
+    succeeded: float | None = None
+    """When a sync last ended well, in seconds since the epoch."""
+    next_periodic: float = 0.0
+
+    @property
+    def must_rescan(self) -> bool:
+        """Whether the watch may have missed something since all objects were gone through."""
+        relisted = any(kind.informer.listed > self.scanned for kind in self.kinds.values())
+        return self.rescan or relisted or time.monotonic() - self.scanned > _RESCAN
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        return self.seen["metadata"]  # type: ignore[no-any-return]
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        return self.metadata.get("annotations") or {}
+
+    @property
+    def leaving(self) -> bool:
+        return bool(self.metadata.get("deletionTimestamp"))
+
+    def trigger(self) -> tuple[Any, ...]:
+        """What of the object makes a sync necessary when it changes; its status does not."""
+        wanted = tuple(self.annotations.get(name) for name in (REQUESTED_AT, CONFIRM_DELETES))
+        return (self.metadata["uid"], self.metadata["generation"], self.metadata.get("deletionTimestamp"), *wanted)
+
+
+def kept(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What stays in memory of an integration: who owns which field was measured to be most of it, and is not asked for."""
+    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+    return {**{name: value for name, value in body.items() if name != "status"}, "metadata": metadata}
+
+
+def rested_at(generation: int, status: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Where a status says that both sides are the same, for the spec as it is: the commit, and what was agreed on then."""
+    same = status.get("inSync") and status.get("observedGeneration") == generation
+    commit, memory = status.get("lastSyncedCommit"), status.get("observedMemory")
+    return (commit, memory) if same and commit and memory and commit == status.get("remoteCommit") else None
