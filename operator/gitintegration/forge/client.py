@@ -12,11 +12,14 @@ from typing import Any
 import httpx
 
 from gitintegration.errors import Reason, RemoteError, RemoteUnavailable
+from gitintegration.forge.dial import CheckedBackend, UnknownHost
 from gitintegration.git.egress import ANYWHERE, Egress
 from gitintegration.git.http import make_context
 from gitintegration.git.remote import Basic, Bearer, Proxy, Tls, concealed
 
 _SHOWN = 300
+_LARGEST = 8 << 20
+"""Bytes of an answer. A page of pull requests takes less than one megabyte."""
 
 
 class ForgeHttp:
@@ -49,13 +52,15 @@ class ForgeHttp:
             if proxy is not None:
                 login = (proxy.username, proxy.password or "") if proxy.username else None
                 through = httpx.Proxy(proxy.address, auth=login)
+            transport = self._transport
+            if transport is None:
+                transport = made = httpx.AsyncHTTPTransport(verify=make_context(tls), proxy=through, trust_env=False)
+                made._pool._network_backend = CheckedBackend(self._egress)  # httpx hands it no other way
             self._clients[tls, proxy] = httpx.AsyncClient(
-                verify=make_context(tls),
-                proxy=through,
                 trust_env=False,
                 follow_redirects=False,
-                transport=self._transport,
-                headers={"User-Agent": "gitintegration", "Accept": "application/json"},
+                transport=transport,
+                headers={"User-Agent": "gitintegration", "Accept": "application/json", "Accept-Encoding": "identity"},
             )
         return self._clients[tls, proxy]
 
@@ -72,18 +77,24 @@ class ForgeHttp:
         json: Any = None,
     ) -> Any:
         """The JSON of an answer. Raises RemoteError with the forge's own words; 409 and 422 as Declined."""
-        await self._admit(url, proxy, timeout)
+        self._egress.check_host(_host(url))
+        self._egress.check_proxy(proxy)
         if method != "GET":
             self._fence()
         auth = httpx.BasicAuth(login.username, login.password) if isinstance(login, Basic) else None
         headers = {"Authorization": f"Bearer {login.token}"} if isinstance(login, Bearer) else {}
         try:
-            answer = await self._client(tls, proxy).request(
+            asked = self._client(tls, proxy).stream(
                 method, url, params=params, json=json, headers=headers, auth=auth, timeout=timeout
             )
-        except httpx.TimeoutException:
+            async with asyncio.timeout(timeout), asked as stream:
+                answer = await _whole(stream)
+        except (httpx.TimeoutException, TimeoutError):
             self._observe(method, 0)
             raise RemoteUnavailable(Reason.Timeout, f"{_host(url)} did not answer within {timeout:g} s") from None
+        except UnknownHost as error:
+            self._observe(method, 0)
+            raise RemoteUnavailable(Reason.NetworkUnreachable, f"the name {error} can't be resolved") from None
         except httpx.HTTPError as error:
             self._observe(method, 0)
             raise RemoteUnavailable(
@@ -93,27 +104,24 @@ class ForgeHttp:
         with concealed(login, tls, proxy):
             return _read(answer)
 
-    async def _admit(self, url: str, proxy: Proxy | None, timeout: float) -> None:  # noqa: ASYNC109
-        """Raises where a tenant may not send the operator there. Through a proxy, the proxy finds the address."""
-        place = httpx.URL(url)
-        self._egress.check_host(place.host)
-        self._egress.check_proxy(proxy)
-        if proxy is None and self._transport is None:
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._egress.resolve(place.host, place.port or 443)
-            except TimeoutError:
-                raise RemoteUnavailable(Reason.Timeout, f"{place.host} was not resolved within {timeout:g} s") from None
-            except OSError:
-                words = f"the name {place.host} can't be resolved"
-                raise RemoteUnavailable(Reason.NetworkUnreachable, words) from None
-
 
 class Declined(RemoteError):
     """The forge understood, and said no (409, 422)."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.PushRejected, message)
+
+
+async def _whole(stream: httpx.Response) -> httpx.Response:
+    """The answer with its body, as it comes: what is packed may hold a thousand times as much."""
+    host, body = stream.request.url.host, bytearray()
+    if stream.headers.get("Content-Encoding", "identity") != "identity":
+        raise RemoteUnavailable(Reason.NetworkUnreachable, f"{host} answers in an encoding that was not asked for")
+    async for chunk in stream.aiter_bytes():
+        body += chunk
+        if len(body) > _LARGEST:
+            raise RemoteError(Reason.LimitExceeded, f"{host} answers more than {_LARGEST >> 20} MB", retry=True)
+    return httpx.Response(stream.status_code, headers=stream.headers, content=bytes(body), request=stream.request)
 
 
 def _host(url: str) -> str:
