@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT
+from gitintegration.api.durations import parse_duration
+from gitintegration.core.status import Outcome
 from gitintegration.sync.cluster_side import Kind
 from gitintegration.sync.logins import Login
 from gitintegration.sync.workspace import Workspace
@@ -15,6 +18,10 @@ from gitintegration.sync.workspace import Workspace
 Name: TypeAlias = tuple[str, str]
 """Namespace and name of an integration."""
 
+_MAX_BACKOFF = 300.0
+_LONGEST_WAIT = 3600.0
+"""Seconds that a server may ask to wait: past that it is tried again, whatever it said."""
+_SUSPENDED = 86_400.0
 _RESCAN = 600.0
 """Seconds after which all objects are gone through again, whatever the watch has told."""
 
@@ -58,6 +65,24 @@ class Entry:
         """What of the object makes a sync necessary when it changes; its status does not."""
         wanted = tuple(self.annotations.get(name) for name in (REQUESTED_AT, CONFIRM_DELETES))
         return (self.metadata["uid"], self.metadata["generation"], self.metadata.get("deletionTimestamp"), *wanted)
+
+    def settle(self, outcome: Outcome) -> float:
+        """Count what a run came to; the seconds until the next, a little at random so that not all run at once."""
+        error = outcome.error
+        if error is not None:
+            self.failures += 1
+            backoff = min(_MAX_BACKOFF, 2.0 ** min(self.failures, 9)) * random.uniform(0.8, 1.2)  # noqa: S311
+            return max(backoff, min(_LONGEST_WAIT, error.retry_after or 0.0)) if error.retry else _MAX_BACKOFF
+        self.failures = 0
+        if outcome.suspended:
+            return _SUSPENDED
+        try:
+            interval = parse_duration(self.seen["spec"].get("sync", {}).get("interval", "5m"))
+        except ValueError:
+            interval = 300.0
+        if outcome.refusals:
+            interval = min(interval, 10.0)
+        return interval * random.uniform(0.95, 1.05)  # noqa: S311
 
 
 def kept(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -52,7 +51,6 @@ from gitintegration.sync.operations import Operations
 from gitintegration.sync.watches import KindId, Watches
 from gitintegration.sync.workspace import Workspace
 
-_MAX_BACKOFF = 300.0
 _SOON = 2.0
 """Seconds until the API server is tried again."""
 _REFUSED_GROUPS = ("rbac.authorization.k8s.io",)
@@ -201,7 +199,7 @@ class Operator:
         except ClusterError as error:
             self._log.warning("status not written", namespace=name[0], integration=name[1], error=error.message)
             return _SOON
-        delay = self._next(entry, outcome)
+        delay = entry.settle(outcome)
         entry.next_periodic = time.monotonic() + delay
         return delay
 
@@ -393,22 +391,6 @@ class Operator:
                 await self._integrations.event(entry.seen, kind, condition["reason"], condition["message"])
             elif condition["type"] == "InSync" and condition["reason"] == Reason.HistoryRewritten.value:
                 await self._integrations.event(entry.seen, "Warning", condition["reason"], condition["message"])
-
-    def _next(self, entry: Entry, outcome: Outcome) -> float:
-        if outcome.error is not None:
-            entry.failures += 1
-            backoff = min(_MAX_BACKOFF, 2.0 ** min(entry.failures, 9)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-            return max(backoff, outcome.error.retry_after or 0.0) if outcome.error.retry else _MAX_BACKOFF
-        entry.failures = 0
-        if outcome.suspended:
-            return 86400.0
-        try:
-            interval = parse_duration(entry.seen["spec"].get("sync", {}).get("interval", "5m"))
-        except ValueError:
-            interval = 300.0
-        if outcome.refusals:
-            interval = min(interval, 10.0)
-        return interval * random.uniform(0.95, 1.05)  # noqa: S311 - jitter
 
     async def _end(self, name: Name, entry: Entry) -> float | None:
         """The integration is being deleted: no remote is asked, so that a dead one holds up nothing."""

@@ -11,6 +11,8 @@ import pytest
 
 from gitintegration.cluster.informer import Informer
 from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.core.status import Outcome
+from gitintegration.errors import GitIntegrationError, Reason, RemoteUnavailable, SpecError
 from gitintegration.sync.entry import Entry
 from gitintegration.sync.workspace import Workspace
 
@@ -45,3 +47,33 @@ async def test_a_list_is_remembered_by_its_moment() -> None:
     assert informer.listed < before
     await informer._list()
     assert informer.listed >= before
+
+
+def outcome(error: GitIntegrationError | None = None, **fields: Any) -> Outcome:
+    return Outcome(1, "Bidirectional", error=error, **fields)
+
+
+@pytest.mark.parametrize(
+    ("ended", "least", "most"),
+    [
+        (outcome(), 57.0, 63.0),
+        (outcome(suspended=True), 86_400.0, 86_400.0),
+        (outcome(refusals=(SpecError(Reason.Overlap, "claimed"),)), 9.5, 10.5),
+        (outcome(SpecError(Reason.InvalidSpec, "bad")), 300.0, 300.0),
+        (outcome(RemoteUnavailable(Reason.NetworkUnreachable, "gone")), 1.6, 2.4),
+        (outcome(RemoteUnavailable(Reason.RateLimited, "wait", retry_after=900)), 900.0, 900.0),
+        (outcome(RemoteUnavailable(Reason.RateLimited, "wait a year", retry_after=31_536_000)), 3600.0, 3600.0),
+    ],
+)
+def test_when_it_runs_again(ended: Outcome, least: float, most: float) -> None:
+    made = entry()
+    made.seen = {"metadata": {}, "spec": {"sync": {"interval": "1m"}}}
+    assert least <= made.settle(ended) <= most
+    assert made.failures == (ended.error is not None)
+
+
+def test_a_failure_after_the_other_waits_longer_to_a_bound() -> None:
+    made = entry()
+    waits = [made.settle(outcome(RemoteUnavailable(Reason.NetworkUnreachable, "gone"))) for _ in range(12)]
+    assert waits[1] > waits[0]
+    assert 240.0 <= waits[-1] <= 360.0
