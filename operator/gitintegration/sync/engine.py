@@ -508,9 +508,9 @@ class Engine:
     # --- remembering ------------------------------------------------------------------------------------------------
 
     async def remember(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
-        """Keep what both sides agree on now, and what is open still."""
+        """Keep what both sides agree on now, and what is open still. Of folded items it is the last turn."""
         assert ws.base is not None
-        for number, item in enumerate(in_turn(items), start=1):
+        for number, item in enumerate(in_turn(items, last=True), start=1):
             self._remember_one(ws, item)
             if number % self._batch == 0:
                 ws.base.close_shards()

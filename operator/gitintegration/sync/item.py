@@ -102,6 +102,13 @@ class Item:
         for name in _VALUES:
             delattr(self, name)
 
+    def drop(self) -> None:
+        """Nobody asks for its values any more."""
+        self._folded = None
+        for name in _VALUES:
+            if _is_there(self, name):
+                delattr(self, name)
+
     def __getattr__(self, name: str) -> Any:
         """Asked for what is not there: a folded value, or nothing that an item has."""
         if name not in _VALUES or self._folded is None:
@@ -153,12 +160,14 @@ def _is_there(item: Item, name: str) -> bool:
     return True
 
 
-def in_turn(items: Iterable[Item]) -> Iterator[Item]:
-    """One after the other; what was folded is folded again when its turn is over."""
+def in_turn(items: Iterable[Item], *, last: bool = False) -> Iterator[Item]:
+    """One after the other; what was folded is folded again when its turn is over, or let go where it was the last."""
     for item in items:
         folded = item.is_folded
         yield item
-        if folded:
+        if folded and last:
+            item.drop()
+        elif folded:
             item.fold()
 
 
