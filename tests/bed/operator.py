@@ -21,6 +21,9 @@ from tests.bed.controlplane import die_with_parent, free_port
 
 _TLS = ("GIT_SSL_CAINFO", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "KUBECONFIG")
 
+_SCRIPT = Path(sys.executable).with_name("gitintegration")
+"""As the image starts it: with `python -m` its workers would begin otherwise."""
+
 
 class OperatorProcess:
     """Starts in the constructor and is ready when that returns."""
@@ -38,7 +41,7 @@ class OperatorProcess:
         self.start()
 
     def start(self) -> None:
-        command = [*self._entry(), sys.executable, "-m", "gitintegration", *self._command(), *self._connection()]
+        command = [*self._entry(), sys.executable, str(_SCRIPT), *self._command(), *self._connection()]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--log-format=json", *self._arguments],
@@ -74,6 +77,11 @@ class OperatorProcess:
     def pid(self) -> int:
         assert self._process
         return self._process.pid
+
+    def children(self) -> list[int]:
+        """The processes that it has started."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
 
     @property
     def is_alive(self) -> bool:

@@ -205,7 +205,10 @@ def test_it_works_as_its_container_runs_it(
     try:
         carries_both_ways(over_http)
         carries_both_ways(over_ssh)
+        libraries = [Path(f"/proc/{pid}/maps").read_text() for pid in contained.children()]
     finally:
         contained.stop()
+    assert sum("pydantic_core" in each or "orjson" in each for each in libraries) == 2
+    assert not any("aiohttp" in each for each in libraries), "a worker holds what only the operator needs"
     assert not contained.is_alive
     assert "Traceback" not in contained.log()
