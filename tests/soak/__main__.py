@@ -60,7 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
-    parser.add_argument("--integrations", type=int, default=4)
+    parser.add_argument("--integrations", type=int, default=8)
     options = parser.parse_args()
     print(f"seed {options.seed}, {options.minutes:g} min, {options.integrations} integrations", flush=True)
     wrong = soak(options.minutes, options.seed, options.integrations)
