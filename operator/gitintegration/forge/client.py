@@ -113,15 +113,15 @@ class Declined(RemoteError):
 
 
 async def _whole(stream: httpx.Response) -> httpx.Response:
-    """The answer with its body, as it comes: what is packed may hold a thousand times as much."""
-    host, body = stream.request.url.host, bytearray()
-    if stream.headers.get("Content-Encoding", "identity") != "identity":
-        raise RemoteUnavailable(Reason.NetworkUnreachable, f"{host} answers in an encoding that was not asked for")
+    """The answer with its body. It is asked for unpacked, since 64 KB of what is packed may hold 64 MB, which come in one piece."""
+    body = bytearray()
     async for chunk in stream.aiter_bytes():
         body += chunk
         if len(body) > _LARGEST:
-            raise RemoteError(Reason.LimitExceeded, f"{host} answers more than {_LARGEST >> 20} MB", retry=True)
-    return httpx.Response(stream.status_code, headers=stream.headers, content=bytes(body), request=stream.request)
+            words = f"{stream.request.url.host} answers more than {_LARGEST >> 20} MB"
+            raise RemoteError(Reason.LimitExceeded, words, retry=True)
+    headers = {name: value for name, value in stream.headers.items() if name != "content-encoding"}
+    return httpx.Response(stream.status_code, headers=headers, content=bytes(body), request=stream.request)
 
 
 def _host(url: str) -> str:
