@@ -31,6 +31,16 @@ def test_what_is_asked_for_unfolds_and_its_turn_folds_it_again() -> None:
     assert not folded.is_folded
 
 
+def test_what_is_folded_is_let_go_after_its_last_turn_and_nothing_else() -> None:
+    whole, folded = (item(Decision(git=Write(NEW))) for _ in range(2))
+    folded.fold()
+    for each in in_turn([whole, folded], last=True):
+        assert each.live and each.live.view == NEW
+    assert not folded.is_folded
+    assert not hasattr(folded, "live")
+    assert whole.live and whole.live.view == NEW
+
+
 def test_what_is_absent_stays_absent() -> None:
     """It is told by identity, which a pickle does not keep by itself."""
     made = item(Decision(git=Write(NEW), local=(Change(("spec", "owner"), ABSENT, "bob"),)))
