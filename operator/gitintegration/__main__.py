@@ -128,6 +128,7 @@ def run(
     shard: str = "",
     allowed_hosts: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     default_service_account: str = "",
+    allowed_workloads: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     probe_port: int = 8080,
 ) -> None:
     """Run the operator, against a kubeconfig or in the cluster.
@@ -167,6 +168,9 @@ def run(
     default_service_account
         ServiceAccount, of each integration's namespace, that pipelines are read and written as where the integration
         names none. Default: the operator itself.
+    allowed_workloads
+        Kind that runs code by itself and may be synced all the same, as Deployment.apps or Pod; may be given more than once.
+        Default: none.
     probe_port
         Port of /healthz, /readyz and /metrics; 0: none.
     """
@@ -187,6 +191,7 @@ def run(
         shard=shard,
         allowed_hosts=tuple(allowed_hosts),
         default_service_account=default_service_account,
+        allowed_workloads=tuple(allowed_workloads),
         probe_port=probe_port,
     )
     configure_logging(settings.log_format, settings.log_level)
@@ -274,6 +279,7 @@ async def serve(settings: Settings) -> None:
             per_host=settings.connections_per_host,
             shard=settings.shard,
             default_service_account=settings.default_service_account,
+            allowed_workloads=settings.allowed_workloads,
             metrics=metrics,
         )
         metrics.watch(operator)

@@ -40,5 +40,7 @@ class Settings:
     """Patterns of hosts that tenants may send the operator to; empty: any."""
     default_service_account: str = ""
     """Pipelines are read and written as it where an integration names none; empty: as the operator itself."""
+    allowed_workloads: tuple[str, ...] = ()
+    """Kinds that run code by themselves and may be synced all the same, as Deployment.apps."""
     probe_port: int = 8080
     """0: no probes, no metrics."""

@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gitintegration.cluster.client import Cluster
+from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.cluster.lease import Lease, Terms, boot_clock, lease_name
 from gitintegration.errors import ClusterUnavailable, LeaseLost
 from tests.bed.controlplane import ControlPlane
 
 TERMS = Terms(duration=2.0, deadline=1.0, period=0.2)
 WITHIN = 20.0
+_LEASES = ResourceKind("coordination.k8s.io", "v1", "Lease", "leases", True)
 
 
 @pytest.fixture
@@ -90,7 +92,7 @@ async def test_what_is_released_is_taken_at_once(cluster: Cluster, name: str) ->
         assert not allowed(first)
         await taking
     assert boot_clock() - began < TERMS.duration
-    record = await cluster.get(f"/apis/coordination.k8s.io/v1/namespaces/default/leases/{name}")
+    record = await cluster.get(_LEASES.path("default", name))
     assert (record["spec"]["holderIdentity"], record["spec"]["leaseTransitions"]) == ("b", 1)
 
 
@@ -115,7 +117,7 @@ async def test_a_lease_that_is_deleted_or_unreachable_is_lost(
 ) -> None:
     one = lease(cluster, name, "a")
     await one.acquire(nothing)
-    await cluster.request("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/default/leases/{name}")
+    await cluster.request("DELETE", _LEASES.path("default", name))
     await asyncio.wait_for(one.hold(), WITHIN)
     assert not allowed(one)
     other = lease(cluster, name, "b")
@@ -136,14 +138,14 @@ async def test_what_is_not_held_is_not_written(cluster: Cluster, name: str) -> N
     guarded = Cluster(cluster.configuration)
     guarded.fence = one.remaining
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
-    path = "/api/v1/namespaces/default/configmaps"
+    maps = ResourceKind("", "v1", "ConfigMap", "configmaps", True)
     try:
         with pytest.raises(LeaseLost):
-            await guarded.request("POST", path, body=body)
-        assert await guarded.get(f"{path}/{name}") is None
+            await guarded.request("POST", maps.path("default"), body=body)
+        assert await guarded.get(maps.path("default", name)) is None
         await one.acquire(nothing)
-        await guarded.request("POST", path, body=body)
-        assert await guarded.get(f"{path}/{name}")
+        await guarded.request("POST", maps.path("default"), body=body)
+        assert await guarded.get(maps.path("default", name))
     finally:
         await guarded.close()
 

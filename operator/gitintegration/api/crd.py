@@ -16,6 +16,7 @@ from gitintegration.api.integration import (
     PipelineSpec,
 )
 from gitintegration.api.operation import GitOperationSpec, GitOperationStatus, OperationKind
+from gitintegration.api.syncable import NEVER, NEVER_GROUPS, OWN
 
 _DROPPED = {"title", "examples", "discriminator", "$defs", "additionalProperties"}
 _HEADER = "# Generated from the models by `make generate`; do not edit.\n"
@@ -118,10 +119,16 @@ _BRANCH_RULE = _rule(
     r"""self.matches('^[^-/.][^\\s~^:?*\\[\\\\]*$') && !self.contains('..') && !self.contains('@{') && !self.endsWith('/') && !self.endsWith('.lock') && !self.endsWith('.')""",
     "is not a branch name that git accepts",
 )
+_GROUP_OF = "(r.apiVersion.contains('/') ? r.apiVersion.split('/')[0] : '')"
+_NEVER = sorted(f"{group}/{kind}" for group, kind in NEVER)
 _RESOURCES_RULES = [
     _rule(
-        "self.all(r, !((r.apiVersion == 'v1' && r.kind == 'Secret') || r.apiVersion.startsWith('rbac.authorization.k8s.io/')))",
-        "resources: Secrets and RBAC can't be synced",
+        f"self.all(r, !({_GROUP_OF} in {sorted(NEVER_GROUPS)} || {_GROUP_OF} + '/' + r.kind in {_NEVER}))",
+        "resources: kinds that hold credentials or give rights can't be synced",
+    ),
+    _rule(
+        f"self.all(r, {_GROUP_OF} != '{GROUP}' || r.kind == '{OWN}')",
+        f"resources: of the operator's own kinds only {OWN} can be synced",
     ),
     _rule(
         "self.all(r, self.exists_one(o, o.kind == r.kind && o.apiVersion.split('/')[0] == r.apiVersion.split('/')[0]))",

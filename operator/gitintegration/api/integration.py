@@ -9,8 +9,9 @@ from pydantic import Field
 
 from gitintegration.api.base_model import Model
 from gitintegration.api.durations import PATTERN, parse_duration
+from gitintegration.api.names import API_VERSION, KIND, LABEL_LENGTH, NAME_LENGTH, SUBDOMAIN
 
-Name = Annotated[str, Field(min_length=1, max_length=253)]
+Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=SUBDOMAIN)]
 Duration = Annotated[str, Field(pattern=PATTERN, max_length=32)]
 MaxDeletes = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
 
@@ -99,11 +100,16 @@ class Resource(Model):
 
     api_version: str = Field(
         min_length=1,
-        max_length=316,
+        max_length=NAME_LENGTH + 1 + LABEL_LENGTH,
+        pattern=API_VERSION,
         description="Version in which new files are written. Matching is by group and kind.",
     )
     kind: str = Field(
-        min_length=1, max_length=63, description="Kind of the pipelines. Namespaced; no Secrets, no RBAC."
+        min_length=1,
+        max_length=LABEL_LENGTH,
+        pattern=KIND,
+        description="Kind of the pipelines. Namespaced; nothing that holds credentials or gives rights, and what runs code "
+        "by itself only where the operator allows it (--allowed-workloads).",
     )
     label_selector: LabelSelector | None = Field(None, description="Only objects and manifests with these labels.")
     ignore_fields: list[Annotated[str, Field(max_length=256, pattern="^/")]] | None = Field(
@@ -206,11 +212,8 @@ class GitIntegrationSpec(Model):
         "Default: {name}.yaml with one kind, {kind}/{name}.yaml with several.",
     )
     credentials: Credentials | None = Field(None, description="How to log in to the git server. Absent: anonymously.")
-    service_account_name: str | None = Field(
+    service_account_name: Name | None = Field(
         None,
-        min_length=1,
-        max_length=253,
-        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
         description="ServiceAccount of this namespace that pipelines are read and written as. "
         "Default: what --default-service-account names, else the operator itself.",
     )

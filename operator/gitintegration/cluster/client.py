@@ -17,9 +17,11 @@ from typing import Any
 
 import aiohttp
 import orjson
+import yarl
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
+from gitintegration.cluster.paths import Path as ApiPath
 from gitintegration.errors import ClusterError, ClusterUnavailable, Forbidden, Reason, Refused, Stale
 
 JSON = "application/json"
@@ -94,7 +96,7 @@ class Cluster:
     def configuration(self) -> Configuration:
         return self._configuration
 
-    async def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = JSON) -> Any:
+    async def get(self, path: ApiPath, query: Mapping[str, str] | None = None, accept: str = JSON) -> Any:
         """The JSON at `path`, or None on 404."""
         try:
             return await self.request("GET", path, query=query, accept=accept)
@@ -104,7 +106,7 @@ class Cluster:
     async def request(
         self,
         method: str,
-        path: str,
+        path: ApiPath,
         *,
         query: Mapping[str, str] | None = None,
         body: Any = None,
@@ -127,7 +129,12 @@ class Cluster:
             try:
                 async with asyncio.timeout(timeout):
                     async with session.request(
-                        method, self._configuration.host + path, params=query, data=data, headers=headers
+                        method,
+                        self._url(path),
+                        params=query,
+                        data=data,
+                        headers=headers,
+                        allow_redirects=False,
                     ) as response:
                         text = await response.read()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -158,14 +165,15 @@ class Cluster:
         return self._others
 
     @asynccontextmanager
-    async def watch(self, path: str, query: Mapping[str, str], accept: str) -> AsyncIterator[AsyncIterator[Any]]:
+    async def watch(self, path: ApiPath, query: Mapping[str, str], accept: str) -> AsyncIterator[AsyncIterator[Any]]:
         """The events of a watch as they come; ends when the server ends it."""
         headers = {**self._acting, "Accept": accept, "Authorization": await self._authorization()}
         try:
             async with self._watches.get(
-                self._configuration.host + path,
+                self._url(path),
                 params={**query, "watch": "true", "allowWatchBookmarks": "true"},
                 headers=headers,
+                allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=330),
             ) as response:
                 if response.status >= 300:
@@ -173,6 +181,10 @@ class Cluster:
                 yield _lines(response.content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClusterUnavailable(f"the watch broke: {type(error).__name__}") from None
+
+    def _url(self, path: ApiPath) -> yarl.URL:
+        """The path as it stands: nothing of it is resolved, decoded or encoded again."""
+        return yarl.URL(self._configuration.host + path, encoded=True)
 
     async def _authorization(self) -> str:
         return await self._configuration.get_api_key_with_prefix("BearerToken", "authorization") or ""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gitintegration.api.base_model import API_VERSION, GROUP, VERSION
+from gitintegration.api.names import is_subdomain
 from gitintegration.cluster.client import Cluster, NotFoundError
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.errors import ClusterError, Stale
@@ -15,6 +16,7 @@ from gitintegration.errors import ClusterError, Stale
 KIND = ResourceKind(GROUP, VERSION, "GitIntegration", "gitintegrations", True)
 FINALIZER = f"{GROUP}/cleanup"
 _SECRETS = ResourceKind("", "v1", "Secret", "secrets", True)
+_EVENTS = ResourceKind("", "v1", "Event", "events", True)
 _EVENT_LIMIT = 1000
 
 
@@ -23,6 +25,9 @@ class Integrations:
         self._cluster = cluster
 
     async def get(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """None where it is not there, and where nothing can be called so."""
+        if not is_subdomain(name):
+            return None
         found: dict[str, Any] | None = await self._cluster.get(KIND.path(namespace, name))
         return found
 
@@ -33,7 +38,7 @@ class Integrations:
     async def write_status(self, seen: Mapping[str, Any], status: Mapping[str, Any]) -> None:
         """Sets the status of the very object that was seen: the same name made anew keeps its own. The only writer."""
         metadata = seen["metadata"]
-        path = KIND.path(metadata["namespace"], metadata["name"]) + "/status"
+        path = KIND.path(metadata["namespace"], metadata["name"], "status")
         dropped = {field: None for field in seen.get("status", {}) if field not in status}
         body = {"metadata": {"uid": metadata["uid"]}, "status": {**dropped, **status}}
         try:
@@ -89,6 +94,6 @@ class Integrations:
             "count": 1,
         }
         try:
-            await self._cluster.request("POST", f"/api/v1/namespaces/{metadata['namespace']}/events", body=body)
+            await self._cluster.request("POST", _EVENTS.path(metadata["namespace"]), body=body)
         except ClusterError:
             return

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
+from gitintegration.api.names import is_api_version, split_api_version
 from gitintegration.cluster.client import Cluster
+from gitintegration.cluster.paths import Path, api_path, version_path
 from gitintegration.core.schema import Schema
 
 _MISSING_FOR = 10.0
@@ -29,36 +32,51 @@ class ResourceKind:
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    def path(self, namespace: str | None, name: str | None = None) -> str:
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        where = f"/namespaces/{namespace}" if namespace else ""
-        return f"{root}{where}/{self.plural}" + (f"/{name}" if name else "")
-
-
-def split_api_version(api_version: str) -> tuple[str, str]:
-    """`apps/v1` -> (`apps`, `v1`); `v1` -> (``, `v1`)."""
-    group, _, version = api_version.rpartition("/")
-    return group, version
+    def path(self, namespace: str | None, name: str | None = None, *subresource: str) -> Path:
+        """Of all its objects, those of a namespace, or one of them. Raises SpecError where a name can't be one."""
+        where = ("namespaces", namespace) if namespace is not None else ()
+        named = () if name is None else (name, *subresource)
+        return version_path(self.api_version, *where, self.plural, *named)
 
 
 class Kinds:
-    """Answers from a cache; what is not there is asked for again after a while."""
+    """Answers from a cache; what is not there is asked for again after a while.
+
+    Versions that anybody may name are looked up among those that the server serves: what is kept, and asked for, is
+    bounded by what there is. One version that does not answer keeps no other waiting.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._served: tuple[float, frozenset[str]] = (0.0, frozenset())
         self._kinds: dict[str, tuple[float, dict[str, ResourceKind]]] = {}
         self._schemas: dict[str, tuple[float, dict[tuple[str, str, str], Schema]]] = {}
-        self._lock = asyncio.Lock()
+        self._asking = asyncio.Lock()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def resolve(self, api_version: str, kind: str) -> ResourceKind | None:
         """The kind, or None where the server does not serve it in that version."""
-        async with self._lock:
+        if not is_api_version(api_version) or not await self._is_served(api_version):
+            return None
+        async with self._locks[api_version]:
             at, known = self._kinds.get(api_version, (0.0, {}))
             age = time.monotonic() - at
             if not at or age > _KEPT_FOR or (kind not in known and age > _MISSING_FOR):
                 known = await self._discover(api_version)
                 self._kinds[api_version] = (time.monotonic(), known)
             return known.get(kind)
+
+    async def _is_served(self, api_version: str) -> bool:
+        if api_version in self._kinds or not split_api_version(api_version)[0]:
+            return api_version in self._kinds or api_version == "v1"
+        async with self._asking:
+            at, known = self._served
+            if not at or (api_version not in known and time.monotonic() - at > _MISSING_FOR):
+                found = await self._cluster.get(api_path("apis")) or {}
+                versions = [v for group in found.get("groups") or () for v in group.get("versions") or ()]
+                known = frozenset(str(v["groupVersion"]) for v in versions)
+                self._served = (time.monotonic(), known)
+            return api_version in known
 
     def forget(self, api_version: str) -> None:
         """The next `resolve` asks the server."""
@@ -67,7 +85,7 @@ class Kinds:
 
     async def _discover(self, api_version: str) -> dict[str, ResourceKind]:
         group, version = split_api_version(api_version)
-        found = await self._cluster.get(f"/apis/{api_version}" if group else f"/api/{api_version}")
+        found = await self._cluster.get(version_path(api_version))
         return {
             entry["kind"]: ResourceKind(group, version, entry["kind"], entry["name"], entry["namespaced"])
             for entry in (found or {}).get("resources", [])
@@ -76,7 +94,7 @@ class Kinds:
 
     async def schema(self, kind: ResourceKind) -> Schema:
         """The kind's schema; an empty one where the server publishes none (yet)."""
-        async with self._lock:
+        async with self._locks[kind.api_version]:
             at, known = self._schemas.get(kind.api_version, (0.0, {}))
             key = (kind.group, kind.version, kind.kind)
             age = time.monotonic() - at
@@ -86,11 +104,17 @@ class Kinds:
             return known.get(key) or Schema({}, {})
 
     async def _read_schemas(self, kind: ResourceKind) -> dict[tuple[str, str, str], Schema]:
-        root = f"apis/{kind.group}/{kind.version}" if kind.group else f"api/{kind.version}"
-        document: dict[str, Any] = await self._cluster.get(f"/openapi/v3/{root}") or {}
+        document: dict[str, Any] = await self._cluster.get(schema_path(kind)) or {}
         definitions = document.get("components", {}).get("schemas", {})
         return {
             (entry["group"], entry["version"], entry["kind"]): Schema(definition, definitions)
             for definition in definitions.values()
             for entry in definition.get("x-kubernetes-group-version-kind", [])
         }
+
+
+def schema_path(kind: ResourceKind) -> Path:
+    """Of the OpenAPI document that holds it."""
+    if kind.group:
+        return api_path("openapi", "v3", "apis", kind.group, kind.version)
+    return api_path("openapi", "v3", "api", kind.version)

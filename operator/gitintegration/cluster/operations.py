@@ -20,7 +20,7 @@ class OperationObjects:
     async def write_status(self, seen: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
         """Sets the status of the very object that was seen; False where it is no more. The only writer."""
         metadata = seen["metadata"]
-        path = KIND.path(metadata["namespace"], metadata["name"]) + "/status"
+        path = KIND.path(metadata["namespace"], metadata["name"], "status")
         dropped = {field: None for field in seen.get("status") or {} if field not in status}
         body = {"metadata": {"uid": metadata["uid"]}, "status": {**dropped, **status}}
         try:

@@ -18,6 +18,7 @@ class InvalidReason(StrEnum):
     Duplicate = "Duplicate"
     Refused = "Refused"
     InvalidPath = "InvalidPath"
+    InvalidVersion = "InvalidVersion"
 
 
 @dataclass(frozen=True, slots=True)

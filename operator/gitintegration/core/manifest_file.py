@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
+from gitintegration.api.names import is_api_version, is_subdomain, split_api_version
 from gitintegration.core.invalid import InvalidReason, ManifestError, Problem
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.core.yaml_edit import Location
 from gitintegration.core.yaml_read import ReadLimits, read_documents, read_json
-
-_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-_NAME_LENGTH = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +46,15 @@ def parse_file(
     items: dict[ObjectKey, FileItem] = {}
     problems: list[Problem] = []
     twice: set[ObjectKey] = set()
+    named = {kind for _, kind in kinds}
     for location, value in _manifests(documents):
         key = _key(value)
-        if key is None or (key.group, key.kind) not in kinds:
+        if key is None or key.kind not in named:
+            continue
+        if not is_api_version(value["apiVersion"]):
+            problems.append(_no_version(path, value, location))
+            continue
+        if (key.group, key.kind) not in kinds:
             continue
         if problem := _problem(path, value, key, namespace, location):
             problems.append(problem)
@@ -88,19 +91,28 @@ def _key(value: Json) -> ObjectKey | None:
     if not isinstance(api_version, str) or not isinstance(kind, str):
         return None
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    return ObjectKey(api_version.rpartition("/")[0], kind, name if isinstance(name, str) else "")
+    return ObjectKey(split_api_version(api_version)[0], kind, name if isinstance(name, str) else "")
+
+
+def _where(location: Location) -> str:
+    return "" if location == (0, None) else f" (document {location.document + 1})"
+
+
+def _no_version(path: str, value: Json, location: Location) -> Problem:
+    words = f"apiVersion {value['apiVersion'][:80]!r} of a {value['kind']}{_where(location)} is no `version` or `group/version`"
+    return Problem(path, InvalidReason.InvalidVersion, words)
 
 
 def _problem(path: str, value: Json, key: ObjectKey, namespace: str, location: Location) -> Problem | None:
     metadata = value.get("metadata")
-    where = "" if location == (0, None) else f" (document {location.document + 1})"
+    where = _where(location)
     if not isinstance(metadata, dict) or metadata.get("name") is None:
         words = f"a {key.kind} without metadata.name{where}"
         if isinstance(metadata, dict) and "generateName" in metadata:
             words += ": generateName can't be kept in git, give it a name"
         return Problem(path, InvalidReason.NoName, words)
     name = metadata["name"]
-    if not isinstance(name, str) or len(name) > _NAME_LENGTH or not _NAME.match(name):
+    if not isinstance(name, str) or not is_subdomain(name):
         words = f"metadata.name {str(name)[:80]!r}{where}: use lower-case letters, digits, - and ."
         if "{{" in str(name):
             words += "; it looks like a template: commit rendered manifests, or ignore the file"

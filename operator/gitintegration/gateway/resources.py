@@ -14,8 +14,11 @@ from gitintegration.cluster.client import Cluster, NotFoundError
 from gitintegration.cluster.integrations import KIND as INTEGRATIONS
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.cluster.operations import KIND as OPERATIONS
+from gitintegration.cluster.paths import Path, api_path
 
 SECRETS = ResourceKind("", "v1", "Secret", "secrets", True)
+_TOKEN_REVIEWS = api_path("apis", "authentication.k8s.io", "v1", "tokenreviews")
+_ACCESS_REVIEWS = api_path("apis", "authorization.k8s.io", "v1", "subjectaccessreviews")
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _MANAGER = "gitintegration-gateway"
@@ -40,7 +43,7 @@ class Who:
     async def user(self, token: str) -> Mapping[str, Any] | None:
         """Whose token it is, or None where it is nobody's."""
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-        found = await self._cluster.request("POST", "/apis/authentication.k8s.io/v1/tokenreviews", body=body)
+        found = await self._cluster.request("POST", _TOKEN_REVIEWS, body=body)
         status = found.get("status") or {}
         return status.get("user") if status.get("authenticated") else None
 
@@ -60,8 +63,7 @@ class Who:
                 },
             }
             body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
-            path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-            found = await self._cluster.request("POST", path, body=body)
+            found = await self._cluster.request("POST", _ACCESS_REVIEWS, body=body)
             if not (found.get("status") or {}).get("allowed"):
                 return right
         return None
@@ -76,7 +78,7 @@ class Resources:
     def __init__(self, cluster: Cluster, token: str, namespace: str, name: str) -> None:
         self._cluster, self._token, self._namespace, self._name = cluster, token, namespace, name
 
-    async def _request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
+    async def _request(self, method: str, path: Path, body: Any = None, content_type: str = "application/json") -> Any:
         query = {"fieldManager": _MANAGER} if method in ("POST", "PATCH") else {}
         if content_type == _APPLY:
             query["force"] = "true"

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 import orjson
 
 from gitintegration.api.integration import Resource
+from gitintegration.api.names import split_api_version
 from gitintegration.cluster.informer import Informer
-from gitintegration.cluster.kinds import Kinds, ResourceKind, split_api_version
+from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects
 from gitintegration.core.schema import Schema
 from gitintegration.core.selection import selects

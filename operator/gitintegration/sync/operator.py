@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,6 @@ from gitintegration.sync.workspace import Workspace
 
 _SOON = 2.0
 """Seconds until the API server is tried again."""
-_REFUSED_GROUPS = ("rbac.authorization.k8s.io",)
 
 
 class Operator:
@@ -76,6 +75,7 @@ class Operator:
         metrics: Metrics,
         shard: str = "",
         default_service_account: str = "",
+        allowed_workloads: Collection[str] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine, self._git, self._workers = engine, git, workers
@@ -83,7 +83,9 @@ class Operator:
         self._cache, self._now, self._forges = cache, now, forges
         self.shard, self._metrics = shard, metrics
         self._entries: dict[Name, Entry] = {}
-        self._watches = Watches(kinds, informers, self._entries, self._object_changed, default_service_account)
+        self._watches = Watches(
+            kinds, informers, self._entries, self._object_changed, default_service_account, allowed_workloads
+        )
         self._logins = Logins(integrations, informers, apps, lambda name: self.dispatcher.add(name, Priority.changed))
         self._log = structlog.get_logger("operator")
         self.operations = Operations(
@@ -256,12 +258,7 @@ class Operator:
 
     @staticmethod
     def _parse(entry: Entry) -> GitIntegrationSpec:
-        spec = read_spec(GitIntegrationSpec, entry.seen.get("spec"))
-        for resource in spec.resources:
-            group = resource.api_version.rpartition("/")[0]
-            if group in _REFUSED_GROUPS or (group, resource.kind) == ("", "Secret"):
-                raise SpecError(Reason.InvalidSpec, f"spec.resources: {resource.kind} can't be synced")
-        return spec
+        return read_spec(GitIntegrationSpec, entry.seen.get("spec"))
 
     async def prepared(self, name: Name, entry: Entry) -> tuple[Workspace, Request]:
         """What an operation needs of its integration; a suspended one serves too, because it was asked by hand."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TypeAlias
 
 from gitintegration.api.integration import GitIntegrationSpec, Resource
+from gitintegration.api.syncable import refusal
 from gitintegration.cluster.informer import Informer, Informers
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.core.view import Pointer
@@ -30,9 +31,10 @@ class Watches:
         entries: Mapping[Name, Entry],
         changed: Callable[[Name, KindId, str], None],
         default_account: str = "",
+        allowed_workloads: Collection[str] = (),
     ) -> None:
         self._kinds, self._informers, self._entries = kinds, informers, entries
-        self._changed, self._default_account = changed, default_account
+        self._changed, self._default_account, self._allowed = changed, default_account, allowed_workloads
         self._watchers: dict[KindId, dict[str, set[Name]]] = {}
         self._listeners: dict[KindId, Callable[[str, str], None]] = {}
 
@@ -64,8 +66,9 @@ class Watches:
         if found is None:
             words = f"the cluster does not serve {resource.kind} in {resource.api_version}: install its CRD, or mend spec.resources"
             raise SpecError(Reason.InvalidSpec, words, retry=True)
-        if not found.namespaced:
-            raise SpecError(Reason.InvalidSpec, f"{resource.kind} is cluster-scoped and can't be synced")
+        refused = refusal(found.group, found.kind, namespaced=found.namespaced, allowed=self._allowed)
+        if refused is not None:
+            raise SpecError(Reason.InvalidSpec, f"spec.resources: {refused}")
         self._check_overlap(name, entry, found, resource)
         kind_id = (found.group, found.kind)
         known = entry.kinds.get(kind_id)
