@@ -129,6 +129,7 @@ def run(
     allowed_hosts: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     default_service_account: str = "",
     allowed_workloads: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    require_allowed_hosts: bool = False,
     probe_port: int = 8080,
 ) -> None:
     """Run the operator, against a kubeconfig or in the cluster.
@@ -171,6 +172,8 @@ def run(
     allowed_workloads
         Kind that runs code by itself and may be synced all the same, as Deployment.apps or Pod; may be given more than once.
         Default: none.
+    require_allowed_hosts
+        Refuse Secrets without the annotation planasonix.com/allowed-hosts, which names where their credentials may go.
     probe_port
         Port of /healthz, /readyz and /metrics; 0: none.
     """
@@ -192,6 +195,7 @@ def run(
         allowed_hosts=tuple(allowed_hosts),
         default_service_account=default_service_account,
         allowed_workloads=tuple(allowed_workloads),
+        require_allowed_hosts=require_allowed_hosts,
         probe_port=probe_port,
     )
     configure_logging(settings.log_format, settings.log_level)
@@ -280,6 +284,7 @@ async def serve(settings: Settings) -> None:
             shard=settings.shard,
             default_service_account=settings.default_service_account,
             allowed_workloads=settings.allowed_workloads,
+            require_allowed_hosts=settings.require_allowed_hosts,
             metrics=metrics,
         )
         metrics.watch(operator)

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     InvalidURL = "InvalidURL"
     SecretNotFound = "SecretNotFound"
     InvalidSecret = "InvalidSecret"
+    SecretNotAllowed = "SecretNotAllowed"
     AuthenticationFailed = "AuthenticationFailed"
     PermissionDenied = "PermissionDenied"
     RepositoryNotFound = "RepositoryNotFound"

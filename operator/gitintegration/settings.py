@@ -42,5 +42,7 @@ class Settings:
     """Pipelines are read and written as it where an integration names none; empty: as the operator itself."""
     allowed_workloads: tuple[str, ...] = ()
     """Kinds that run code by themselves and may be synced all the same, as Deployment.apps."""
+    require_allowed_hosts: bool = False
+    """Refuse Secrets that do not say which hosts their credentials may go to."""
     probe_port: int = 8080
     """0: no probes, no metrics."""

@@ -52,12 +52,12 @@ class World:
         self.repo: Repo = server.create(namespace, files=files)
         plane.kubectl("create", "namespace", namespace)
 
-    def secret(self, name: str = "git", **data: str) -> None:
+    def secret(self, name: str = "git", annotations: Mapping[str, str] | None = None, **data: str) -> None:
+        """The writer's, where no keys are given. `annotations` are those of our group, without its name."""
         data = data or {"username": WRITER[0], "password": WRITER[1]}
-        self.plane.apply(
-            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data},
-            namespace=self.namespace,
-        )
+        named = {f"planasonix.com/{key}": value for key, value in (annotations or {}).items()}
+        metadata = {"name": name, "annotations": named}
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
 
     def integrate(
         self, name: str = "gi", *, secret: str | None = "git", labels: Mapping[str, str] | None = None, **spec: Any

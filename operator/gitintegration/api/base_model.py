@@ -16,6 +16,9 @@ API_VERSION = f"{GROUP}/{VERSION}"
 REQUESTED_AT = f"{GROUP}/requestedAt"
 CONFIRM_DELETES = f"{GROUP}/confirmDeletes"
 SHARD = f"{GROUP}/shard"
+ALLOWED_HOSTS = f"{GROUP}/allowed-hosts"
+OWNED_BY = f"{GROUP}/owned-by"
+"""Of Secrets: the hosts that its credentials may go to, and the GitIntegration that it may be deleted with."""
 PIPELINE_ID = f"{GROUP}/pipeline-id"
 
 

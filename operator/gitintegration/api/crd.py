@@ -124,7 +124,7 @@ _NEVER = sorted(f"{group}/{kind}" for group, kind in NEVER)
 _RESOURCES_RULES = [
     _rule(
         f"self.all(r, !({_GROUP_OF} in {sorted(NEVER_GROUPS)} || {_GROUP_OF} + '/' + r.kind in {_NEVER}))",
-        "resources: kinds that hold credentials or give rights can't be synced",
+        "resources: Secrets and RBAC, and what else holds credentials or gives rights, can't be synced",
     ),
     _rule(
         f"self.all(r, {_GROUP_OF} != '{GROUP}' || r.kind == '{OWN}')",

@@ -62,10 +62,12 @@ class Integrations:
         found: dict[str, Any] | None = await self._cluster.get(_SECRETS.path(namespace, name))
         return found
 
-    async def delete_secret(self, namespace: str, name: str) -> None:
+    async def delete_secret(self, namespace: str, name: str, uid: str, version: str) -> None:
+        """This very Secret, as it was read: one that came or changed since stays."""
+        body = {"preconditions": {"uid": uid, "resourceVersion": version}}
         try:
-            await self._cluster.request("DELETE", _SECRETS.path(namespace, name))
-        except NotFoundError:
+            await self._cluster.request("DELETE", _SECRETS.path(namespace, name), body=body)
+        except (NotFoundError, Stale):
             return
 
     async def event(self, seen: Mapping[str, Any], kind: str, reason: str, message: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from gitintegration.errors import GitIntegrationError, Reason, RemoteError
+from gitintegration.errors import CredentialError, GitIntegrationError, Reason, RemoteError
 
 SHOWN = 50
 """So many conflicts and invalid manifests are listed."""
@@ -73,6 +73,8 @@ class Outcome:
     held: Sequence[HeldDeletes] = ()
     refusals: Sequence[GitIntegrationError] = ()
     """What was said no to for single items or kinds (RBAC, overlap), while the rest was synced."""
+    warnings: Sequence[str] = ()
+    """What works and should not stay so, of the login; told in Connected."""
     rewritten: str | None = None
     """How the branch's history was rewritten, in words; told until the branch moves again."""
     review: Mapping[str, Any] | None = None
@@ -237,11 +239,13 @@ def _ready(outcome: Outcome) -> _Verdict:
 
 
 def _connected(outcome: Outcome) -> _Verdict | None:
-    if isinstance(outcome.error, RemoteError):
-        if outcome.error.reason in (Reason.PushRejected, Reason.BranchNotFound):
-            return _Verdict("True", Reason.Succeeded, "the repository answers")
+    answers = _Verdict("True", Reason.Succeeded, "; ".join(["the repository answers", *outcome.warnings]))
+    if isinstance(outcome.error, CredentialError) or (
+        isinstance(outcome.error, RemoteError)
+        and outcome.error.reason not in (Reason.PushRejected, Reason.BranchNotFound)
+    ):
         return _Verdict("False", outcome.error.reason, outcome.error.message)
-    return _Verdict("True", Reason.Succeeded, "the repository answers") if outcome.connection else None
+    return answers if outcome.connection or isinstance(outcome.error, RemoteError) else None
 
 
 def _in_sync(outcome: Outcome) -> _Verdict | None:

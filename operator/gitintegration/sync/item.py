@@ -34,6 +34,8 @@ class Request:
     remote: Remote
     kinds: Mapping[tuple[str, str], Kind]
     refusals: tuple[GitIntegrationError, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What works and should not stay so, of the login."""
     confirmed: str | None = None
     requested_at: str | None = None
     source: str = ""

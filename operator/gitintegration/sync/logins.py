@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gitintegration.api.integration import GitIntegrationSpec
@@ -12,9 +12,9 @@ from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.errors import CredentialError, Forbidden, GitIntegrationError, Reason
 from gitintegration.forge.github_app import AppTokens, GitHubApp
 from gitintegration.forge.target import target_if_known
-from gitintegration.git.remote import Remote
 from gitintegration.sync.connection import Connection
-from gitintegration.sync.remotes import app_of, build_remote, proxy_of, secret_data, tls_of, token_of
+from gitintegration.sync.remotes import app_of, build_remote, check_hosts, proxy_of, tls_of, token_of
+from gitintegration.sync.secrets import Secret, read_secret
 
 _SECRET = ResourceKind("", "v1", "Secret", "secrets", True)
 
@@ -23,8 +23,8 @@ _SECRET = ResourceKind("", "v1", "Secret", "secrets", True)
 class Login:
     """One integration's, as last read."""
 
-    secrets: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict, repr=False)
-    """The Secrets that the spec names, with the resourceVersion that was read ("" for none yet) and their keys."""
+    secrets: dict[str, Secret | None] = field(default_factory=dict, repr=False)
+    """The Secrets that the spec names; None: not read yet."""
     informer: Informer | None = None
     api_token: str | None = field(default=None, repr=False)
     app: GitHubApp | None = None
@@ -39,31 +39,46 @@ class Logins:
         informers: Informers,
         apps: AppTokens,
         wake: Callable[[tuple[str, str]], None],
+        require_hosts: bool = False,
     ) -> None:
+        """`require_hosts`: a Secret must say which hosts its credentials may go to."""
+        self._require_hosts = require_hosts
         self._integrations, self._informers, self._apps, self._wake = integrations, informers, apps, wake
         self._watching: dict[str, dict[str, Login]] = {}
 
     async def connect(self, name: tuple[str, str], login: Login, spec: GitIntegrationSpec) -> Connection:
         """What the integration names. Raises SpecError, CredentialError, and RemoteError where an App gets no token."""
-        refs = [spec.credentials.secret_ref.name if spec.credentials else None]
-        refs.append(spec.proxy_secret_ref.name if spec.proxy_secret_ref else None)
-        login.secrets = {ref: login.secrets.get(ref, ("", {})) for ref in refs if ref}
+        refs = _named(spec)
+        login.secrets = {ref: login.secrets.get(ref) for ref in refs if ref}
         if login.secrets and login.informer is None:
             login.informer = self._informers.acquire(_SECRET, name[0])
             login.informer.listen(self._changed)
             self._watching.setdefault(name[0], {})[name[1]] = login
-        secret, proxy = [await self._read(name[0], login, ref) if ref else None for ref in refs]
-        login.api_token = token_of(secret or {})
-        login.app = app_of(spec, secret or {})
-        remote = await self._logged_in(spec, secret or {}, proxy, login.app)
-        return Connection(remote, target_if_known(spec.provider, remote, login.api_token))
+        secret, proxy = [await self._kept(name[0], login, ref) if ref else None for ref in refs]
+        made, login.app = await self._connection(spec, secret, proxy)
+        login.api_token = token_of(secret.data) if secret else None
+        return made
 
     async def connect_once(self, namespace: str, spec: GitIntegrationSpec) -> Connection:
-        """Of a spec that belongs to no integration; its Secret is read once."""
-        ref = spec.credentials.secret_ref.name if spec.credentials else None
-        secret = secret_data(await self._integrations.secret(namespace, ref), ref) if ref else {}
-        remote = await self._logged_in(spec, secret, None, app_of(spec, secret))
-        return Connection(remote, target_if_known(spec.provider, remote, token_of(secret)))
+        """Of a spec that belongs to no integration; its Secrets are read once."""
+        secret, proxy = [await self._read(namespace, ref) if ref else None for ref in _named(spec)]
+        return (await self._connection(spec, secret, proxy))[0]
+
+    async def _connection(
+        self, spec: GitIntegrationSpec, secret: Secret | None, proxy: Secret | None
+    ) -> tuple[Connection, GitHubApp | None]:
+        """With the App's token where a GitHub App is to log in."""
+        through = proxy_of(proxy.data) if proxy else None
+        check_hosts(spec, secret, proxy, through, required=self._require_hosts)
+        data = dict(secret.data) if secret else {}
+        app = app_of(spec, data)
+        if app is not None:
+            token = await self._apps.token(app, tls_of(data), through, spec.sync.timeout_seconds)
+            data |= {"token": token, "username": "x-access-token"}
+        remote = build_remote(spec, data, through)
+        return Connection(
+            remote, target_if_known(spec.provider, remote, token_of(secret.data) if secret else None)
+        ), app
 
     def failed(self, login: Login, error: GitIntegrationError) -> None:
         """A token of an App that the server does not take any more is not asked with again."""
@@ -84,31 +99,23 @@ class Logins:
             if secret in login.secrets:
                 self._wake((namespace, integration))
 
-    async def _logged_in(
-        self,
-        spec: GitIntegrationSpec,
-        secret: Mapping[str, str],
-        proxy: Mapping[str, str] | None,
-        app: GitHubApp | None,
-    ) -> Remote:
-        """The remote, with the App's token where a GitHub App is to log in."""
-        if app is not None:
-            through = proxy_of(proxy) if proxy is not None else None
-            token = await self._apps.token(app, tls_of(secret), through, spec.sync.timeout_seconds)
-            secret = {**secret, "token": token, "username": "x-access-token"}
-        return build_remote(spec, secret, proxy)
-
-    async def _read(self, namespace: str, login: Login, ref: str) -> dict[str, str]:
+    async def _kept(self, namespace: str, login: Login, ref: str) -> Secret:
         """Read again only where the watch has seen another version."""
-        informer = login.informer
+        informer, known = login.informer, login.secrets[ref]
         seen = informer.of(namespace).get(ref) if informer and informer.error is None else None
-        version, data = login.secrets[ref]
-        if seen is not None and version == seen.resource_version:
-            return data
+        if known is None or seen is None or known.version != seen.resource_version:
+            login.secrets[ref] = None
+            login.secrets[ref] = known = await self._read(namespace, ref)
+        return known
+
+    async def _read(self, namespace: str, ref: str) -> Secret:
         try:
-            found = await self._integrations.secret(namespace, ref)
+            return read_secret(await self._integrations.secret(namespace, ref), ref)
         except Forbidden as error:
             raise CredentialError(Reason.Forbidden, error.message, retry=True) from None
-        data = secret_data(found, ref)
-        login.secrets[ref] = (found["metadata"]["resourceVersion"] if found else "", data)
-        return data
+
+
+def _named(spec: GitIntegrationSpec) -> tuple[str | None, str | None]:
+    """The Secrets of the login and of the proxy."""
+    login = spec.credentials.secret_ref.name if spec.credentials else None
+    return login, spec.proxy_secret_ref.name if spec.proxy_secret_ref else None

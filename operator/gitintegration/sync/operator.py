@@ -13,9 +13,10 @@ from typing import Any
 
 import structlog
 
-from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT, SHARD, read_spec
+from gitintegration.api.base_model import CONFIRM_DELETES, OWNED_BY, REQUESTED_AT, SHARD, read_spec
 from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.api.names import is_subdomain
 from gitintegration.cluster.base_store import BaseStore
 from gitintegration.cluster.informer import Informers
 from gitintegration.cluster.integrations import FINALIZER, Integrations
@@ -25,6 +26,8 @@ from gitintegration.core.queue import Priority
 from gitintegration.core.status import Outcome, build_status
 from gitintegration.errors import (
     ClusterError,
+    CredentialError,
+    Forbidden,
     GitIntegrationError,
     OperationError,
     Reason,
@@ -48,6 +51,7 @@ from gitintegration.sync.item import Request, Tally
 from gitintegration.sync.logins import Logins
 from gitintegration.sync.observe import cache_directory
 from gitintegration.sync.operations import Operations
+from gitintegration.sync.secrets import read_secret
 from gitintegration.sync.watches import KindId, Watches
 from gitintegration.sync.workspace import Workspace
 
@@ -76,6 +80,7 @@ class Operator:
         shard: str = "",
         default_service_account: str = "",
         allowed_workloads: Collection[str] = (),
+        require_allowed_hosts: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._engine, self._git, self._workers = engine, git, workers
@@ -86,7 +91,13 @@ class Operator:
         self._watches = Watches(
             kinds, informers, self._entries, self._object_changed, default_service_account, allowed_workloads
         )
-        self._logins = Logins(integrations, informers, apps, lambda name: self.dispatcher.add(name, Priority.changed))
+        self._logins = Logins(
+            integrations,
+            informers,
+            apps,
+            lambda name: self.dispatcher.add(name, Priority.changed),
+            require_allowed_hosts,
+        )
         self._log = structlog.get_logger("operator")
         self.operations = Operations(
             Actions(engine, git, workers, forges, pushed),
@@ -249,6 +260,7 @@ class Operator:
             remote=connection.remote,
             kinds=dict(entry.kinds),
             refusals=tuple(refusals),
+            warnings=self._warnings(name, entry),
             confirmed=entry.annotations.get(CONFIRM_DELETES),
             requested_at=entry.annotations.get(REQUESTED_AT),
             source=source,
@@ -259,6 +271,15 @@ class Operator:
     @staticmethod
     def _parse(entry: Entry) -> GitIntegrationSpec:
         return read_spec(GitIntegrationSpec, entry.seen.get("spec"))
+
+    @staticmethod
+    def _warnings(name: Name, entry: Entry) -> tuple[str, ...]:
+        """What works and should not stay so, of the login."""
+        ref = _reclaimed(entry.seen)
+        secret = entry.login.secrets.get(ref) if ref else None
+        if secret is None or secret.belongs_to(name[1], entry.ws.uid):
+            return ()
+        return (f"Secret {ref!r} will stay when this is deleted: {_how_to_own(name[1])}",)
 
     async def prepared(self, name: Name, entry: Entry) -> tuple[Workspace, Request]:
         """What an operation needs of its integration; a suspended one serves too, because it was asked by hand."""
@@ -392,23 +413,30 @@ class Operator:
     async def _end(self, name: Name, entry: Entry) -> float | None:
         """The integration is being deleted: no remote is asked, so that a dead one holds up nothing."""
         if FINALIZER in entry.metadata.get("finalizers", []):
-            await self._reclaim(name, entry)
+            if words := await self._reclaim(name, entry):
+                await self._integrations.event(entry.seen, "Warning", "SecretKept", words)
             with contextlib.suppress(Stale):
                 await self._integrations.set_finalizer(entry.seen, wanted=False)
                 return None
             return 1.0
         return None
 
-    async def _reclaim(self, name: Name, entry: Entry) -> None:
-        credentials = (entry.seen.get("spec") or {}).get("credentials") or {}
-        secret = (credentials.get("secretRef") or {}).get("name")
-        if credentials.get("reclaimPolicy") != "Delete" or not secret:
-            return
-        for other, rival in self._entries.items():
-            theirs = (rival.seen.get("spec") or {}).get("credentials") or {}
-            if other != name and other[0] == name[0] and (theirs.get("secretRef") or {}).get("name") == secret:
-                return
-        await self._integrations.delete_secret(name[0], secret)
+    async def _reclaim(self, name: Name, entry: Entry) -> str | None:
+        """Delete the integration's Secret where that is asked for; in words why it stays, where it does."""
+        ref = _reclaimed(entry.seen)
+        if ref is None or any(
+            other != name and other[0] == name[0] and _secret_of(rival.seen) == ref
+            for other, rival in self._entries.items()
+        ):
+            return None
+        try:
+            secret = read_secret(await self._integrations.secret(name[0], ref), ref)
+            if not secret.belongs_to(name[1], entry.ws.uid):
+                return f"Secret {ref!r} stays: {_how_to_own(name[1])}"
+            await self._integrations.delete_secret(name[0], secret.name, secret.uid, secret.version)
+        except (CredentialError, Forbidden) as error:
+            return None if error.reason is Reason.SecretNotFound else f"Secret {ref!r} stays: {error.message}"
+        return None
 
     async def sweep(self, alive: set[str]) -> None:
         """At the start: caches of integrations that are no more, and what a killed process left in the others."""
@@ -423,6 +451,23 @@ class Operator:
                     objects.wipe(directory)
 
         await asyncio.to_thread(clean)
+
+
+def _secret_of(body: Mapping[str, Any]) -> str | None:
+    """The Secret that an integration logs in with; None also where what it names can't be one."""
+    credentials = (body.get("spec") or {}).get("credentials") or {}
+    name = (credentials.get("secretRef") or {}).get("name")
+    return name if isinstance(name, str) and is_subdomain(name) else None
+
+
+def _reclaimed(body: Mapping[str, Any]) -> str | None:
+    """The same, where it is to go with the integration."""
+    credentials = (body.get("spec") or {}).get("credentials") or {}
+    return _secret_of(body) if credentials.get("reclaimPolicy") == "Delete" else None
+
+
+def _how_to_own(name: str) -> str:
+    return f"reclaimPolicy Delete takes only a Secret with the annotation {OWNED_BY}: {name}"
 
 
 def shard_of(body: Mapping[str, Any]) -> str:

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
-from typing import Any
+from urllib.parse import urlsplit
 
 from gitintegration.api.integration import CredentialType, GitIntegrationSpec
 from gitintegration.errors import CredentialError, Reason, SpecError
 from gitintegration.forge.github_app import GitHubApp
 from gitintegration.git.remote import Anonymous, Auth, Basic, Bearer, Proxy, Remote, SshKey, Tls
 from gitintegration.git.url import RemoteURL, parse_url
+from gitintegration.sync.secrets import Secret
 
 _IDENTITY = ("identity", "ssh-privatekey", "sshPrivateKey")
 _APP_KEYS = ("githubAppID", "githubAppPrivateKey", "githubAppInstallationID", "githubAppBaseURL")
 _TOKEN_USERS = {"github": "x-access-token", "gitlab": "oauth2", "bitbucket": "x-token-auth"}
-
-
-def secret_data(secret: Mapping[str, Any] | None, name: str) -> dict[str, str]:
-    """The decoded keys of a Secret. Raises CredentialError where it is missing or no text."""
-    if secret is None:
-        raise CredentialError(Reason.SecretNotFound, f"Secret {name!r} is not there; it is noticed once it is created")
-    try:
-        return {k: base64.b64decode(v).decode() for k, v in (secret.get("data") or {}).items()}
-    except (binascii.Error, UnicodeDecodeError):
-        raise CredentialError(Reason.InvalidSecret, f"Secret {name!r} holds a key that is no text") from None
 
 
 def app_of(spec: GitIntegrationSpec, secret: Mapping[str, str]) -> GitHubApp | None:
@@ -56,14 +45,31 @@ def app_of(spec: GitIntegrationSpec, secret: Mapping[str, str]) -> GitHubApp | N
     return GitHubApp(app_id, installation, key + "\n", base or told)
 
 
-def build_remote(spec: GitIntegrationSpec, secret: Mapping[str, str], proxy: Mapping[str, str] | None) -> Remote:
-    """`secret` and `proxy` are decoded Secrets (empty and None where the spec names none)."""
+def check_hosts(
+    spec: GitIntegrationSpec, secret: Secret | None, proxy: Secret | None, through: Proxy | None, *, required: bool
+) -> None:
+    """Whether each Secret may be sent where it would go. Raises CredentialError that names the host.
+
+    What goes over http without TLS, the proxy reads as well.
+    """
+    url = parse_url(spec.repository_url)
+    proxied = urlsplit(through.address).hostname or "" if through else ""
+    if secret is not None:
+        secret.check_host(url.host, required=required)
+        if through is not None and url.scheme == "http":
+            secret.check_host(proxied)
+    if proxy is not None:
+        proxy.check_host(proxied, required=required)
+
+
+def build_remote(spec: GitIntegrationSpec, secret: Mapping[str, str], proxy: Proxy | None) -> Remote:
+    """`secret` holds the keys of the Secret; empty where the spec names none."""
     url = parse_url(spec.repository_url)
     return Remote(
         url=url,
         auth=_auth(spec, url, secret),
         tls=tls_of(secret),
-        proxy=proxy_of(proxy) if proxy is not None else None,
+        proxy=proxy,
         timeout=spec.sync.timeout_seconds,
     )
 
