@@ -52,10 +52,14 @@ class World:
         self.repo: Repo = server.create(namespace, files=files)
         plane.kubectl("create", "namespace", namespace)
 
-    def secret(self, name: str = "git", annotations: Mapping[str, str] | None = None, **data: str) -> None:
-        """The writer's, where no keys are given. `annotations` are those of our group, without its name."""
+    def secret(self, name: str = "git", **data: str) -> None:
+        """The writer's, where no keys are given."""
+        self.annotated_secret({}, name, **data)
+
+    def annotated_secret(self, annotations: Mapping[str, str], name: str = "git", **data: str) -> None:
+        """The same; `annotations` are those of our group, without its name."""
         data = data or {"username": WRITER[0], "password": WRITER[1]}
-        named = {f"planasonix.com/{key}": value for key, value in (annotations or {}).items()}
+        named = {f"planasonix.com/{key}": value for key, value in annotations.items()}
         metadata = {"name": name, "annotations": named}
         self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
 

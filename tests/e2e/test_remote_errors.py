@@ -216,14 +216,14 @@ def test_a_rewritten_branch_is_told_and_survived(world: MakeWorld) -> None:
 def test_deleting_is_never_held_up(world: MakeWorld, trouble: str) -> None:
     w = world(FILES)
     owned = {"owned-by": "gi"}
-    w.secret(annotations=owned)
+    w.annotated_secret(owned)
     credentials = {"secretRef": {"name": "git"}, "reclaimPolicy": "Delete"}
     w.integrate(credentials=credentials)
     w.in_sync()
     if trouble == "dead remote":
         w.integrate(credentials=credentials, repositoryURL=f"http://127.0.0.1:{free_port()}/r.git")
     elif trouble == "revoked":
-        w.secret(annotations=owned, username="writer", password="revoked")
+        w.annotated_secret(owned, username="writer", password="revoked")
     else:
         w.kubectl("delete", "secret", "git")
     eventually(lambda: w.condition("Ready")["status"] == "False")
@@ -234,7 +234,7 @@ def test_deleting_is_never_held_up(world: MakeWorld, trouble: str) -> None:
 
 def test_a_shared_secret_stays_until_the_last_integration_goes(world: MakeWorld) -> None:
     w = world(FILES)
-    w.secret(annotations={"owned-by": "one, two"})
+    w.annotated_secret({"owned-by": "one, two"})
     credentials = {"secretRef": {"name": "git"}, "reclaimPolicy": "Delete"}
     w.integrate("one", credentials=credentials)
     w.integrate("two", credentials=credentials, resources=[{"apiVersion": "v1", "kind": "ConfigMap"}])

@@ -48,19 +48,19 @@ def test_a_secret_of_another_type_is_sent_nowhere(
 )
 def test_credentials_go_to_the_hosts_that_their_secret_names(world: MakeWorld, hosts: str, serves: bool) -> None:
     w = world(FILES)
-    w.secret(annotations={"allowed-hosts": hosts})
+    w.annotated_secret({"allowed-hosts": hosts})
     w.integrate()
     if serves:
         w.in_sync()
     else:
         refused(w, "127.0.0.1", "planasonix.com/allowed-hosts")
-        w.secret(annotations={"allowed-hosts": "127.0.0.1"})
+        w.annotated_secret({"allowed-hosts": "127.0.0.1"})
         w.in_sync()
 
 
 def test_an_operation_sends_them_nowhere_else(world: MakeWorld) -> None:
     w = world(FILES)
-    w.secret(annotations={"allowed-hosts": "127.0.0.1"})
+    w.annotated_secret({"allowed-hosts": "127.0.0.1"})
     w.integrate()
     w.in_sync()
     elsewhere = w.repo.url().replace("127.0.0.1", "localhost")
@@ -82,7 +82,7 @@ def test_a_secret_that_does_not_name_the_integration_stays_and_that_is_told(worl
 
 def test_a_secret_that_the_integration_owns_goes_with_it(world: MakeWorld) -> None:
     w = world(FILES)
-    w.secret(annotations={"owned-by": "gi"})
+    w.annotated_secret({"owned-by": "gi"})
     w.integrate(credentials={"secretRef": {"name": "git"}, "reclaimPolicy": "Delete"})
     w.in_sync()
     assert "owned-by" not in w.condition("Connected")["message"]
