@@ -154,7 +154,7 @@ def _integration() -> dict[str, Any]:
         _rule("duration(self) >= duration('10s')", "sync.interval must be at least 10s")
     ]
     sync["timeout"]["x-kubernetes-validations"] = [
-        _rule("duration(self) >= duration('1s') && duration(self) <= duration('1h')", "sync.timeout must be 1s to 1h")
+        _rule("duration(self) >= duration('1s') && duration(self) <= duration('10m')", "sync.timeout must be 1s to 10m")
     ]
     sync["maxDeletes"]["x-kubernetes-validations"] = [
         _rule(

@@ -12,6 +12,8 @@ from gitintegration.api.durations import PATTERN, parse_duration
 from gitintegration.api.names import API_VERSION, KIND, LABEL_LENGTH, NAME_LENGTH, SUBDOMAIN
 
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=SUBDOMAIN)]
+LONGEST_TIMEOUT = 600.0
+"""Seconds."""
 Duration = Annotated[str, Field(pattern=PATTERN, max_length=32)]
 MaxDeletes = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
 
@@ -156,7 +158,7 @@ class Sync(Model):
         "Manual neither. What it may not write it counts as ahead.",
     )
     interval: Duration = Field("5m", description="How often git is asked for changes, with 5 % jitter. At least 10s.")
-    timeout: Duration = Field("60s", description="Deadline of one round trip to the git server.")
+    timeout: Duration = Field("60s", description="Deadline of one round trip to the git server, at most 10m.")
     strategy: Literal["merge", "ours", "theirs"] = Field(
         "merge",
         description="Who wins where both sides changed one field: nobody (merge: a conflict is told), the cluster (ours) "
@@ -175,7 +177,8 @@ class Sync(Model):
 
     @property
     def timeout_seconds(self) -> float:
-        return parse_duration(self.timeout)
+        """An older schema let in more."""
+        return min(parse_duration(self.timeout), LONGEST_TIMEOUT)
 
 
 class GitIntegrationSpec(Model):

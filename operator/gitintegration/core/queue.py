@@ -2,7 +2,9 @@
 
 A key is never handed out twice at once. What is asked for while it runs is one run more, after it. Asking again for a
 key that waits keeps the earlier due time and the better priority, so periodic work never delays an edit. Keys of one
-lane (one git server, say) take only so many places, so that a dead server never takes them all.
+lane (one git server, say) take only so many places, so that a dead server never takes them all. Keys of one share (one
+namespace) take another place, of all and of their lane, only while they have fewer than are free: so whoever has much
+to do waits behind himself, and a share that has none running finds a place.
 """
 
 from __future__ import annotations
@@ -34,20 +36,37 @@ class _Entry:
     ticket: int
     running: bool = False
     lane: Hashable = None
+    share: Hashable = None
     again: tuple[float, Priority] | None = None
 
 
 _Ready: TypeAlias = tuple[Priority, float, int, K]
+_Gate: TypeAlias = tuple[str, Hashable, Hashable]
+"""What a key may have to wait at: a lane, a share in a lane (`both`), a share. It waits at the first that is closed."""
+
+
+def _gates(lane: Hashable, share: Hashable) -> tuple[_Gate, _Gate, _Gate]:
+    return ("lane", lane, None), ("both", lane, share), ("share", None, share)
 
 
 class Queue(Generic[K]):
     """Times are seconds on one monotonic clock."""
 
-    def __init__(self, lane: Callable[[K], Hashable] | None = None, width: int = 0) -> None:
-        """`lane` tells which lane a key runs in; so many (`width`) run in one at once, 0: any number."""
+    def __init__(
+        self,
+        lane: Callable[[K], Hashable] | None = None,
+        width: int = 0,
+        share: Callable[[K], Hashable] | None = None,
+        places: int = 0,
+    ) -> None:
+        """`lane` tells which lane a key runs in, `share` whose it is; so many (`width`) run in one lane at once, and so
+        many (`places`) in all, which the caller sees to. 0: any number."""
         self._lane, self._width = lane or (lambda _: None), width
-        self._busy: Counter[Hashable] = Counter()
-        self._parked: dict[Hashable, list[_Ready[K]]] = {}
+        self._share, self._places = share, places
+        self._running = 0
+        self._busy: Counter[_Gate] = Counter()
+        """How many of them run behind each gate."""
+        self._parked: dict[_Gate, list[_Ready[K]]] = {}
         self._entries: dict[K, _Entry] = {}
         self._waiting: list[tuple[float, int, K]] = []
         self._ready: list[_Ready[K]] = []
@@ -80,20 +99,42 @@ class Queue(Generic[K]):
             entry = self._entries.get(key)
             if not entry or entry.ticket != ticket or entry.running:
                 continue
-            lane = self._lane(key)
-            if self._width and self._busy[lane] >= self._width:
-                heapq.heappush(self._parked.setdefault(lane, []), ready)
+            lane, share = self._lane(key), self._share(key) if self._share else None
+            gates = _gates(lane, share)
+            if closed := next(filter(self._is_closed, gates), None):
+                heapq.heappush(self._parked.setdefault(closed, []), ready)
+                for gate in gates:  # whose turn this was there, it is another's now
+                    if gate in self._parked and not self._is_closed(gate):
+                        self._wake(gate)
                 continue
-            self._busy[lane] += 1
-            entry.running, entry.lane = True, lane
+            self._count(lane, share, 1)
+            entry.running, entry.lane, entry.share = True, lane, share
             return key, entry.priority
         return None
+
+    def _is_closed(self, gate: _Gate) -> bool:
+        kind, lane, _ = gate
+        busy = self._busy[gate]
+        if kind == "lane":
+            return 0 < self._width <= busy
+        if self._share is None or not busy:
+            return False
+        if kind == "both":
+            return bool(self._width) and busy >= self._width - self._busy["lane", lane, None]
+        return bool(self._places) and busy >= self._places - self._running
+
+    def _count(self, lane: Hashable, share: Hashable, step: int) -> None:
+        self._running += step
+        for gate in _gates(lane, share):
+            self._busy[gate] += step
+            if not self._busy[gate]:
+                del self._busy[gate]
 
     def done(self, key: K) -> None:
         """The run of `key` has ended; what was asked for meanwhile is put back."""
         entry = self._entries.pop(key, None)
         if entry and entry.running:
-            self._leave(entry.lane)
+            self._leave(entry)
         if entry and entry.again:
             self._put(key, _Entry(entry.again[0], entry.again[1], 0))
 
@@ -101,17 +142,24 @@ class Queue(Generic[K]):
         """Forget `key`; a run under way is not put back."""
         entry = self._entries.pop(key, None)
         if entry and entry.running:
-            self._leave(entry.lane)
+            self._leave(entry)
 
-    def _leave(self, lane: Hashable) -> None:
-        """A place in the lane is free: what waits for it is ready again."""
-        self._busy[lane] -= 1
-        if not self._busy[lane]:
-            del self._busy[lane]
-        if parked := self._parked.get(lane):
-            heapq.heappush(self._ready, heapq.heappop(parked))
+    def _leave(self, entry: _Entry) -> None:
+        """A place is free: the first of those that wait at each gate that this may open is ready again."""
+        self._count(entry.lane, entry.share, -1)
+        for gate in [g for g in self._parked if g[0] == "share" or g[1] == entry.lane]:
+            self._wake(gate)
+
+    def _wake(self, gate: _Gate) -> None:
+        parked = self._parked[gate]
+        while parked:
+            ready = heapq.heappop(parked)
+            entry = self._entries.get(ready[3])
+            if entry and entry.ticket == ready[2]:
+                heapq.heappush(self._ready, ready)
+                break
         if not parked:
-            self._parked.pop(lane, None)
+            del self._parked[gate]
 
     def due_of(self, key: K) -> float:
         """When the run of `key` was due."""

@@ -21,6 +21,7 @@ from typing import ParamSpec, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from gitintegration.errors import LimitExceeded, Reason, RemoteUnavailable
+from gitintegration.git.turns import SHARE, Turns
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,6 +52,7 @@ class Workers:
     def __init__(
         self, count: int = 2, *, max_memory: int = 384 << 20, max_tasks: int = 500, modules: Sequence[str] = ()
     ) -> None:
+        self.turns = Turns(count)
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPool(
             max_workers=count,
@@ -65,10 +67,14 @@ class Workers:
         self._pool.schedule(_nothing)
 
     async def run(self, seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """`function(*args)` in a worker. Past `seconds`, or when this call is cancelled, the worker is killed.
+        """`function(*args)` in a worker, once it is the turn of whom SHARE names. Past `seconds`, or when this call is cancelled, the worker is killed.
 
         Raises what the function raised, LimitExceeded where it ran out of memory, RemoteUnavailable where it died.
         """
+        async with self.turns.turn(SHARE.get()):
+            return await self._run(seconds, function, *args, **kwargs)
+
+    async def _run(self, seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         future = self._pool.schedule(function, args=list(args), kwargs=dict(kwargs), timeout=seconds)
         try:
             return await asyncio.wrap_future(future)

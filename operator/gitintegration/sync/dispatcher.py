@@ -27,16 +27,18 @@ class Dispatcher(Generic[K]):
         lane: Callable[[K], Hashable] | None = None,
         width: int = 0,
         waited: Callable[[float], None] = lambda seconds: None,
+        share: Callable[[K], Hashable] | None = None,
     ) -> None:
         """`run(key, priority)` does the work and returns the seconds until its next periodic run, or None for never.
 
-        At most `concurrency` run at once, and `width` of those that share a lane (core/queue.py). `waited` is told for
+        At most `concurrency` run at once, `width` of those in one lane, and of one share fewer the fewer are free
+        (core/queue.py). `waited` is told for
         how many seconds each run was overdue.
         What goes wrong belongs to the resource's status; a run that raises all the same is run again after a while.
         """
         self._run, self._waited = run, waited
         self._concurrency = concurrency
-        self._queue: Queue[K] = Queue(lane, width)
+        self._queue: Queue[K] = Queue(lane, width, share, concurrency)
         self._tasks: dict[K, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._closing = False

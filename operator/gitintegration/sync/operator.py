@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ from gitintegration.forge.github_app import AppTokens
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
+from gitintegration.git.turns import SHARE
 from gitintegration.git.url import parse_url
 from gitintegration.git.workers import Workers
 from gitintegration.metrics import Metrics, Standing
@@ -88,6 +90,8 @@ class Operator:
         self._cache, self._now, self._forges = cache, now, forges
         self.shard, self._metrics = shard, metrics
         self._entries: dict[Name, Entry] = {}
+        self._namespaces: Counter[str] = Counter()
+        workers.turns.alone = lambda: len(self._namespaces) < 2
         self._watches = Watches(
             kinds, informers, self._entries, self._object_changed, default_service_account, allowed_workloads
         )
@@ -106,7 +110,9 @@ class Operator:
             cache,
             metrics,
         )
-        self.dispatcher: Dispatcher[Name] = Dispatcher(self.run, concurrency, self._host, per_host, metrics.waited)
+        self.dispatcher: Dispatcher[Name] = Dispatcher(
+            self.run, concurrency, self._host, per_host, metrics.waited, share=lambda name: name[0]
+        )
 
     def standings(self) -> Iterator[Standing]:
         """How each integration stands. May be asked from another thread."""
@@ -135,6 +141,7 @@ class Operator:
             ws.rested = rested_at(metadata["generation"], status)
             entry = Entry(kept(body), ws, status)
             self._entries[name] = entry
+            self._namespaces[name[0]] += 1
             self.dispatcher.add(name, Priority.changed)
             return
         before = entry.trigger()
@@ -149,6 +156,7 @@ class Operator:
         entry = self._entries.pop(name, None)
         if entry is None:
             return
+        self._namespaces -= Counter([name[0]])
         await self.dispatcher.remove(name)
         await self._release(name, entry)
         await asyncio.to_thread(objects.wipe, entry.ws.directory)
@@ -184,6 +192,7 @@ class Operator:
 
     async def run(self, name: Name, priority: Priority) -> float | None:
         """One sync of one integration, to its written status; the seconds until the next."""
+        SHARE.set(name[0])
         entry = self._entries.get(name)
         if entry is not None and entry.leaving:
             return await self._end(name, entry)

@@ -81,3 +81,88 @@ def test_a_lane_takes_only_its_places_and_hands_them_on_by_priority() -> None:
     queue.done("a4")
     queue.done("a3")
     assert queue.pop(9.0) is None
+
+
+def shared(width: int = 0, places: int = 8) -> Queue[tuple[str, str, int]]:
+    """Keys are (share, lane, number)."""
+    return Queue(lane=lambda key: key[1], width=width, share=lambda key: key[0], places=places)
+
+
+def popped(queue: Queue[tuple[str, str, int]], most: int) -> list[tuple[str, str, int]]:
+    """What runs now, at most so many."""
+    ran: list[tuple[str, str, int]] = []
+    while len(ran) < most and (got := queue.pop(10.0)):
+        ran.append(got[0])
+    return ran
+
+
+def test_a_share_leaves_as_many_places_as_it_takes() -> None:
+    queue = shared(places=8)
+    for n in range(20):
+        queue.add(("greedy", f"host{n}", n), 0.0, Priority.requested)
+    running = popped(queue, 8)
+    assert len(running) == 4
+    queue.add(("modest", "x", 0), 5.0, Priority.periodic)
+    assert popped(queue, 4) == [("modest", "x", 0)]
+    queue.done(running[0])
+    assert [key[0] for key in popped(queue, 4)] == ["greedy"]
+
+
+def test_a_share_leaves_places_in_a_lane() -> None:
+    queue = shared(width=4, places=64)
+    for n in range(9):
+        queue.add(("greedy", "host", n), 0.0, Priority.requested)
+    assert len(popped(queue, 64)) == 2
+    queue.add(("modest", "host", 0), 5.0, Priority.periodic)
+    assert popped(queue, 64) == [("modest", "host", 0)]
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 3))),
+        st.tuples(st.just("end"), st.integers(0, 9)),
+        st.tuples(st.just("remove"), st.integers(0, 9)),
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS, st.integers(1, 3), st.integers(1, 6))
+def test_nobody_waits_who_could_run_and_nobody_takes_more_than_is_left(
+    steps: list[tuple[str, object]], width: int, places: int
+) -> None:
+    queue = shared(width, places)
+    known: set[tuple[str, str, int]] = set()
+    running: list[tuple[str, str, int]] = []
+
+    def fits(key: tuple[str, str, int]) -> bool:
+        in_lane = [k for k in running if k[1] == key[1]]
+        of_share = [k for k in running if k[0] == key[0]]
+        of_both = [k for k in in_lane if k[0] == key[0]]
+        lane_left, left = width - len(in_lane), places - len(running)
+        return (
+            bool(lane_left and left)
+            and (not of_both or len(of_both) < lane_left)
+            and (not of_share or len(of_share) < left)
+        )
+
+    for what, argument in steps:
+        if what == "add":
+            assert isinstance(argument, tuple)
+            queue.add(argument, 0.0, Priority.edited)
+            known.add(argument)
+        elif running and isinstance(argument, int):
+            key = running.pop(argument % len(running))
+            known.discard(key)
+            if what == "end":
+                queue.done(key)
+                if len(queue) > len(known):
+                    known.add(key)  # it was asked for while it ran
+            else:
+                queue.remove(key)
+        while len(running) < places and (got := queue.pop(10.0)):
+            assert fits(got[0])
+            running.append(got[0])
+        waiting = known - set(running)
+        assert not [key for key in waiting if fits(key)]
+    assert len(queue) == len(known)
