@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from pathspec import GitIgnoreSpec
+from gitintegration.core.ignore import checked, ignores
 
 IGNORE_FILE = ".gitintegrationignore"
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -22,10 +22,6 @@ class Layout:
     prefix: str
     template: str
     patterns: tuple[str, ...] = ()
-    _spec: GitIgnoreSpec = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_spec", GitIgnoreSpec.from_lines(self.patterns))
 
     @classmethod
     def of(cls, prefix: str, template: str | None, ignore: str, ignore_file: str, kinds: int) -> Layout:
@@ -35,15 +31,27 @@ class Layout:
         return cls(
             prefix=f"{trimmed}/" if trimmed else "",
             template=template or ("{name}.yaml" if kinds == 1 else "{kind}/{name}.yaml"),
-            patterns=(*ignore.splitlines(), *ignore_file.splitlines()),
+            patterns=(
+                *checked(ignore.splitlines(), "spec.ignore"),
+                *checked(ignore_file.splitlines(), f"{prefix.rstrip('/')}/{IGNORE_FILE}"),
+            ),
         )
 
     def covers(self, path: str) -> bool:
-        """Whether a file of the repository is read and written at all."""
-        return path.startswith(self.prefix) and path.endswith(SUFFIXES) and not self.ignores(path)
+        """Whether a file of the repository is read and written at all. With patterns, to be asked in a worker only."""
+        return self.could_hold(path) and not self.ignores(path)
+
+    def could_hold(self, path: str) -> bool:
+        """Whether a file there is read and written, if no pattern takes it out."""
+        return path.startswith(self.prefix) and path.endswith(SUFFIXES)
 
     def ignores(self, path: str) -> bool:
-        return bool(self.patterns) and self._spec.match_file(path.removeprefix(self.prefix))
+        """Whether a pattern takes it out. With patterns, to be asked in a worker only."""
+        return ignores(self.patterns, path.removeprefix(self.prefix))
+
+    def unignored(self, paths: Iterable[str]) -> frozenset[str]:
+        """Those of `paths` that no pattern takes out."""
+        return frozenset(path for path in paths if not self.ignores(path))
 
     def new_path(self, kind: str, name: str, taken: Container[str]) -> str:
         """The path for a pipeline that has no file yet; a number is added where another file lies there already."""

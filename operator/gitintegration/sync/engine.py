@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 import orjson
@@ -299,6 +299,8 @@ class Engine:
             )
         present = await self._cluster.read(kind, request.namespace, versions, ahead)
         items = []
+        known = {record.path for record in records.values() if record and layout.could_hold(record.path)}
+        covered = await self._observer.unignored(layout, known)
         for key in keys:
             item = Item(key, kind, records[key], ws.index.items.get(key), present.get(key.name))
             if ws.flight and key in ws.flight.unclear and not ws.index.frozen(key, item.path):
@@ -309,13 +311,13 @@ class Engine:
                     ws.base.put(item.record)
             if item.live is None and item.record is None:
                 ws.verified.pop(key, None)
-            if self._is_ours(ws, layout, item):
+            if self._is_ours(ws, covered, item):
                 self._review.take_over(ws, item)
                 await self._decide(ws, request, item)
                 items.append(item)
         return items
 
-    def _is_ours(self, ws: Workspace, layout: Layout, item: Item) -> bool:
+    def _is_ours(self, ws: Workspace, covered: Set[str], item: Item) -> bool:
         """Not ours: frozen, ignored, somebody's output, or without the labels that are asked for."""
         known_path = item.record.path if item.record else None
         if ws.index.frozen(item.key, known_path):
@@ -324,7 +326,7 @@ class Engine:
             ):
                 ws.pending[item.key] = Pending(True, False, item.path, item.id)
             return False
-        if item.git is None and known_path and not layout.covers(known_path):
+        if item.git is None and known_path and known_path not in covered:
             ws.pending.pop(item.key, None)
             return False
         if item.live is not None and (item.live.controlled or item.live.leaving):

@@ -15,9 +15,13 @@ from gitintegration.core.values import ObjectKey, to_bytes
 from gitintegration.core.yaml_edit import Location, remove_item, set_item
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.core.yaml_render import render
+from gitintegration.errors import LimitExceeded
 from gitintegration.git import objects
 from gitintegration.git.objects import Entry, Kept, NewCommit
 from gitintegration.git.packs import PackWriter
+
+_SMALL = 64 << 10
+"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +124,12 @@ def _scan_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile
 
 
 def read_text(directory: Path, sha: str) -> str:
-    """A small text file, the ignore file say."""
+    """A small text file, the ignore file say. Raises LimitExceeded."""
     with objects.Objects(directory) as store:
-        return store.raw(sha)[: 1 << 16].decode("utf-8", "replace")
+        content = store.raw(sha)
+    if len(content) > _SMALL:
+        raise LimitExceeded(f"the ignore file is larger than {_SMALL >> 10} KB")
+    return content.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,10 +116,11 @@ class Observer:
             self._forget_all(ws)
         for path in gone:
             ws.git_dirty |= ws.index.remove(path)
-        await self._read(ws, remote, [e for e in found.files if layout.covers(e.path)], scope)
+        kept = await self.unignored(layout, [*(e.path for e in found.files), *(path for path, _ in found.refused)])
+        await self._read(ws, remote, [e for e in found.files if e.path in kept and layout.could_hold(e.path)], scope)
         for path, words in found.refused:
             ws.git_dirty |= ws.index.remove(path)
-            if not layout.ignores(path):
+            if path in kept:
                 ws.index.refused[path] = words
         if whole:
             self._compare_with_memory(ws)
@@ -217,6 +219,12 @@ class Observer:
             text = await self._workers.run(remote.timeout, files.read_text, ws.directory, blob)
         before, ws.ignore_blob, ws.ignore_text = ws.ignore_text, blob, text
         return text != before
+
+    async def unignored(self, layout: Layout, paths: Collection[str]) -> frozenset[str]:
+        """Those of `paths` that no pattern takes out; where there are patterns, a worker matches them."""
+        if not layout.patterns or not paths:
+            return frozenset(paths)
+        return await self._workers.run(60.0, layout.unignored, paths)
 
     async def ensure(self, ws: Workspace, remote: Remote, shas: list[str]) -> None:
         """Have these blobs in the cache."""
