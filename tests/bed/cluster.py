@@ -7,10 +7,30 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+
+
+_PROBE = "gitintegration-bed-probe"
+"""Nobody: a user, and the Role of that user, for as long as it is looked whether the policies are in effect."""
+_RBAC = "rbac.authorization.k8s.io"
+
+
+def _probe(kind: str) -> dict[str, Any]:
+    rule = {"apiGroups": ["planasonix.com"], "resources": ["gitintegrations", "pipelines"], "verbs": ["*"]}
+    named = {"kind": kind, "metadata": {"name": _PROBE}}
+    match kind:
+        case "Role":
+            return {**named, "apiVersion": f"{_RBAC}/v1", "rules": [rule]}
+        case "RoleBinding":
+            subject = {"apiGroup": _RBAC, "kind": "User", "name": _PROBE}
+            ref = {"apiGroup": _RBAC, "kind": "Role", "name": _PROBE}
+            return {**named, "apiVersion": f"{_RBAC}/v1", "roleRef": ref, "subjects": [subject]}
+    spec = {"repositoryURL": "https://git.invalid/r", "credentials": {"secretRef": {"name": "none"}}}
+    return {**named, "apiVersion": "planasonix.com/v1alpha1", "spec": spec}
 
 
 def kubectl_program() -> str:
@@ -46,6 +66,24 @@ class Cluster:
         """What a user's `kubectl apply -k manifests/` does."""
         self.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests"))
         self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        self._await_policies()
+
+    def _await_policies(self, seconds: float = 60) -> None:
+        """Until the admission policies are in effect, which is some time after they are there: until the one that is applied
+        last (kubectl goes by name) refuses somebody who may write integrations and pipelines, but read no Secret."""
+        where = ("-n", "gitintegration-system")
+        role, tried = _probe("Role"), json.dumps(_probe("GitIntegration"))
+        self.kubectl(*where, "apply", "-f", "-", stdin=json.dumps(role) + "\n---\n" + json.dumps(_probe("RoleBinding")))
+        try:
+            end = time.monotonic() + seconds
+            said = ""
+            while "'gitintegration-secrets'" not in said:
+                if time.monotonic() > end:
+                    raise RuntimeError(f"the admission policies are not in effect: {said}")
+                command = (*where, f"--as={_PROBE}", "create", "--dry-run=server", "-f", "-")
+                said = self.kubectl(*command, stdin=tried, check=False)
+        finally:
+            self.kubectl(*where, "delete", "role,rolebinding", _PROBE, "--ignore-not-found")
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """A kubeconfig with a token of that ServiceAccount."""
