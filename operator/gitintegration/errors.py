@@ -127,6 +127,10 @@ class Refused(ClusterError):
         super().__init__(Reason.InvalidManifests, message)
 
 
+class NotAdmitted(Refused):
+    """One of our own admission policies said that the writer lacks a right that the object uses."""
+
+
 class Forbidden(ClusterError):
     """RBAC said no."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tests.bed.cluster import ROOT
 from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import TOKEN, WRITER, GitServer
 from tests.bed.operator import GatewayProcess, OperatorProcess
-from tests.bed.world import World, eventually, manifest
+from tests.bed.world import API, World, eventually, manifest
 
 pytestmark = pytest.mark.xdist_group("gateway")
 MakeWorld = Callable[..., World]
@@ -46,6 +47,9 @@ class Client:
         self.token = w.kubectl("create", "token", "caller").strip()
         headers = {"Authorization": f"Bearer {self.token}"}
         self.http = httpx.Client(base_url=gateway.url, headers=headers, timeout=40, trust_env=False)
+        plane = w.plane
+        assert isinstance(plane, ControlPlane)
+        self.server, self.ca = plane.url, plane.ca
         self.path = f"/api/namespaces/{w.namespace}/git-integration"
 
     def __call__(self, method: str, path: str = "", status: int = 200, **json_body: Any) -> Any:
@@ -53,6 +57,14 @@ class Client:
         answer = self.http.request(method, self.path + path, **body)  # type: ignore[arg-type]
         assert answer.status_code == status, answer.text
         return answer.json() if answer.content else None
+
+    def may_read(self, secret: str) -> None:
+        """Gives the caller a right that its role does not hold."""
+        name = f"read-{secret}"
+        self.w.kubectl("create", "role", name, "--verb=get", "--resource=secrets", f"--resource-name={secret}")
+        self.w.kubectl("create", "rolebinding", name, f"--role={name}", f"--serviceaccount={self.w.namespace}:caller")
+        asked = ("auth", "can-i", "get", f"secrets/{secret}", f"--as=system:serviceaccount:{self.w.namespace}:caller")
+        eventually(lambda: "yes" in self.w.kubectl(*asked, check=False).split())
 
     def ended(self, operation_id: str) -> dict[str, Any]:
         def look() -> Any:
@@ -146,6 +158,8 @@ def test_the_seeds_own_example_of_a_github_app(client: Client) -> None:
         "author_name": "Planasonix Bot",
         "author_email": "bot@example.com",
     }
+    assert "may not get secrets 'github-app'" in client("POST", "", 403, **body)["error"]["message"]
+    client.may_read("github-app")
     saved = client("POST", **body)["data"]
     assert {k: v for k, v in body.items() if k in saved} == {k: v for k, v in saved.items() if k != "updated_at"}
     found = client.w.get("default", "gitintegration")
@@ -163,6 +177,10 @@ def test_the_seeds_own_example_of_a_github_app(client: Client) -> None:
 
 
 def test_an_ssh_key_is_named_by_its_secret(client: Client) -> None:
+    told = client("POST", "", 403, repository_url="git@example.com:r.git", ssh_key_id="gitkey-01jq801")["error"]
+    assert "may not get secrets 'gitkey-01jq801'" in told["message"]
+    assert client("GET")["data"]["enabled"] is False
+    client.may_read("gitkey-01jq801")
     client("POST", repository_url="git@example.com:r.git", ssh_key_id="gitkey-01jq801")
     assert client("GET")["data"]["ssh_key_id"] == "gitkey-01jq801"
     client("POST", "", 422, ssh_key_id="x", credentials={"type": "token", "token": "t"})
@@ -264,6 +282,51 @@ def test_who_may_what(client: Client, world: MakeWorld, gateway: GatewayProcess)
         assert other.status_code == 403
     assert client.w.names("gi") == set()
     assert client.http.get(PATH).status_code == 403  # the plain path is the gateway's own namespace
+
+
+def test_a_caller_reaches_no_secret_but_the_one_that_is_stored(client: Client) -> None:
+    """Neither through the API nor with the role that it needs for it."""
+    w = client.w
+    w.secret("prod", token="hunter2")
+    configured(client)
+    spec = {"repositoryURL": "https://evil.example.com/r", "credentials": {"secretRef": {"name": "prod"}}}
+    integration = {"apiVersion": API, "kind": "GitIntegration", "metadata": {"name": "mine"}, "spec": spec}
+    test = {"repositoryURL": "https://evil.example.com/r", "credentials": {"secretRef": {"name": "prod"}}}
+    asked = {"integrationRef": {"name": "default"}, "kind": "test", "test": test}
+    operation = {"apiVersion": API, "kind": "GitOperation", "metadata": {"name": "gitop-mine"}, "spec": asked}
+    root = f"/apis/{API}/namespaces/{w.namespace}"
+    headers = {"Authorization": f"Bearer {client.token}"}
+    authority = ssl.create_default_context(cafile=str(client.ca))
+    with httpx.Client(base_url=client.server, headers=headers, verify=authority, trust_env=False) as api:
+        for path, body in (("gitintegrations", integration), ("gitoperations", operation)):
+            answer = api.post(f"{root}/{path}", json=body)
+            assert answer.status_code == 403, answer.text
+            assert 'may not get Secret "prod"' in answer.text
+        prod = f"/api/v1/namespaces/{w.namespace}/secrets/prod"
+        patched = api.patch(prod, json={}, headers={"Content-Type": "application/merge-patch+json"})
+        deleted = api.delete(prod, params={"dryRun": "All", "propagationPolicy": "Foreground"})
+        for answer in (api.get(prod), patched, deleted):
+            assert answer.status_code == 403, answer.text
+    assert client.w.get("prod", "secret")
+
+
+def test_who_may_write_no_pipelines_has_none_written(world: MakeWorld, gateway: GatewayProcess) -> None:
+    w = world({"pipelines/orders.yaml": manifest("orders")})
+    caller = Client(w, gateway, bound=False)
+    w.kubectl(
+        "create", "role", "integrator", "--verb=get,create,patch,delete",
+        "--resource=gitintegrations.planasonix.com,gitoperations.planasonix.com",
+    )  # fmt: skip
+    w.kubectl("create", "rolebinding", "integrator", "--role=integrator", f"--serviceaccount={w.namespace}:caller")
+    with caller.http:
+        told = eventually(lambda: "may not create resource" in (t := caller_post(caller)).text and t)
+        assert told.status_code == 403
+        assert told.json()["error"]["code"] == "forbidden"
+    assert w.names("gi") == set()
+
+
+def caller_post(caller: Client) -> httpx.Response:
+    return caller.http.post(caller.path, json={"repository_url": caller.w.repo.url()})
 
 
 def test_a_namespace_is_a_name_and_no_path(client: Client) -> None:

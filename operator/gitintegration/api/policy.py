@@ -264,7 +264,9 @@ def _operations() -> Pair:
         "reclaims": "object.spec.?test.credentials.reclaimPolicy.orValue('') == 'Delete'",
         "pulls": "object.spec.kind == 'pull' && !object.spec.?pull.dryRun.orValue(false)",
         # What the REST API makes for this operation alone.
-        "isOwn": "variables.credentials.startsWith('gitop-') && variables.credentials == object.metadata.?name.orValue('')",
+        "name": "object.metadata.?name.orValue('')",
+        "isOwn": "variables.name.startsWith('gitop-')"
+        " && variables.credentials == 'gitop-test-' + variables.name.substring(size('gitop-'))",
     }
     own = f"(variables.isOwn && {_may('create', _SECRETS)})"
     secret, name = 'Secret "{variables.credentials}"', "variables.credentials"

@@ -22,7 +22,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from gitintegration.cluster.paths import Path as ApiPath
-from gitintegration.errors import ClusterError, ClusterUnavailable, Forbidden, Reason, Refused, Stale
+from gitintegration.errors import ClusterError, ClusterUnavailable, Forbidden, NotAdmitted, Reason, Refused, Stale
 
 JSON = "application/json"
 METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
@@ -212,6 +212,8 @@ def _error(status: int, text: bytes, headers: Mapping[str, str]) -> ClusterError
             return NotFoundError(message)
         case 409 | 410:
             return Stale(message)
+        case 403 if "ValidatingAdmissionPolicy 'gitintegration-" in message:
+            return NotAdmitted(message)
         case 403 if "exceeded quota" in message or "admission" in message or "is forbidden: User" not in message:
             return Refused(message)
         case 401 | 403:

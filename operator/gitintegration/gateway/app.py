@@ -21,7 +21,7 @@ from gitintegration.cluster.client import Cluster, NotFoundError
 from gitintegration.cluster.integrations import KIND as INTEGRATIONS
 from gitintegration.cluster.operations import KIND as OPERATIONS
 from gitintegration.core.status import timestamp
-from gitintegration.errors import ClusterError, Forbidden, Refused, Stale
+from gitintegration.errors import ClusterError, Forbidden, NotAdmitted, Refused, Stale
 from gitintegration.gateway import models
 from gitintegration.gateway.resources import SECRETS, Resources, Right, Who
 
@@ -120,7 +120,8 @@ class Caller:
         """Asked before anything is written, so that nothing is done by half. Raises Refusal."""
         if missing := await self._who.missing(self._user, self._namespace, rights):
             name = self._user.get("username", "")
-            words = f"{name} may not {missing.verb} {missing.kind.plural} in namespace {self._namespace}"
+            what = missing.kind.plural + (f" {missing.name!r}" if missing.name else "")
+            words = f"{name} may not {missing.verb} {what} in namespace {self._namespace}"
             raise Refusal(403, "forbidden", words)
 
 
@@ -188,8 +189,11 @@ async def get_config(caller: As) -> Data[models.Config | models.NotConfigured]:
 async def save_config(caller: As, body: models.ConfigBody) -> Data[models.Saved]:
     rights = [Right(verb, INTEGRATIONS) for verb in ("get", "create", "patch")]
     stored = body.credentials if body.credentials and not body.credentials.needs_shared_app else None
+    named = caller.app_secret if body.credentials and not stored else body.ssh_key_id
     if stored:
-        rights += [Right(verb, SECRETS) for verb in ("create", "patch")]
+        rights += [Right("create", SECRETS), Right("patch", SECRETS, caller.resources.secret_name)]
+    elif named:
+        rights.append(Right("get", SECRETS, named))
     await caller.needs(*rights)
     spec = body.spec()
     if body.repository_url is None and await caller.resources.integration() is None:
@@ -217,7 +221,7 @@ async def save_config(caller: As, body: models.ConfigBody) -> Data[models.Saved]
 
 
 async def remove_config(caller: As) -> Response:
-    await caller.needs(Right("delete", INTEGRATIONS), Right("delete", SECRETS))
+    await caller.needs(Right("delete", INTEGRATIONS), Right("delete", SECRETS, caller.resources.secret_name))
     if not await caller.resources.remove():
         raise _not_configured()
     return Response(status_code=204)
@@ -266,8 +270,9 @@ async def status(caller: As) -> Data[models.SyncStatus]:
 async def test(caller: As, body: models.TestBody | None = None) -> Data[models.Tested]:
     wanted = body or models.TestBody()
     rights = [Right(verb, OPERATIONS) for verb in ("create", "get")]
-    if wanted.credentials and not wanted.credentials.needs_shared_app:
-        rights += [Right(verb, SECRETS) for verb in ("create", "patch", "delete")]
+    if wanted.credentials:
+        shared = wanted.credentials.needs_shared_app
+        rights.append(Right("get", SECRETS, caller.app_secret) if shared else Right("create", SECRETS))
     await caller.needs(*rights)
     if wanted.repository_url is None:
         await _configured(caller)
@@ -457,7 +462,7 @@ async def _cluster(_: Request, error: Exception) -> JSONResponse:
     match error:
         case NotFoundError():
             return _answer(404, "not_found", error.message)
-        case Forbidden():
+        case Forbidden() | NotAdmitted():
             return _answer(403, "forbidden", error.message)
         case Stale():
             return _answer(409, "conflict", error.message)

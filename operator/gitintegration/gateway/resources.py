@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ class Right:
 
     verb: str
     kind: ResourceKind
+    name: str = ""
+    """Of one object; empty: of any."""
 
 
 class Who:
@@ -60,6 +63,7 @@ class Who:
                     "verb": right.verb,
                     "group": right.kind.group,
                     "resource": right.kind.plural,
+                    **({"name": right.name} if right.name else {}),
                 },
             }
             body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
@@ -136,7 +140,8 @@ class Resources:
     async def operate(
         self, kind: str, block: Mapping[str, Any], ttl: int, secret: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """Creates an operation; a Secret that is given lives as long as that."""
+        """Creates an operation, and then the Secret that is given: that belongs to the operation, which waits for it, and
+        has its name, so that the admission policy knows it for this one's own. Its maker needs no right on any other."""
         spec: dict[str, Any] = {"integrationRef": {"name": self._name}, "kind": kind, kind: dict(block)}
         spec["ttlSecondsAfterFinished"] = ttl
         body: dict[str, Any] = {
@@ -147,17 +152,17 @@ class Resources:
         }
         if secret is None:
             return dict(await self._request("POST", OPERATIONS.path(self._namespace), body))
-        draft = {"metadata": {"generateName": "gitop-test-", "labels": _MANAGED}, "stringData": dict(secret)}
-        held = await self._request("POST", SECRETS.path(self._namespace), draft)
-        name = held["metadata"]["name"]
-        try:
-            spec["test"]["credentials"]["secretRef"] = {"name": name}
-            made = await self._request("POST", OPERATIONS.path(self._namespace), body)
-            owned = {"metadata": {"ownerReferences": [_owner("GitOperation", made)]}}
-            await self._request("PATCH", SECRETS.path(self._namespace, name), owned, _MERGE)
-        except BaseException:
-            await asyncio.shield(self._request("DELETE", SECRETS.path(self._namespace, name)))
-            raise
+        suffix = secrets.token_hex(8)
+        body["metadata"] = {"name": f"gitop-{suffix}", "labels": _MANAGED}
+        spec["test"]["credentials"]["secretRef"] = {"name": f"gitop-test-{suffix}"}
+        made = await self._request("POST", OPERATIONS.path(self._namespace), body)
+        metadata = {
+            "name": f"gitop-test-{suffix}",
+            "labels": _MANAGED,
+            "ownerReferences": [_owner("GitOperation", made)],
+        }
+        held = {"metadata": metadata, "stringData": dict(secret)}
+        await asyncio.shield(self._request("POST", SECRETS.path(self._namespace), held))
         return dict(made)
 
     async def operation(self, name: str) -> dict[str, Any] | None:

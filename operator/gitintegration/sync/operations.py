@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 import structlog
 
 from gitintegration.api.base_model import read_spec
-from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.api.integration import Credentials, GitIntegrationSpec
 from gitintegration.api.operation import GitOperationSpec, OperationKind, Phase
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.core.plan import condition
@@ -20,6 +21,7 @@ from gitintegration.core.status import parse_timestamp, timestamp
 from gitintegration.errors import (
     ClusterError,
     ClusterUnavailable,
+    CredentialError,
     GitIntegrationError,
     OperationError,
     Reason,
@@ -33,6 +35,8 @@ from gitintegration.sync.workspace import Workspace
 
 Name = tuple[str, str]
 _ENDED = (Phase.Succeeded.value, Phase.Failed.value)
+_SECRET_WITHIN, _LOOK_EVERY = 5.0, 0.1
+"""Seconds after an operation in which the Secret of its own must be there, and between looks for it."""
 
 
 class Turn(Protocol):
@@ -175,7 +179,7 @@ class Operations:
         spec = read_spec(GitOperationSpec, entry.seen.get("spec"))
         if spec.kind is OperationKind.test:
             assert spec.test is not None
-            return await self._test(spec, turn)
+            return await self._test(name[1], spec, turn, _age(entry, self._now()))
         ws, request = await turn.prepared()
 
         async def record(fields: Mapping[str, Any]) -> None:
@@ -199,7 +203,7 @@ class Operations:
                 return await self._actions.history(ws, request, scratch, spec.history)
         raise AssertionError(spec.kind)
 
-    async def _test(self, spec: GitOperationSpec, turn: Turn) -> Done:
+    async def _test(self, name: str, spec: GitOperationSpec, turn: Turn, age: float) -> Done:
         assert spec.test is not None
         other = None
         if spec.test.repository_url:
@@ -207,7 +211,22 @@ class Operations:
             if spec.test.credentials:
                 wanted["credentials"] = spec.test.credentials.model_dump(by_alias=True, exclude_none=True)
             other = GitIntegrationSpec.model_validate(wanted)
-        return await self._actions.test(await turn.connection(other))
+        waits = (
+            max(0.0, _SECRET_WITHIN - age) if spec.test.credentials and own_secret(name, spec.test.credentials) else 0.0
+        )
+        return await self._actions.test(await self._connection(turn, other, waits))
+
+    @staticmethod
+    async def _connection(turn: Turn, spec: GitIntegrationSpec | None, seconds: float) -> Connection:
+        """What is tested. The Secret that is an operation's own is made right after it: it is looked for so long."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return await turn.connection(spec)
+            except CredentialError as error:
+                if error.reason is not Reason.SecretNotFound or time.monotonic() > end:
+                    raise
+                await asyncio.sleep(_LOOK_EVERY)
 
     # --- telling: the one place that writes the status of an operation ---------------------------------------------------
 
@@ -270,6 +289,16 @@ class Operations:
         task = asyncio.get_running_loop().create_task(delete())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def own_secret(name: str, credentials: Credentials) -> bool:
+    """Whether the Secret is the one that the REST API makes for this operation: its author needs no right on another."""
+    return name.startswith("gitop-") and credentials.secret_ref.name == f"gitop-test-{name.removeprefix('gitop-')}"
+
+
+def _age(entry: _Entry, now: datetime) -> float:
+    """Seconds since the operation was made."""
+    return (now - parse_timestamp(entry.order[0])).total_seconds()
 
 
 def _stands_alone(seen: Mapping[str, Any]) -> bool:
