@@ -23,11 +23,12 @@ from gitintegration.api.crd import render_crds
 from gitintegration.cluster.base_store import BaseStore
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.informer import Informers
-from gitintegration.cluster.integrations import Integrations
+from gitintegration.cluster.integrations import SECRETS, Integrations
 from gitintegration.cluster.kinds import Kinds
 from gitintegration.cluster.lease import Lease, Terms, lease_name
 from gitintegration.cluster.objects import Objects
 from gitintegration.cluster.operations import OperationObjects
+from gitintegration.cluster.rights import may_watch_everywhere
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import ClusterError
 from gitintegration.forge.client import ForgeHttp
@@ -250,6 +251,9 @@ async def serve(settings: Settings) -> None:
         )
         informers = Informers(cluster, by_namespace=bool(settings.namespaces))
         stack.push_async_callback(informers.close)
+        narrow = bool(settings.namespaces) or not await _all_secrets(cluster)
+        secrets = Informers(cluster, by_namespace=narrow)
+        stack.push_async_callback(secrets.close)
         kinds, integrations = Kinds(cluster), Integrations(cluster)
         side = ClusterSide(Objects(cluster), kinds)
         store, offers = BaseStore(cluster), BaseStore(cluster, "review")
@@ -278,6 +282,7 @@ async def serve(settings: Settings) -> None:
             apps=AppTokens(http),
             kinds=kinds,
             informers=informers,
+            secrets=secrets,
             cache=settings.cache_dir,
             concurrency=settings.concurrency,
             per_host=settings.connections_per_host,
@@ -325,6 +330,20 @@ async def _lease(settings: Settings, stack: AsyncExitStack) -> Lease:
     return Lease(cluster, settings.lease_namespace, name, settings.identity, terms)
 
 
+async def _all_secrets(cluster: Cluster) -> bool:
+    """Whether the Secrets of all namespaces may be watched as one; else each namespace's are watched by themselves."""
+    while True:
+        try:
+            return await may_watch_everywhere(cluster, SECRETS)
+        except ClusterError as error:
+            await _wait(error)
+
+
+async def _wait(error: ClusterError) -> None:
+    structlog.get_logger("operator").warning("waiting for the API server", error=error.message)
+    await asyncio.sleep(_STARTING)
+
+
 async def _alive(settings: Settings, integrations: Integrations) -> set[str]:
     """UIDs of the integrations there are; waits for an API server, or CRDs, that are not ready yet."""
     while True:
@@ -332,8 +351,7 @@ async def _alive(settings: Settings, integrations: Integrations) -> set[str]:
             found = [item for ns in settings.namespaces or (None,) for item in await integrations.all(ns)]
             return {item["metadata"]["uid"] for item in found}
         except ClusterError as error:
-            structlog.get_logger("operator").warning("waiting for the API server", error=error.message)
-            await asyncio.sleep(_STARTING)
+            await _wait(error)
 
 
 async def _run(settings: Settings, cluster: Cluster, operator: Operator, lease: Lease | None, life: _Life) -> None:

@@ -301,7 +301,7 @@ def test_a_caller_reaches_no_secret_but_the_one_that_is_stored(client: Client) -
         for path, body in (("gitintegrations", integration), ("gitoperations", operation)):
             answer = api.post(f"{root}/{path}", json=body)
             assert answer.status_code == 403, answer.text
-            assert 'may not get Secret "prod"' in answer.text
+            assert 'may not get Secret "prod"' in answer.json()["message"]
         prod = f"/api/v1/namespaces/{w.namespace}/secrets/prod"
         patched = api.patch(prod, json={}, headers={"Content-Type": "application/merge-patch+json"})
         deleted = api.delete(prod, params={"dryRun": "All", "propagationPolicy": "Foreground"})

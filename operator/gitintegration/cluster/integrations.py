@@ -15,7 +15,7 @@ from gitintegration.errors import ClusterError, Stale
 
 KIND = ResourceKind(GROUP, VERSION, "GitIntegration", "gitintegrations", True)
 FINALIZER = f"{GROUP}/cleanup"
-_SECRETS = ResourceKind("", "v1", "Secret", "secrets", True)
+SECRETS = ResourceKind("", "v1", "Secret", "secrets", True)
 _EVENTS = ResourceKind("", "v1", "Event", "events", True)
 _EVENT_LIMIT = 1000
 
@@ -59,14 +59,14 @@ class Integrations:
             return
 
     async def secret(self, namespace: str, name: str) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = await self._cluster.get(_SECRETS.path(namespace, name))
+        found: dict[str, Any] | None = await self._cluster.get(SECRETS.path(namespace, name))
         return found
 
     async def delete_secret(self, namespace: str, name: str, uid: str, version: str) -> None:
         """This very Secret, as it was read: one that came or changed since stays."""
         body = {"preconditions": {"uid": uid, "resourceVersion": version}}
         try:
-            await self._cluster.request("DELETE", _SECRETS.path(namespace, name), body=body)
+            await self._cluster.request("DELETE", SECRETS.path(namespace, name), body=body)
         except (NotFoundError, Stale):
             return
 

@@ -7,16 +7,13 @@ from dataclasses import dataclass, field
 
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.cluster.informer import Informer, Informers
-from gitintegration.cluster.integrations import Integrations
-from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.cluster.integrations import SECRETS, Integrations
 from gitintegration.errors import CredentialError, Forbidden, GitIntegrationError, Reason
 from gitintegration.forge.github_app import AppTokens, GitHubApp
 from gitintegration.forge.target import target_if_known
 from gitintegration.sync.connection import Connection
 from gitintegration.sync.remotes import app_of, build_remote, check_hosts, proxy_of, tls_of, token_of
 from gitintegration.sync.secrets import Secret, read_secret
-
-_SECRET = ResourceKind("", "v1", "Secret", "secrets", True)
 
 
 @dataclass(slots=True)
@@ -51,7 +48,7 @@ class Logins:
         refs = _named(spec)
         login.secrets = {ref: login.secrets.get(ref) for ref in refs if ref}
         if login.secrets and login.informer is None:
-            login.informer = self._informers.acquire(_SECRET, name[0])
+            login.informer = self._informers.acquire(SECRETS, name[0])
             login.informer.listen(self._changed)
             self._watching.setdefault(name[0], {})[name[1]] = login
         secret, proxy = [await self._kept(name[0], login, ref) if ref else None for ref in refs]
@@ -92,7 +89,7 @@ class Logins:
             del self._watching[name[0]][name[1]]
             if not self._watching[name[0]]:
                 del self._watching[name[0]]
-            await self._informers.release(_SECRET, name[0])
+            await self._informers.release(SECRETS, name[0])
 
     def _changed(self, namespace: str, secret: str) -> None:
         for integration, login in self._watching.get(namespace, {}).items():

@@ -72,6 +72,7 @@ class Operator:
         operations: OperationObjects,
         kinds: Kinds,
         informers: Informers,
+        secrets: Informers,
         cache: Path,
         forges: Forges,
         pushed: BaseStore,
@@ -97,7 +98,7 @@ class Operator:
         )
         self._logins = Logins(
             integrations,
-            informers,
+            secrets,
             apps,
             lambda name: self.dispatcher.add(name, Priority.changed),
             require_allowed_hosts,
