@@ -1,12 +1,13 @@
-# Two stages: the packages are installed from the lock file into a virtual environment, which alone goes on.
+# Two stages: the packages, and what builds ours, are installed from lock files with hashes into a virtual environment, which
+# alone goes on.
 FROM python:3.11-slim AS build
 WORKDIR /src
 RUN python -m venv /venv
-COPY requirements.lock ./
-RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+COPY requirements.lock requirements-build.lock ./
+RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY operator ./operator
-RUN /venv/bin/pip install --no-cache-dir "setuptools>=77" && /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation . && /venv/bin/pip uninstall --yes setuptools
 
 FROM python:3.11-slim
 COPY --from=build /venv /venv

@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COMPILE = uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11
 
 .PHONY: help install lock
 help:  ## list the targets
@@ -19,8 +20,10 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@touch $@
 
 lock:  ## write the lock files anew from pyproject.toml (needs uv)
-	uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 pyproject.toml -o requirements.lock
-	uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 --all-extras --allow-unsafe pyproject.toml -o requirements-dev.lock
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --all-extras --allow-unsafe pyproject.toml -o requirements-dev.lock
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(COMPILE) --allow-unsafe - -o requirements-build.lock
 
 .PHONY: generate verify test bed forge promtool testbed demo bench soak
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models

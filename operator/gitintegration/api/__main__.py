@@ -14,7 +14,7 @@ def main() -> int:
     """Writes the files; with --check, only tells which differ and fails."""
     check = "--check" in sys.argv[1:]
     made = {Path("crds") / name: text for name, text in render_crds().items()}
-    made[Path("manifests") / "policy.yaml"] = render_policies()
+    made[Path("manifests") / "base" / "policy.yaml"] = render_policies()
     made[Path("docs") / "reference.md"] = render_reference()
     stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
     for path in stale:

@@ -1,0 +1,132 @@
+"""What the manifests promise, as kustomize renders them."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.bed.cluster import ROOT, kubectl_program
+
+Document = dict[str, Any]
+METADATA = ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")
+OVERLAYS = (".", "locked-down", "gateway")
+
+
+@functools.cache
+def rendered(overlay: str) -> tuple[Document, ...]:
+    command = [kubectl_program(), "kustomize", str(ROOT / "manifests" / overlay)]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return tuple(yaml.safe_load_all(text))
+
+
+def of(overlay: str, kind: str) -> dict[str, Document]:
+    return {one["metadata"]["name"]: one for one in rendered(overlay) if one["kind"] == kind}
+
+
+def test_the_operator_dials_no_metadata_service() -> None:
+    rules = of(".", "NetworkPolicy")["gitintegration"]["spec"]["egress"]
+    open_ports = {port["port"] for rule in rules if "to" not in rule for port in rule["ports"]}
+    assert open_ports == {53}
+    blocks = [peer["ipBlock"] for rule in rules for peer in rule.get("to", ())]
+
+    def lets(address: str) -> bool:
+        found = ipaddress.ip_address(address)
+        return any(
+            found in ipaddress.ip_network(block["cidr"])
+            and not any(found in ipaddress.ip_network(net) for net in block["except"])
+            for block in blocks
+        )
+
+    assert [address for address in METADATA if lets(address)] == []
+    assert all(lets(address) for address in ("140.82.112.3", "10.0.0.1", "192.168.1.1", "2606:50c0::1"))
+    for block in blocks:
+        assert all(
+            ipaddress.ip_network(net).subnet_of(ipaddress.ip_network(block["cidr"])) for net in block["except"]
+        )  # what the API server asks of it
+
+
+def test_only_who_is_labelled_reaches_the_operator() -> None:
+    (rule,) = of(".", "NetworkPolicy")["gitintegration"]["spec"]["ingress"]
+    (peer,) = rule["from"]
+    assert peer["namespaceSelector"]["matchLabels"] == {"planasonix.com/metrics-client": "true"}
+    assert [port["port"] for port in rule["ports"]] == ["probes"]
+
+
+def rights(overlay: str, account: str) -> set[tuple[str, str, str]]:
+    """Group, resource and verb that a ServiceAccount is bound to in all namespaces."""
+    roles = of(overlay, "ClusterRole")
+    found = set()
+    for binding in of(overlay, "ClusterRoleBinding").values():
+        if account in [subject["name"] for subject in binding["subjects"]]:
+            role = roles[binding["roleRef"]["name"]]
+            selectors = (role.get("aggregationRule") or {}).get("clusterRoleSelectors", [])
+            labels = [tuple(s["matchLabels"].items()) for s in selectors]
+            parts = [role, *(r for r in roles.values() if any(set(s) <= set(_labels(r)) for s in labels))]
+            rules = [rule for part in parts for rule in part.get("rules") or ()]
+            found |= {
+                (g, r, v) for rule in rules for g in rule["apiGroups"] for r in rule["resources"] for v in rule["verbs"]
+            }
+    return found
+
+
+def _labels(role: Document) -> list[tuple[str, str]]:
+    return list((role["metadata"].get("labels") or {}).items())
+
+
+def test_the_operator_holds_no_right_that_it_does_not_use() -> None:
+    held = rights(".", "gitintegration")
+    assert {(r, v) for g, r, v in held if g == ""} == {
+        ("secrets", "get"), ("secrets", "list"), ("secrets", "watch"), ("secrets", "delete"), ("events", "create"),
+    }  # fmt: skip
+    assert {g for g, _, _ in held} == {"", "planasonix.com"}
+    assert {v for _, r, v in held if r == "gitintegrations"} == {"get", "list", "watch", "patch"}
+    assert {v for _, r, v in held if r.endswith("/status")} == {"patch"}
+    assert not {("*", "*", "*")} & held
+
+
+def test_locked_down_it_holds_none_to_pipelines_or_secrets() -> None:
+    held = rights("locked-down", "gitintegration")
+    assert ("planasonix.com", "gitintegrations", "watch") in held
+    assert not {r for _, r, _ in held} & {"pipelines", "secrets", "serviceaccounts", "*"}
+    (operator,) = of("locked-down", "Deployment")["gitintegration"]["spec"]["template"]["spec"]["containers"]
+    assert {"--default-service-account=default", "--require-tls", "--require-allowed-hosts"} <= set(operator["args"])
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_pods_have_no_more_than_they_need(overlay: str) -> None:
+    deployments = of(overlay, "Deployment")
+    assert deployments
+    for deployment in deployments.values():
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        for container in pod["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert "memory" in container["resources"]["limits"]
+
+
+def test_a_callers_role_reads_one_secret_at_most() -> None:
+    """A right to patch or delete a Secret reads it as well."""
+    role = of("gateway", "ClusterRole")["gitintegration-api-user"]
+    of_secrets = [rule for rule in role["rules"] if "secrets" in rule["resources"]]
+    for rule in of_secrets:
+        assert rule["verbs"] == ["create"] or rule.get("resourceNames") == ["default-git-credentials"]
+    assert of_secrets
+
+
+@pytest.mark.parametrize("overlay", [".", "locked-down"])
+def test_each_policy_is_bound_and_denies(overlay: str) -> None:
+    policies, bindings = of(overlay, "ValidatingAdmissionPolicy"), of(overlay, "ValidatingAdmissionPolicyBinding")
+    assert policies.keys() == bindings.keys() == {b["spec"]["policyName"] for b in bindings.values()}
+    assert "gitintegration-secrets" in policies
+    for name, policy in policies.items():
+        assert policy["spec"]["failurePolicy"] == "Fail"
+        assert bindings[name]["spec"]["validationActions"] == ["Deny"]
+        checks = sum(v["expression"].count(".check(") for v in policy["spec"]["validations"])
+        assert checks * 350_000 < 10_000_000, name  # what the API server lets a policy cost
+        assert all(v["expression"].count(".check(") <= 2 for v in policy["spec"]["validations"])
