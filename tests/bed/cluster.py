@@ -62,9 +62,9 @@ class Cluster:
         where = ["-n", namespace] if namespace else []
         self.kubectl(*where, "apply", "-f", "-", stdin="\n---\n".join(json.dumps(d) for d in documents))
 
-    def install(self) -> None:
-        """What a user's `kubectl apply -k manifests/` does."""
-        self.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests"))
+    def install(self, overlay: str = ".") -> None:
+        """What a user's `kubectl apply -k manifests/` does, or of an overlay there."""
+        self.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests" / overlay))
         self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         self._await_policies()
 
