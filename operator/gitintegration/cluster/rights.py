@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.cluster.paths import api_path
 from gitintegration.errors import Forbidden
 
-_PATH = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_PATH = api_path("apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews")
 
 
 async def may_watch_everywhere(cluster: Cluster, kind: ResourceKind) -> bool:

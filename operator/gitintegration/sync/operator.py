@@ -72,7 +72,6 @@ class Operator:
         operations: OperationObjects,
         kinds: Kinds,
         informers: Informers,
-        secrets: Informers,
         cache: Path,
         forges: Forges,
         pushed: BaseStore,
@@ -84,8 +83,10 @@ class Operator:
         default_service_account: str = "",
         allowed_workloads: Collection[str] = (),
         require_allowed_hosts: bool = False,
+        secrets: Informers | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`secrets` watches Secrets, where they are not watched as the pipelines are."""
         self._engine, self._git, self._workers = engine, git, workers
         self._integrations = integrations
         self._cache, self._now, self._forges = cache, now, forges
@@ -98,7 +99,7 @@ class Operator:
         )
         self._logins = Logins(
             integrations,
-            secrets,
+            secrets or informers,
             apps,
             lambda name: self.dispatcher.add(name, Priority.changed),
             require_allowed_hosts,
