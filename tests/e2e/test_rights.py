@@ -222,10 +222,10 @@ def test_an_operation_tests_with_secrets_of_its_authors(tenant: Tenant) -> None:
         "apiVersion": API,
         "kind": "GitOperation",
         "metadata": {"generateName": "gitop-"},
-        "spec": test_of("gitop-test-"),
+        "spec": test_of("gitop-test-a1"),
     }
     told = tenant.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(generated))
-    assert 'may not get Secret "gitop-test-"' in told
+    assert 'may not get Secret "gitop-test-a1"' in told
     tenant.may(["get"], "secrets", group="", names=["prod"])
     assert "created" in tenant.create("GitOperation", "op", test_of("prod"))
     assert 'may not delete Secret "prod"' in tenant.create(
@@ -315,3 +315,28 @@ def test_the_clusters_own_roles_come_to_hold_ours(world: MakeWorld) -> None:
     assert "cannot create" in viewer.create("GitIntegration", "other", spec)
     for one in (viewer, editor):
         assert "cannot get" in one.kubectl("get", "gitintegrationbases", "x")
+
+
+def test_a_pull_that_was_there_before_its_integration_writes_no_kind_of_that(world: MakeWorld) -> None:
+    """No policy could ask about them, for nobody knew them."""
+    settings = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  a: b\n"
+    w = world({"pipelines/settings.yaml": settings})
+    w.secret()
+    w.apply({"apiVersion": API, "kind": "GitOperation", "metadata": {"name": "early"}, "spec": operation("pull")})
+    eventually(lambda: (w.get("early", "gitop") or {})["status"]["phase"] == "Pending")
+    made = json.loads(w.kubectl("get", "gitop", "early", "-o", "json"))["metadata"]["creationTimestamp"]
+    eventually(
+        lambda: (
+            json.loads(w.kubectl("create", "sa", "clock", "--dry-run=server", "-o", "json"))["metadata"][
+                "creationTimestamp"
+            ]
+            > made
+        )
+    )
+    w.integrate(resources=[kind("ConfigMap")], sync={"mode": "Manual"})
+    ended = eventually(lambda: (s := (w.get("early", "gitop") or {})["status"])["phase"] == "Failed" and s)
+    assert "lists ConfigMap: make it anew" in str(ended["conditions"])
+    assert "settings" not in w.names("configmap")
+    w.apply({"apiVersion": API, "kind": "GitOperation", "metadata": {"name": "late"}, "spec": operation("pull")})
+    eventually(lambda: (w.get("late", "gitop") or {})["status"]["phase"] == "Succeeded")
+    assert "settings" in w.names("configmap")

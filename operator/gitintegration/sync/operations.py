@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 import structlog
 
-from gitintegration.api.base_model import read_spec
+from gitintegration.api.base_model import API_VERSION, read_spec
 from gitintegration.api.integration import Credentials, GitIntegrationSpec
 from gitintegration.api.operation import GitOperationSpec, OperationKind, Phase
+from gitintegration.api.syncable import OWN
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.core.plan import condition
 from gitintegration.core.status import parse_timestamp, timestamp
@@ -44,6 +45,10 @@ class Turn(Protocol):
 
     exists: bool
     """Whether there is such an integration; where not, only tests of a given address run."""
+
+    @property
+    def since(self) -> str:
+        """When the integration was made, as its metadata says; empty where there is none."""
 
     async def is_ours(self) -> bool:
         """Whether no other operator answers for it: one of another shard."""
@@ -181,6 +186,8 @@ class Operations:
             assert spec.test is not None
             return await self._test(name[1], spec, turn, _age(entry, self._now()))
         ws, request = await turn.prepared()
+        if spec.pull and not spec.pull.dry_run and entry.order[0] < turn.since:
+            _check_unseen(request.spec)
 
         async def record(fields: Mapping[str, Any]) -> None:
             total = sum(fields["counts"][action] for action in ("created", "updated", "deleted"))
@@ -299,6 +306,17 @@ def own_secret(name: str, credentials: Credentials) -> bool:
 def _age(entry: _Entry, now: datetime) -> float:
     """Seconds since the operation was made."""
     return (now - parse_timestamp(entry.order[0])).total_seconds()
+
+
+def _check_unseen(spec: GitIntegrationSpec) -> None:
+    """A pull that was made before its integration: nobody could ask whether its author may write the kinds of that.
+
+    For Pipelines he was asked. Raises OperationError.
+    """
+    others = [r.kind for r in spec.resources if (r.api_version, r.kind) != (API_VERSION, OWN)]
+    if others:
+        words = f"it was made before its integration, which lists {', '.join(others)}: make it anew"
+        raise OperationError(Reason.Forbidden, words)
 
 
 def _stands_alone(seen: Mapping[str, Any]) -> bool:

@@ -489,7 +489,7 @@ def shard_of(body: Mapping[str, Any]) -> str:
 class _Alone:
     """The turn of an integration that is not there."""
 
-    exists = False
+    exists, since = False, ""
 
     def __init__(self, operator: Operator, name: Name) -> None:
         self._operator, self._name = operator, name
@@ -514,6 +514,10 @@ class _Turn:
 
     def __init__(self, operator: Operator, name: Name, entry: Entry) -> None:
         self._operator, self._name, self._entry = operator, name, entry
+
+    @property
+    def since(self) -> str:
+        return str(self._entry.metadata.get("creationTimestamp", ""))
 
     async def is_ours(self) -> bool:
         return True

@@ -28,6 +28,8 @@ class ApiServer:
 
 
 class Turn:
+    since = ""
+
     def __init__(self, *, exists: bool) -> None:
         self.exists = exists
 
