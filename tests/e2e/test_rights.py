@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.bed.cluster import ROOT
 from tests.bed.tenants import ALL, OURS, WRITE, Tenant
 from tests.bed.world import API, World, eventually, manifest
 
@@ -322,21 +323,25 @@ def test_a_pull_that_was_there_before_its_integration_writes_no_kind_of_that(wor
     settings = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  a: b\n"
     w = world({"pipelines/settings.yaml": settings})
     w.secret()
+    w.plane.kubectl("apply", "-f", str(ROOT / "manifests" / "impersonation.yaml"))
+    Tenant(w, "editor").may(ALL, "configmaps", group="")
     w.apply({"apiVersion": API, "kind": "GitOperation", "metadata": {"name": "early"}, "spec": operation("pull")})
     eventually(lambda: (w.get("early", "gitop") or {})["status"]["phase"] == "Pending")
-    made = json.loads(w.kubectl("get", "gitop", "early", "-o", "json"))["metadata"]["creationTimestamp"]
-    eventually(
-        lambda: (
-            json.loads(w.kubectl("create", "sa", "clock", "--dry-run=server", "-o", "json"))["metadata"][
-                "creationTimestamp"
-            ]
-            > made
-        )
-    )
-    w.integrate(resources=[kind("ConfigMap")], sync={"mode": "Manual"})
+    made = (w.get("early", "gitop") or {})["metadata"]["creationTimestamp"]
+    eventually(lambda: now(w) > made)
+    w.integrate(resources=[kind("ConfigMap")], sync={"mode": "Manual"}, serviceAccountName="editor")
     ended = eventually(lambda: (s := (w.get("early", "gitop") or {})["status"])["phase"] == "Failed" and s)
     assert "lists ConfigMap: make it anew" in str(ended["conditions"])
     assert "settings" not in w.names("configmap")
     w.apply({"apiVersion": API, "kind": "GitOperation", "metadata": {"name": "late"}, "spec": operation("pull")})
     eventually(lambda: (w.get("late", "gitop") or {})["status"]["phase"] == "Succeeded")
     assert "settings" in w.names("configmap")
+
+
+def now(w: World) -> str:
+    """The API server's clock, as it writes it into metadata."""
+    made = w.kubectl(
+        "create", "serviceaccount", "clock", "--dry-run=server", "-o", "jsonpath={.metadata.creationTimestamp}"
+    )
+    assert made
+    return made
