@@ -323,18 +323,22 @@ def _pulls() -> Pair:
 
 def _memory() -> Pair:
     """What only the operator writes: its memory, and what it tells. Who holds the right in all namespaces may mend it."""
-    bases, subresource = "gitintegrationbases", "request.subResource"
-    mine = f"request.userInfo.username == '{OPERATOR}' || request.resource.resource != "
+    bases, resource = "gitintegrationbases", "request.resource.resource"
     words = "{request.userInfo.username} may not write what the operator remembers or tells: that is the operator alone"
     allowed = [
-        f"{mine}'{bases}' || {_may_everywhere('patch', bases)}",
+        f"{resource} != '{bases}' || {_may_everywhere('patch', bases)}",
         *(
-            f"{mine}'{kind}' || {subresource} != 'status' || {_may_everywhere('patch', kind, 'status')}"
+            f"{resource} != '{kind}' || {_may_everywhere('patch', kind, 'status')}"
             for kind in ("gitintegrations", "gitoperations")
         ),
     ]
     validations = [{"expression": e, "reason": "Forbidden", "messageExpression": _text(words)} for e in allowed]
-    return _policy("memory", [bases, "gitintegrations/status", "gitoperations/status"], validations)
+    return _policy(
+        "memory",
+        [bases, "gitintegrations/status", "gitoperations/status"],
+        validations,
+        conditions={"not-the-operator": f"request.userInfo.username != '{OPERATOR}'"},
+    )
 
 
 def _marks() -> Pair:
