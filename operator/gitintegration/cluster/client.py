@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import math
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -40,6 +41,10 @@ class NotFoundError(ClusterError):
         super().__init__(Reason.ProgressingWithRetry, message, retry=True)
 
 
+class Unauthenticated(Forbidden):
+    """401: the API server does not know who asks, or no longer."""
+
+
 class Cluster:
     """One API server. `timeout` is in seconds, for a whole request; `agent` tells this process from others.
 
@@ -54,17 +59,12 @@ class Cluster:
         self.observe: Callable[[str, int], None] = lambda method, code: None
         self._configuration = configuration
         self._api = ApiClient(configuration)
-        connector = aiohttp.TCPConnector(ssl=self._api.rest_client.ssl_context, limit=limit, ttl_dns_cache=60)
-        self._watching = aiohttp.TCPConnector(ssl=self._api.rest_client.ssl_context, limit=0)
-        headers = {"User-Agent": f"gitintegration/{version('gitintegration')}" + (f" ({agent})" if agent else "")}
-        never = aiohttp.ClientTimeout(total=None)
-        jar = aiohttp.DummyCookieJar()
-        self._session = aiohttp.ClientSession(connector=connector, headers=headers, timeout=never, cookie_jar=jar)
-        self._watches = aiohttp.ClientSession(connector=self._watching, headers=headers, timeout=never, cookie_jar=jar)
+        self._headers = {"User-Agent": f"gitintegration/{version('gitintegration')}" + (f" ({agent})" if agent else "")}
+        self._session = self._connected(self._api.rest_client.ssl_context, limit)
+        self._watches = self._connected(self._api.rest_client.ssl_context, 0)
+        self._others: aiohttp.ClientSession | None = None
         self._acting: dict[str, str] = {}
         self._timeout = timeout
-        self._headers = headers
-        self._others: aiohttp.ClientSession | None = None
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None, context: str | None = None, **options: Any) -> Cluster:
@@ -135,11 +135,12 @@ class Cluster:
                         data=data,
                         headers=headers,
                         allow_redirects=False,
+                        server_hostname=self._configuration.tls_server_name,
                     ) as response:
                         text = await response.read()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 self.observe(method, 0)
-                words = f"the API server can't be reached: {type(error).__name__}"
+                words = f"the API server can't be reached: {_trouble(error, timeout)}"
                 raise ClusterUnavailable(words) from None
             self.observe(method, response.status)
             if response.status < 300:
@@ -154,15 +155,25 @@ class Cluster:
                 raise refusal
 
     def _for_others(self) -> aiohttp.ClientSession:
-        """A session that shows no client certificate: the API server would take that before a bearer token."""
+        """A session that shows no client certificate: the API server would take that before a bearer token.
+
+        In all else it is the kubeconfig's: authority, server name, proxy, or no check at all.
+        """
         if self._others is None:
-            context = ssl.create_default_context(cafile=self._configuration.ssl_ca_cert)
-            connector = aiohttp.TCPConnector(ssl=context, limit=64, ttl_dns_cache=60)
-            never = aiohttp.ClientTimeout(total=None)
-            self._others = aiohttp.ClientSession(
-                connector=connector, headers=self._headers, timeout=never, cookie_jar=aiohttp.DummyCookieJar()
-            )
+            bare = copy.copy(self._configuration)
+            bare.cert_file = bare.key_file = None
+            self._others = self._connected(ApiClient(bare).rest_client.ssl_context, 64)
         return self._others
+
+    def _connected(self, context: ssl.SSLContext, limit: int) -> aiohttp.ClientSession:
+        """A session of `limit` connections, 0 for any number."""
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context, limit=limit, ttl_dns_cache=60),
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=None),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=self._configuration.proxy or None,
+        )
 
     @asynccontextmanager
     async def watch(self, path: ApiPath, query: Mapping[str, str], accept: str) -> AsyncIterator[AsyncIterator[Any]]:
@@ -175,12 +186,13 @@ class Cluster:
                 headers=headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=330),
+                server_hostname=self._configuration.tls_server_name,
             ) as response:
                 if response.status >= 300:
                     raise _error(response.status, await response.read(), response.headers)
                 yield _lines(response.content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ClusterUnavailable(f"the watch broke: {type(error).__name__}") from None
+            raise ClusterUnavailable(f"the watch broke: {_trouble(error, 330)}") from None
 
     def _url(self, path: ApiPath) -> yarl.URL:
         """The path as it stands: nothing of it is resolved, decoded or encoded again."""
@@ -200,6 +212,40 @@ async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[Any]:
                 yield orjson.loads(line)
 
 
+def _trouble(error: Exception, seconds: float) -> str:
+    """What went wrong on the way to the API server, without an address: a proxy's may hold a password."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"its certificate is not accepted: {_said(error.certificate_error)}"
+        case aiohttp.ClientConnectorSSLError():
+            return f"TLS fails: {_said(error.os_error)}"
+        case aiohttp.ClientConnectorDNSError():
+            return "its name is not known to the DNS"
+        case aiohttp.ClientProxyConnectionError():
+            return f"its proxy can't be reached: {_said(error.os_error)}"
+        case aiohttp.ClientHttpProxyError():
+            return f"its proxy answers {error.status}" + (": it wants other credentials" if error.status == 407 else "")
+        case aiohttp.ClientConnectorError():
+            return _said(error.os_error)
+        case aiohttp.ServerDisconnectedError():
+            return "it closed the connection without an answer"
+        case TimeoutError():
+            return f"no answer within {seconds:.3g} s"
+    return type(error).__name__
+
+
+def _said(error: Exception) -> str:
+    """In the words of the system or of OpenSSL."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return error.verify_message
+        case ssl.SSLError():
+            return error.reason or type(error).__name__
+        case OSError() if error.errno:
+            return os.strerror(error.errno).lower()
+    return type(error).__name__
+
+
 def _error(status: int, text: bytes, headers: Mapping[str, str]) -> ClusterError:
     try:
         said = orjson.loads(text)
@@ -216,7 +262,9 @@ def _error(status: int, text: bytes, headers: Mapping[str, str]) -> ClusterError
             return NotAdmitted(message)
         case 403 if "exceeded quota" in message or "admission" in message or "is forbidden: User" not in message:
             return Refused(message)
-        case 401 | 403:
+        case 401:
+            return Unauthenticated(message)
+        case 403:
             return Forbidden(message)
         case 400 | 405 | 413 | 415 | 422:
             return Refused(message)
