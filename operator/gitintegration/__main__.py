@@ -76,6 +76,7 @@ def serve_gateway(
     namespace: str | None = None,
     name: str = "default",
     github_app: str = "github-app",
+    trusted_proxies: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     log_format: str = "console",
     log_level: str = "info",
 ) -> None:
@@ -95,19 +96,21 @@ def serve_gateway(
         Name of the GitIntegration behind it.
     github_app
         Secret, beside the GitIntegration, with the GitHub App of callers who name an installation only.
+    trusted_proxies
+        Address, or network, of what ends TLS in front of it: its X-Forwarded-For tells clients apart, which share the
+        places for unknown tokens; may be given more than once. Default: nobody's is believed.
     log_format
         console or json.
     log_level
         debug, info, warning or error.
     """
-    import uvicorn  # here, for the operator does without and saves the memory
-
-    from gitintegration.gateway.app import Setting, build
+    from gitintegration.gateway.app import Setting, build  # here, for the operator does without and saves the memory
+    from gitintegration.gateway.server import serve_http
 
     configure_logging(log_format, log_level)
     setting = Setting(namespace or os.environ.get("POD_NAMESPACE") or "default", name, github_app)
     made = build(lambda: Cluster.connect(kubeconfig or os.environ.get("KUBECONFIG")), setting)
-    uvicorn.run(made, host=host, port=port, log_level=log_level, access_log=False, server_header=False)
+    serve_http(made, host, port, debug=log_level == "debug", proxies=trusted_proxies)
 
 
 @app.command

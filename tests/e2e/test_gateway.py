@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +53,7 @@ class Client:
         plane = w.plane
         assert isinstance(plane, ControlPlane)
         self.server, self.ca = plane.url, plane.ca
+        self.account = f"{w.namespace}:caller"
         self.path = f"/api/namespaces/{w.namespace}/git-integration"
 
     def __call__(self, method: str, path: str = "", status: int = 200, **json_body: Any) -> Any:
@@ -59,12 +63,16 @@ class Client:
         return answer.json() if answer.content else None
 
     def may_read(self, secret: str) -> None:
-        """Gives the caller a right that its role does not hold."""
-        name = f"read-{secret}"
-        self.w.kubectl("create", "role", name, "--verb=get", "--resource=secrets", f"--resource-name={secret}")
-        self.w.kubectl("create", "rolebinding", name, f"--role={name}", f"--serviceaccount={self.w.namespace}:caller")
-        asked = ("auth", "can-i", "get", f"secrets/{secret}", f"--as=system:serviceaccount:{self.w.namespace}:caller")
-        eventually(lambda: "yes" in self.w.kubectl(*asked, check=False).split())
+        """What an administrator does, so that this caller may name the Secret."""
+        self.w.kubectl("create", "role", secret, "--verb=get", "--resource=secrets", f"--resource-name={secret}")
+        self.w.kubectl("create", "rolebinding", secret, f"--role={secret}", f"--serviceaccount={self.account}")
+        user = f"--as=system:serviceaccount:{self.account}"
+        eventually(
+            lambda: self.w.kubectl("auth", "can-i", "get", f"secrets/{secret}", user, check=False).strip() == "yes"
+        )
+
+    def secrets_of_tests(self) -> list[str]:
+        return [name for name in self.w.names("secret") if name.startswith("gitop-test-")]
 
     def ended(self, operation_id: str) -> dict[str, Any]:
         def look() -> Any:
@@ -159,6 +167,7 @@ def test_the_seeds_own_example_of_a_github_app(client: Client) -> None:
         "author_email": "bot@example.com",
     }
     assert "may not get secrets 'github-app'" in client("POST", "", 403, **body)["error"]["message"]
+    assert client("GET")["data"]["enabled"] is False
     client.may_read("github-app")
     saved = client("POST", **body)["data"]
     assert {k: v for k, v in body.items() if k in saved} == {k: v for k, v in saved.items() if k != "updated_at"}
@@ -177,13 +186,58 @@ def test_the_seeds_own_example_of_a_github_app(client: Client) -> None:
 
 
 def test_an_ssh_key_is_named_by_its_secret(client: Client) -> None:
-    told = client("POST", "", 403, repository_url="git@example.com:r.git", ssh_key_id="gitkey-01jq801")["error"]
-    assert "may not get secrets 'gitkey-01jq801'" in told["message"]
-    assert client("GET")["data"]["enabled"] is False
+    body = {"repository_url": "git@example.com:r.git", "ssh_key_id": "gitkey-01jq801"}
+    assert "may not get secrets 'gitkey-01jq801'" in client("POST", "", 403, **body)["error"]["message"]
+    assert client.w.names("gi") == set()
     client.may_read("gitkey-01jq801")
-    client("POST", repository_url="git@example.com:r.git", ssh_key_id="gitkey-01jq801")
+    client("POST", **body)
+    assert client("GET")["data"]["ssh_key_id"] == "gitkey-01jq801"
+    assert "'another'" in client("POST", "", 403, ssh_key_id="another")["error"]["message"]
     assert client("GET")["data"]["ssh_key_id"] == "gitkey-01jq801"
     client("POST", "", 422, ssh_key_id="x", credentials={"type": "token", "token": "t"})
+    for name in ("../x", "a/b", "UP", "a..b", "-a", "a-", "x" * 254, "a\n", "ä"):
+        assert client("POST", "", 422, ssh_key_id=name)["error"]["fields"][0]["field"] == "ssh_key_id", name
+
+
+def test_a_secret_of_others_does_not_follow_to_another_host(client: Client) -> None:
+    """Whoever may not read it may not have it sent elsewhere either."""
+    w = client.w
+    w.secret("deploy", token="t")
+    w.integrate("default", secret="deploy", repositoryURL="https://127.0.0.1:1/r.git")
+    told = client("POST", "", 403, repository_url="https://evil.example.com/r.git")["error"]["message"]
+    assert "may not get secrets 'deploy'" in told
+    assert w.spec("default", "gi")["repositoryURL"] == "https://127.0.0.1:1/r.git"
+    client("POST", repository_url="https://127.0.0.1:1/other.git", default_branch="x")
+    client.may_read("deploy")
+    client("POST", repository_url="https://127.0.0.2:1/r.git")
+    assert w.spec("default", "gi")["credentials"]["secretRef"] == {"name": "deploy"}
+
+
+def test_stored_credentials_stay_with_their_host(client: Client) -> None:
+    w = client.w
+    given = {"type": "token", "token": "one"}
+    client("POST", repository_url="https://Git.Example.com:8443/r.git", credentials=given)
+    kept = w.get("default-git-credentials", "secret")
+    integration = w.get("default", "gi")
+    assert kept
+    assert integration
+    assert kept["type"] == "Opaque"
+    assert kept["metadata"]["annotations"] == {
+        "planasonix.com/allowed-hosts": "git.example.com",
+        "planasonix.com/owned-by": "default",
+    }
+    assert [o["uid"] for o in kept["metadata"]["ownerReferences"]] == [integration["metadata"]["uid"]]
+    for address in ("https://evil.example.com/r.git", "git@evil.example.com:r.git", "ssh://git.example.com.evil.io/r"):
+        told = client("POST", "", 422, repository_url=address)["error"]
+        assert told["fields"][0]["field"] == "credentials", told
+        assert "send them again" in told["message"]
+    assert client("GET")["data"]["repository_url"] == "https://Git.Example.com:8443/r.git"
+    client("POST", repository_url="https://git.example.com/other.git")
+    client("POST", repository_url="https://[::1]:8443/r", credentials={**given, "token": "two"})
+    again = w.get("default-git-credentials", "secret")
+    assert again
+    assert again["metadata"]["annotations"]["planasonix.com/allowed-hosts"] == "::1"
+    assert again["data"] == {"token": "dHdv"}
 
 
 def test_status_keys(client: Client) -> None:
@@ -250,9 +304,65 @@ def test_a_connection_is_tested_saved_or_given(client: Client) -> None:
     client("POST", "/test", 404)
     configured(client)
     assert client("POST", "/test")["data"]["reachable"] is True
-    held = json.loads(client.w.kubectl("get", "secrets", "-o", "json"))["items"]
-    owners = {s["metadata"]["name"]: s["metadata"]["ownerReferences"][0]["kind"] for s in held}
-    assert {kind for name, kind in owners.items() if name.startswith("gitop-test-")} == {"GitOperation"}
+    assert client.secrets_of_tests() == []
+    tests = [op for op in client.w.names("gitop") if "credentials" in client.w.spec(op, "gitop").get("test", {})]
+    assert len(tests) == 2
+    told = client("POST", "/test", 403, repository_url=client.w.repo.url(),
+                  credentials={"type": "github_app", "installation_id": "1"})  # fmt: skip
+    assert "may not get secrets 'github-app'" in told["error"]["message"]
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A port that takes connections, and says nothing until it is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def _at(listener: socket.socket) -> dict[str, Any]:
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}/r.git"
+    return {"repository_url": address, "credentials": {"type": "token", "token": "hunter2"}}
+
+
+def test_the_secret_of_a_test_goes_with_its_caller(client: Client, silent: socket.socket) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        client.http.post(client.path + "/test", json=_at(silent), timeout=1.5)
+    (name,) = client.w.names("gitop")
+    assert client.w.spec(name, "gitop")["test"]["credentials"]["secretRef"] == {
+        "name": name.replace("gitop-", "gitop-test-")
+    }
+    silent.close()
+    eventually(lambda: client.secrets_of_tests() == [])
+
+
+def test_the_secret_of_a_test_goes_where_the_gateway_dies(
+    client: Client, silent: socket.socket, control_plane: ControlPlane, bed_directory: Path
+) -> None:
+    other = GatewayProcess(control_plane, bed_directory / "gateway", "--namespace=gateway-home", name="dying")
+    answers: list[Any] = []
+
+    def ask() -> None:
+        with contextlib.suppress(httpx.HTTPError):
+            url = f"{other.url}{client.path}/test"
+            answers.append(httpx.post(url, json=_at(silent), headers=client.http.headers, timeout=40, trust_env=False))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    connection, _ = silent.accept()  # the operator has read it, and is at the repository
+    (name,) = client.secrets_of_tests()
+    secret = client.w.get(name, "secret")
+    assert secret
+    assert secret["metadata"]["annotations"] == {"planasonix.com/allowed-hosts": "127.0.0.1"}
+    assert secret["metadata"]["ownerReferences"][0]["kind"] == "GitOperation"
+    other.kill()
+    asking.join()
+    assert answers == []
+    assert client.secrets_of_tests() == [name]
+    silent.close()
+    connection.close()
+    eventually(lambda: client.secrets_of_tests() == [])
+    (operation,) = client.w.names("gitop")
+    assert client.w.get(operation, "gitop")  # the Secret went with the test, not with its record
 
 
 def test_history_is_that_of_a_branch_and_path(client: Client) -> None:
@@ -351,7 +461,51 @@ def test_bodies_are_checked_by_name_and_size(client: Client) -> None:
     stream = iter([b"x" * (1 << 19)] * 4)
     assert client.http.post(client.path, content=stream).status_code == 413
     assert client.http.get("/api/nothing").json()["error"]["code"] == "not_found"
+    many = {f"field-{n}{'x' * 500}": n for n in range(500)}
+    told = client("POST", "", 422, **many)["error"]
+    assert len(told["fields"]) == 20
+    assert max(len(f["field"]) for f in told["fields"]) <= 128
+    odd = (b"[" * 100_000, b'{"a":' * 50_000, b'{"enabled":' + b"9" * 100_000 + b"}", b'{"\\ud800": 1}', b'"' * 1_000_001,
+           b'{"branch": "\\ud800"}', b"[" + b"1," * 400_000, b"\\" * 900_000, b'{"enabled": NaN}', b"\xff\xfe")  # fmt: skip
+    for content in odd:
+        for path in ("", "/push", "/pull", "/test"):
+            answer = client.http.post(client.path + path, content=content, headers={"Content-Type": "application/json"})
+            assert answer.status_code in (400, 422), (content[:30], answer.text)
+            assert answer.json()["error"].keys() == {"code", "message", "fields"}
     assert client.w.names("gi") == set()
+
+
+def test_what_is_no_endpoint_is_an_error_in_the_same_shape(client: Client, gateway: GatewayProcess) -> None:
+    assert client.http.head(client.path).status_code == 405
+    for method, path, status in (
+        ("OPTIONS", client.path, 405),
+        ("PUT", client.path, 405),
+        ("BREW", client.path, 405),
+        ("GET", client.path + "/push", 405),
+        ("POST", client.path + "/status", 405),
+        ("GET", client.path + "/", 404),
+        ("GET", client.path + "/nothing", 404),
+        ("GET", client.path + "/operations/gitop_..", 422),
+        ("GET", client.path + "/operations/gitop_a%0a", 422),
+        ("GET", client.path + "/history?" + "&".join(f"a{n}=1" for n in range(40)), 422),
+        ("GET", client.path + "/history?path=" + "x" * 9000, 414),
+        ("GET", "/nothing", 404),
+        ("POST", "/healthz", 405),
+    ):
+        answer = client.http.request(method, path)
+        assert answer.status_code == status, (method, path, answer.text)
+        assert answer.json()["error"].keys() == {"code", "message", "fields"}
+        assert client.token not in answer.text
+    assert "GET" in client.http.put(client.path).headers["Allow"]
+    twice = [("Authorization", f"Bearer {client.token}"), ("Authorization", "Bearer x")]
+    answer = httpx.get(gateway.url + client.path, headers=twice, trust_env=False)
+    assert answer.status_code == 401
+
+
+def test_a_token_that_is_revoked_is_refused_at_once(client: Client) -> None:
+    client("GET")
+    client.w.kubectl("delete", "serviceaccount", "caller")
+    eventually(lambda: client.http.get(client.path).status_code == 401)
 
 
 def test_no_input_makes_a_500(client: Client, gateway: GatewayProcess) -> None:

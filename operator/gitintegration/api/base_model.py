@@ -20,7 +20,6 @@ ALLOWED_HOSTS = f"{GROUP}/allowed-hosts"
 OWNED_BY = f"{GROUP}/owned-by"
 """Of Secrets: the hosts that its credentials may go to, and the GitIntegration that it may be deleted with."""
 PIPELINE_ID = f"{GROUP}/pipeline-id"
-OWNED_BY = f"{GROUP}/owned-by"
 
 
 class Model(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any
 
 from gitintegration.api.base_model import GROUP, VERSION
 from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.integrations import SECRETS
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.errors import Stale
 
@@ -28,6 +29,17 @@ class OperationObjects:
         except (NotFoundError, Stale):
             return False
         return True
+
+    async def delete_own_secret(self, seen: Mapping[str, Any], name: str) -> None:
+        """Deletes this Secret where it belongs to the operation, by uid."""
+        path = SECRETS.path(seen["metadata"]["namespace"], name)
+        metadata = (await self._cluster.get(path) or {}).get("metadata") or {}
+        if not any(o.get("uid") == seen["metadata"]["uid"] for o in metadata.get("ownerReferences") or ()):
+            return
+        try:
+            await self._cluster.request("DELETE", path, body={"preconditions": {"uid": metadata["uid"]}})
+        except (NotFoundError, Stale):
+            return
 
     async def delete(self, seen: Mapping[str, Any]) -> None:
         metadata = seen["metadata"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,22 +18,24 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.client import Cluster, NotFoundError, Unauthenticated
 from gitintegration.cluster.integrations import KIND as INTEGRATIONS
 from gitintegration.cluster.operations import KIND as OPERATIONS
 from gitintegration.core.status import timestamp
-from gitintegration.errors import ClusterError, Forbidden, NotAdmitted, Refused, Stale
+from gitintegration.errors import ClusterError, Forbidden, NotAdmitted, Refused, SpecError, Stale
 from gitintegration.gateway import models
-from gitintegration.gateway.resources import SECRETS, Resources, Right, Who
+from gitintegration.gateway.callers import Allowance, Callers
+from gitintegration.gateway.gate import CALLER, Asking, Gate, Refusal
+from gitintegration.gateway.resources import SECRETS, Resources, Right, Who, host_of
 
-LIMIT = 1 << 20
-"""Bytes of a body."""
 WAIT = 30.0
 """Seconds that `test` and `history` wait for their operation."""
 _KEEP, _KEEP_SHORT = 86_400, 300
 """Seconds that operations stay once they have ended: those that a caller may ask for, and those that were answered."""
 _NAMESPACE = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _OPERATION = r"^gitop_[a-z0-9]+$"
+_TOLD, _FIELD = 20, 128
+"""So many wrong fields are told, and so many characters of a name that the caller made up."""
 
 T = TypeVar("T")
 
@@ -41,14 +44,6 @@ class Data(BaseModel, Generic[T]):
     """Every answer lies in `data`."""
 
     data: T
-
-
-class Refusal(Exception):
-    """An answer that is an error."""
-
-    def __init__(self, status: int, code: str, message: str, fields: list[dict[str, str]] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message, self.fields = status, code, message, fields or []
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +62,7 @@ def build(connect: Callable[[], Awaitable[Cluster]], setting: Setting) -> FastAP
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.cluster = await connect()
+        app.state.callers = Callers(Who(app.state.cluster).user)
         yield
         await app.state.cluster.close()
 
@@ -75,6 +71,7 @@ def build(connect: Callable[[], Awaitable[Cluster]], setting: Setting) -> FastAP
         version="1",
         summary="Synchronize pipeline definitions with a Git repository.",
         lifespan=lifespan,
+        redirect_slashes=False,  # it would lead to http://, with the token
         responses={
             int(status): {"model": models.Problems, "description": status.phrase}
             for status in (
@@ -82,6 +79,7 @@ def build(connect: Callable[[], Awaitable[Cluster]], setting: Setting) -> FastAP
                 HTTPStatus.UNAUTHORIZED,
                 HTTPStatus.FORBIDDEN,
                 HTTPStatus.NOT_FOUND,
+                HTTPStatus.REQUEST_TIMEOUT,
                 HTTPStatus.CONFLICT,
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -90,7 +88,8 @@ def build(connect: Callable[[], Awaitable[Cluster]], setting: Setting) -> FastAP
         },
     )
     app.state.setting = setting
-    app.add_middleware(_Limited)
+    answers = _Answers()
+    app.add_middleware(Gate, callers=lambda: app.state.callers, answer=answers.problem)
     for prefix in ("/api/git-integration", "/api/namespaces/{namespace}/git-integration"):
         app.include_router(_router(), prefix=prefix)
 
@@ -98,10 +97,10 @@ def build(connect: Callable[[], Awaitable[Cluster]], setting: Setting) -> FastAP
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(Refusal, answers.refused)
+    app.add_exception_handler(ClusterError, answers.refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(ClusterError, _cluster)
     app.add_exception_handler(Exception, _defect)
     return app
 
@@ -112,33 +111,30 @@ def build(connect: Callable[[], Awaitable[Cluster]], setting: Setting) -> FastAP
 class Caller:
     """Who asks, in which namespace."""
 
-    def __init__(self, who: Who, user: Any, namespace: str, resources: Resources, app_secret: str) -> None:
-        self._who, self._user, self._namespace, self.resources = who, user, namespace, resources
-        self.app_secret = app_secret
+    def __init__(self, who: Who, asking: Asking, namespace: str, resources: Resources, app_secret: str) -> None:
+        self._who, self._user, self._namespace, self.resources = who, asking.user, namespace, resources
+        self.app_secret, self.gone = app_secret, asking.gone
 
     async def needs(self, *rights: Right) -> None:
         """Asked before anything is written, so that nothing is done by half. Raises Refusal."""
         if missing := await self._who.missing(self._user, self._namespace, rights):
             name = self._user.get("username", "")
-            what = missing.kind.plural + (f" {missing.name!r}" if missing.name else "")
-            words = f"{name} may not {missing.verb} {what} in namespace {self._namespace}"
-            raise Refusal(403, "forbidden", words)
+            raise Refusal(403, "forbidden", f"{name} may not {missing} in namespace {self._namespace}")
+
+    async def names(self, secret: str) -> None:
+        """Who names a Secret that is there already must be allowed to read it. Raises Refusal."""
+        await self.needs(Right("get", SECRETS, secret))
 
 
 async def _caller(request: Request) -> Caller:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not re.fullmatch(r"[\x21-\x7e]{1,16384}", token.strip()):
-        raise Refusal(401, "unauthorized", "send a Kubernetes token: Authorization: Bearer ...")
+    asking: Asking = request.scope["extensions"][CALLER]
     cluster, setting = request.app.state.cluster, request.app.state.setting
-    who = Who(cluster)
-    user = await who.user(token.strip())
-    if user is None:
-        raise Refusal(401, "unauthorized", "the API server does not know this token")
     where = request.path_params.get("namespace", setting.namespace)
     if not re.fullmatch(_NAMESPACE, where):
         words = "is no name of a namespace"
         raise Refusal(422, "invalid", f"namespace: {words}", [{"field": "namespace", "message": words}])
-    return Caller(who, user, where, Resources(cluster, token.strip(), where, setting.name), setting.app_secret)
+    resources = Resources(cluster, asking.token, where, setting.name)
+    return Caller(Who(cluster), asking, where, resources, setting.app_secret)
 
 
 As = Annotated[Caller, Depends(_caller)]
@@ -189,24 +185,19 @@ async def get_config(caller: As) -> Data[models.Config | models.NotConfigured]:
 async def save_config(caller: As, body: models.ConfigBody) -> Data[models.Saved]:
     rights = [Right(verb, INTEGRATIONS) for verb in ("get", "create", "patch")]
     stored = body.credentials if body.credentials and not body.credentials.needs_shared_app else None
-    named = caller.app_secret if body.credentials and not stored else body.ssh_key_id
     if stored:
         rights += [Right("create", SECRETS), Right("patch", SECRETS, caller.resources.secret_name)]
-    elif named:
-        rights.append(Right("get", SECRETS, named))
     await caller.needs(*rights)
+    found = await caller.resources.integration()
+    await _may_log_in_there(caller, body, found)
     spec = body.spec()
-    if body.repository_url is None and await caller.resources.integration() is None:
-        raise Refusal(
-            422, "invalid", "repository_url is required", [{"field": "repository_url", "message": "is required"}]
-        )
     if body.credentials:
         name = caller.resources.secret_name if stored else caller.app_secret
         spec["credentials"] = {**body.credentials.spec(name), "reclaimPolicy": "Delete" if stored else "Retain"}
     elif body.ssh_key_id:
         reference = {"name": body.ssh_key_id}
         spec["credentials"] = {"type": "ssh", "secretRef": reference, "reclaimPolicy": "Retain"}
-    made = await caller.resources.save(spec, stored.secret() if stored else None)
+    made = await caller.resources.save(found, spec, stored.secret() if stored else None)
     saved = made["spec"]
     return Data(
         data=models.Saved(
@@ -218,6 +209,43 @@ async def save_config(caller: As, body: models.ConfigBody) -> Data[models.Saved]
             updated_at=timestamp(datetime.now(UTC)),
         )
     )
+
+
+async def _may_log_in_there(caller: Caller, body: models.ConfigBody, found: Mapping[str, Any] | None) -> None:
+    """No credential is sent by a body to where its owner did not mean it to go. Raises Refusal."""
+    before = found["spec"] if found else {}
+    address = body.repository_url or before.get("repositoryURL")
+    if address is None:
+        raise _wrong("repository_url", "is required")
+    host = _host(address)
+    kept = ((before.get("credentials") or {}).get("secretRef") or {}).get("name")
+    if body.ssh_key_id:
+        await caller.names(body.ssh_key_id)
+    elif body.credentials:
+        if body.credentials.needs_shared_app:
+            await caller.names(caller.app_secret)
+    elif kept and host != _host_before(before):
+        if kept == caller.resources.secret_name:
+            raise _wrong("credentials", f"send them again: those that are stored were not given for {host}")
+        await caller.names(kept)
+
+
+def _host(address: str) -> str:
+    try:
+        return host_of(address)
+    except SpecError as error:
+        raise _wrong("repository_url", error.message.removeprefix("spec.repositoryURL: ")) from None
+
+
+def _host_before(spec: Mapping[str, Any]) -> str | None:
+    try:
+        return host_of(spec.get("repositoryURL", ""))
+    except SpecError:
+        return None  # an older CRD let it in
+
+
+def _wrong(field: str, message: str) -> Refusal:
+    return Refusal(422, "invalid", f"{field}: {message}", [{"field": field, "message": message}])
 
 
 async def remove_config(caller: As) -> Response:
@@ -269,20 +297,22 @@ async def status(caller: As) -> Data[models.SyncStatus]:
 
 async def test(caller: As, body: models.TestBody | None = None) -> Data[models.Tested]:
     wanted = body or models.TestBody()
+    given = wanted.credentials
     rights = [Right(verb, OPERATIONS) for verb in ("create", "get")]
-    if wanted.credentials:
-        shared = wanted.credentials.needs_shared_app
-        rights.append(Right("get", SECRETS, caller.app_secret) if shared else Right("create", SECRETS))
+    if given and not given.needs_shared_app:
+        rights.append(Right("create", SECRETS))
     await caller.needs(*rights)
+    block: dict[str, Any] = {}
     if wanted.repository_url is None:
         await _configured(caller)
-    block: dict[str, Any] = {}
-    if wanted.repository_url:
+    else:
+        _host(wanted.repository_url)
         block["repositoryURL"] = wanted.repository_url
-    secret = None
-    if wanted.credentials:
-        block["credentials"] = wanted.credentials.spec(caller.app_secret)
-        secret = wanted.credentials.secret() if not wanted.credentials.needs_shared_app else None
+    if given:
+        block["credentials"] = given.spec(caller.app_secret)
+    if given and given.needs_shared_app:
+        await caller.names(caller.app_secret)
+    secret = given.secret() if given and not given.needs_shared_app else None
     done = await _waited(caller, await caller.resources.operate("test", block, _KEEP_SHORT, secret))
     found = (done.get("status") or {}).get("test") or {}
     return Data(
@@ -384,7 +414,7 @@ async def _configured(caller: Caller) -> dict[str, Any]:
 
 async def _waited(caller: Caller, made: dict[str, Any]) -> dict[str, Any]:
     name = made["metadata"]["name"]
-    done = await caller.resources.ended(name, WAIT)
+    done = await caller.resources.ended(name, WAIT, caller.gone)
     if done is None:
         words = f"it has not ended within {WAIT:g} s; ask for operations/{_id(name)}. Does the operator run?"
         raise Refusal(504, "timeout", words)
@@ -430,81 +460,74 @@ def _conflicts(told: dict[str, Any]) -> list[models.ConflictEntry]:
 # --- errors ---------------------------------------------------------------------------------------------------------
 
 
-def _answer(status: int, code: str, message: str, fields: list[dict[str, str]] | None = None) -> JSONResponse:
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+def _answer(
+    status: int,
+    code: str,
+    message: str,
+    fields: list[dict[str, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     body = {"error": {"code": code, "message": message, "fields": fields or []}}
-    return JSONResponse(body, status_code=status, headers=headers)
+    return JSONResponse(body, status_code=status, headers={**challenge, **(headers or {})})
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Refusal)
-    return _answer(error.status, error.code, error.message, error.fields)
+class _Answers:
+    """What was refused, by the gateway or by the API server, as an answer. An API server that is away is told in the log,
+    once a second at most: nobody fills a disk by asking."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("gateway")
+        self._lines = Allowance(1.0, time.monotonic())
+
+    async def refused(self, request: Request, error: Exception) -> JSONResponse:
+        asking = (request.scope.get("extensions") or {}).get(CALLER)
+        if isinstance(error, Unauthenticated) and asking is not None:
+            request.app.state.callers.forget(asking.token)
+        return self.problem(error)
+
+    def problem(self, error: Exception) -> JSONResponse:
+        match error:
+            case Refusal():
+                return _answer(error.status, error.code, error.message, error.fields, error.headers)
+            case NotFoundError():
+                return _answer(404, "not_found", error.message)
+            case Unauthenticated():
+                return _answer(401, "unauthorized", "the API server does not know this token any more")
+            case Forbidden() | NotAdmitted():
+                return _answer(403, "forbidden", error.message)
+            case Stale():
+                return _answer(409, "conflict", error.message)
+            case Refused():
+                return _answer(422, "invalid", error.message)
+        assert isinstance(error, ClusterError)
+        now = time.monotonic()
+        if self._lines.left(now) >= 1:
+            self._lines.spend(now)
+            self._log.warning("the API server does not serve", error=error.message)
+        wait = {"Retry-After": f"{error.retry_after:.0f}"} if error.retry_after else None
+        return _answer(503, "unavailable", error.message, headers=wait)
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """Fields by name; never what was given, which may be a credential."""
     assert isinstance(error, RequestValidationError)
-    fields = [
-        {"field": ".".join(str(part) for part in found["loc"][1:]) or "body", "message": str(found["msg"])}
-        for found in error.errors()
-    ]
+    fields = [{"field": _named(found["loc"][1:]), "message": str(found["msg"])} for found in error.errors()[:_TOLD]]
     words = "; ".join(f"{field['field']}: {field['message']}" for field in fields[:5])
     return _answer(422, "invalid", words, fields)
 
 
+def _named(where: tuple[str | int, ...]) -> str:
+    path = ".".join(str(part) for part in where) or "body"
+    return path[:_FIELD].encode(errors="replace").decode()
+
+
 async def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return _answer(error.status_code, HTTPStatus(error.status_code).name.lower(), str(error.detail))
-
-
-async def _cluster(_: Request, error: Exception) -> JSONResponse:
-    """What the API server said to the caller's own request."""
-    match error:
-        case NotFoundError():
-            return _answer(404, "not_found", error.message)
-        case Forbidden() | NotAdmitted():
-            return _answer(403, "forbidden", error.message)
-        case Stale():
-            return _answer(409, "conflict", error.message)
-        case Refused():
-            return _answer(422, "invalid", error.message)
-    return _answer(503, "unavailable", "the API server can't be reached")
+    code = HTTPStatus(error.status_code).name.lower()
+    return _answer(error.status_code, code, str(error.detail), headers=error.headers)
 
 
 async def _defect(_: Request, error: Exception) -> JSONResponse:
     structlog.get_logger("gateway").error("request failed", error=type(error).__name__)
     return _answer(500, "internal", "internal error")
-
-
-_Scope = MutableMapping[str, Any]
-_Message = MutableMapping[str, Any]
-
-
-class _Limited:
-    """Bounds the size of a body, whatever its Content-Length says, by reading it before anybody else does."""
-
-    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
-        self._app = app
-
-    async def __call__(
-        self, scope: _Scope, receive: Callable[[], Awaitable[_Message]], send: Callable[[_Message], Awaitable[None]]
-    ) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > LIMIT:
-                await _answer(413, "too_large", f"a body may have {LIMIT} bytes")(scope, receive, send)
-                return
-        whole = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-        async def replay() -> _Message:
-            return next(whole, None) or await receive()
-
-        await self._app(scope, replay, send)

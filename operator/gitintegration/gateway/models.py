@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+"""Of a DNS name, as Kubernetes has it."""
 Text = Annotated[str, Field(min_length=1, max_length=2048)]
 Credential = Annotated[SecretStr, Field(min_length=1, max_length=65536)]
-SecretName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+SecretName = Annotated[str, Field(min_length=1, max_length=253, pattern=_SUBDOMAIN)]
 Ids = Annotated[list[Annotated[str, Field(min_length=1, max_length=253)]], Field(min_length=1, max_length=10_000)]
 Provider = Literal["generic", "github", "gitlab", "gitea", "bitbucket", "azuredevops"]
 

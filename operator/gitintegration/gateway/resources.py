@@ -10,12 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gitintegration.api.base_model import API_VERSION, GROUP
+from gitintegration.api.base_model import ALLOWED_HOSTS, API_VERSION, GROUP, OWNED_BY
 from gitintegration.cluster.client import Cluster, NotFoundError
 from gitintegration.cluster.integrations import KIND as INTEGRATIONS
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.cluster.operations import KIND as OPERATIONS
 from gitintegration.cluster.paths import Path, api_path
+from gitintegration.errors import ClusterUnavailable, Forbidden, Refused
+from gitintegration.gateway.callers import User
+from gitintegration.git.url import parse_url
 
 SECRETS = ResourceKind("", "v1", "Secret", "secrets", True)
 _TOKEN_REVIEWS = api_path("apis", "authentication.k8s.io", "v1", "tokenreviews")
@@ -24,7 +27,8 @@ _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _MANAGER = "gitintegration-gateway"
 _MANAGED = {"app.kubernetes.io/managed-by": _MANAGER}
-_POLL = 0.1
+_POLL, _LONGEST_POLL = 0.1, 1.0
+"""Seconds between two looks at an operation: at first, and at last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,10 @@ class Right:
     verb: str
     kind: ResourceKind
     name: str = ""
-    """Of one object; empty: of any."""
+    """Of one object; empty: of all of them."""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.kind.plural}" + (f" {self.name!r}" if self.name else "")
 
 
 class Who:
@@ -43,34 +50,43 @@ class Who:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    async def user(self, token: str) -> Mapping[str, Any] | None:
+    async def user(self, token: str) -> User | None:
         """Whose token it is, or None where it is nobody's."""
-        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
-        found = await self._cluster.request("POST", _TOKEN_REVIEWS, body=body)
-        status = found.get("status") or {}
+        spec = {"token": token}
+        status = await self._ask(_TOKEN_REVIEWS, "authentication.k8s.io/v1", "TokenReview", spec)
         return status.get("user") if status.get("authenticated") else None
 
-    async def missing(self, user: Mapping[str, Any], namespace: str, rights: Sequence[Right]) -> Right | None:
+    async def missing(self, user: User, namespace: str, rights: Sequence[Right]) -> Right | None:
         """The first of these rights that the user has not."""
         for right in rights:
+            attributes = {
+                "namespace": namespace,
+                "verb": right.verb,
+                "group": right.kind.group,
+                "resource": right.kind.plural,
+                "name": right.name,
+            }
             spec = {
                 "user": user.get("username", ""),
                 "uid": user.get("uid", ""),
                 "groups": user.get("groups") or [],
                 "extra": user.get("extra") or {},
-                "resourceAttributes": {
-                    "namespace": namespace,
-                    "verb": right.verb,
-                    "group": right.kind.group,
-                    "resource": right.kind.plural,
-                    **({"name": right.name} if right.name else {}),
-                },
+                "resourceAttributes": attributes,
             }
-            body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
-            found = await self._cluster.request("POST", _ACCESS_REVIEWS, body=body)
-            if not (found.get("status") or {}).get("allowed"):
+            status = await self._ask(_ACCESS_REVIEWS, "authorization.k8s.io/v1", "SubjectAccessReview", spec)
+            if not status.get("allowed"):
                 return right
         return None
+
+    async def _ask(self, path: Path, api_version: str, kind: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The status of such a review. Raises ClusterUnavailable, also where the gateway may not ask: no caller's fault."""
+        body = {"apiVersion": api_version, "kind": kind, "spec": spec}
+        try:
+            found = await self._cluster.request("POST", path, body=body)
+        except (Forbidden, Refused) as error:
+            words = f"the gateway may not create {kind.lower()}s; ClusterRole gitintegration-gateway has that: {error.message}"
+            raise ClusterUnavailable(words) from None
+        return found.get("status") or {}
 
 
 class Resources:
@@ -97,21 +113,20 @@ class Resources:
             return None
         return found
 
-    async def save(self, spec: Mapping[str, Any], secret: Mapping[str, str] | None) -> dict[str, Any]:
-        """Makes or changes the integration, and the Secret that belongs to it."""
-        if await self.integration() is None:
-            body = {
-                "apiVersion": API_VERSION,
-                "kind": "GitIntegration",
-                "metadata": {"name": self._name, "labels": _MANAGED},
-                "spec": spec,
-            }
+    async def save(
+        self, found: Mapping[str, Any] | None, spec: Mapping[str, Any], secret: Mapping[str, str] | None
+    ) -> dict[str, Any]:
+        """Makes the integration, or changes the one that was found, and the Secret that belongs to it."""
+        if found is None:
+            metadata = {"name": self._name, "labels": _MANAGED}
+            body = {"apiVersion": API_VERSION, "kind": "GitIntegration", "metadata": metadata, "spec": spec}
             made = await self._request("POST", INTEGRATIONS.path(self._namespace), body)
         else:
             path = INTEGRATIONS.path(self._namespace, self._name)
-            made = await self._request("PATCH", path, {"spec": spec}, _MERGE)
+            body = {"metadata": {"uid": found["metadata"]["uid"]}, "spec": spec}
+            made = await self._request("PATCH", path, body, _MERGE)
         if secret is not None:
-            await self._keep(self.secret_name, secret, _owner("GitIntegration", made))
+            await self._keep(secret, made)
         return dict(made)
 
     @property
@@ -119,13 +134,10 @@ class Resources:
         """The Secret that belongs to the integration."""
         return f"{self._name}-git-credentials"
 
-    async def _keep(self, name: str, data: Mapping[str, str], owner: Mapping[str, Any] | None) -> None:
-        metadata: dict[str, Any] = {"name": name, "labels": _MANAGED}
-        if owner:
-            metadata["ownerReferences"] = [owner]
-        encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
-        body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded}
-        await self._request("PATCH", SECRETS.path(self._namespace, name), body, _APPLY)
+    async def _keep(self, data: Mapping[str, str], made: Mapping[str, Any]) -> None:
+        annotations = {OWNED_BY: self._name, ALLOWED_HOSTS: host_of(made["spec"]["repositoryURL"])}
+        body = _secret(self.secret_name, data, annotations, _owner("GitIntegration", made))
+        await self._request("PATCH", SECRETS.path(self._namespace, self.secret_name), body, _APPLY)
 
     async def remove(self) -> bool:
         """The integration and the Secret that belongs to it; pipelines stay. False where there is none."""
@@ -141,27 +153,23 @@ class Resources:
         self, kind: str, block: Mapping[str, Any], ttl: int, secret: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Creates an operation, and then the Secret that is given: that belongs to the operation, which waits for it, and
-        has its name, so that the admission policy knows it for this one's own. Its maker needs no right on any other."""
+        has its name, so that the admission policy knows it for this one's own. Its maker needs no right on any other.
+
+        So there is no moment at which nobody would clear it away: the operator does when the test has ended, whatever
+        became of the caller or of this process.
+        """
         spec: dict[str, Any] = {"integrationRef": {"name": self._name}, "kind": kind, kind: dict(block)}
         spec["ttlSecondsAfterFinished"] = ttl
-        body: dict[str, Any] = {
-            "apiVersion": API_VERSION,
-            "kind": "GitOperation",
-            "metadata": {"generateName": "gitop-", "labels": _MANAGED},
-            "spec": spec,
-        }
+        metadata: dict[str, Any] = {"generateName": "gitop-", "labels": _MANAGED}
+        body = {"apiVersion": API_VERSION, "kind": "GitOperation", "metadata": metadata, "spec": spec}
         if secret is None:
             return dict(await self._request("POST", OPERATIONS.path(self._namespace), body))
         suffix = secrets.token_hex(8)
-        body["metadata"] = {"name": f"gitop-{suffix}", "labels": _MANAGED}
-        spec["test"]["credentials"]["secretRef"] = {"name": f"gitop-test-{suffix}"}
-        made = await self._request("POST", OPERATIONS.path(self._namespace), body)
-        metadata = {
-            "name": f"gitop-test-{suffix}",
-            "labels": _MANAGED,
-            "ownerReferences": [_owner("GitOperation", made)],
-        }
-        held = {"metadata": metadata, "stringData": dict(secret)}
+        metadata = {"name": f"gitop-{suffix}", "labels": _MANAGED}
+        spec[kind]["credentials"] = {**block["credentials"], "secretRef": {"name": f"gitop-test-{suffix}"}}
+        made = await self._request("POST", OPERATIONS.path(self._namespace), {**body, "metadata": metadata})
+        annotations = {ALLOWED_HOSTS: host_of(block["repositoryURL"])}
+        held = _secret(f"gitop-test-{suffix}", secret, annotations, _owner("GitOperation", made))
         await asyncio.shield(self._request("POST", SECRETS.path(self._namespace), held))
         return dict(made)
 
@@ -172,17 +180,32 @@ class Resources:
             return None
         return found
 
-    async def ended(self, name: str, seconds: float) -> dict[str, Any] | None:
-        """The operation once it has ended; None where it has not within `seconds`."""
+    async def ended(self, name: str, seconds: float, gone: asyncio.Event) -> dict[str, Any] | None:
+        """The operation once it has ended; None where it has not within `seconds`, or nobody waits for it any more."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
+        end, pause = loop.time() + seconds, _POLL
         while True:
             found = await self.operation(name)
             if found is None or (found.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
                 return found
-            if loop.time() > end:
+            if loop.time() > end or gone.is_set():
                 return None
-            await asyncio.sleep(_POLL)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(gone.wait(), pause)
+            pause = min(2 * pause, _LONGEST_POLL)
+
+
+def host_of(url: str) -> str:
+    """The host in the address of a repository, in one spelling. Raises SpecError."""
+    return parse_url(url).host.lower()
+
+
+def _secret(
+    name: str, data: Mapping[str, str], annotations: Mapping[str, str], owner: Mapping[str, Any]
+) -> dict[str, Any]:
+    metadata = {"name": name, "labels": _MANAGED, "annotations": annotations, "ownerReferences": [owner]}
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": encoded}
 
 
 def _owner(kind: str, made: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 import structlog
 
 from gitintegration.api.base_model import API_VERSION, read_spec
-from gitintegration.api.integration import Credentials, GitIntegrationSpec
+from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.api.operation import GitOperationSpec, OperationKind, Phase
 from gitintegration.api.syncable import OWN
 from gitintegration.cluster.operations import OperationObjects
@@ -184,7 +185,7 @@ class Operations:
         spec = read_spec(GitOperationSpec, entry.seen.get("spec"))
         if spec.kind is OperationKind.test:
             assert spec.test is not None
-            return await self._test(name[1], spec, turn, _age(entry, self._now()))
+            return await self._test(spec, turn, entry)
         ws, request = await turn.prepared()
         if spec.pull and not spec.pull.dry_run and entry.order[0] < turn.since:
             _check_unseen(request.spec)
@@ -210,7 +211,7 @@ class Operations:
                 return await self._actions.history(ws, request, scratch, spec.history)
         raise AssertionError(spec.kind)
 
-    async def _test(self, name: str, spec: GitOperationSpec, turn: Turn, age: float) -> Done:
+    async def _test(self, spec: GitOperationSpec, turn: Turn, entry: _Entry) -> Done:
         assert spec.test is not None
         other = None
         if spec.test.repository_url:
@@ -218,9 +219,7 @@ class Operations:
             if spec.test.credentials:
                 wanted["credentials"] = spec.test.credentials.model_dump(by_alias=True, exclude_none=True)
             other = GitIntegrationSpec.model_validate(wanted)
-        waits = (
-            max(0.0, _SECRET_WITHIN - age) if spec.test.credentials and own_secret(name, spec.test.credentials) else 0.0
-        )
+        waits = max(0.0, _SECRET_WITHIN - _age(entry, self._now())) if own_secret(entry.seen) else 0.0
         return await self._actions.test(await self._connection(turn, other, waits))
 
     @staticmethod
@@ -263,6 +262,9 @@ class Operations:
             total = sum(counts[action] for action in ("created", "updated", "deleted"))
             more["progress"] = {"done": total, "total": total}
         verdict = "True" if phase is Phase.Succeeded else "False"
+        if secret := own_secret(entry.seen):
+            with contextlib.suppress(ClusterError):  # it goes with the operation, then
+                await self._objects.delete_own_secret(entry.seen, secret)
         metadata = entry.seen["metadata"]
         log = self._log.bind(namespace=metadata["namespace"], operation=metadata["name"], reason=reason)
         (log.info if phase is Phase.Succeeded else log.warning)("operation ended", message=message)
@@ -298,9 +300,13 @@ class Operations:
         task.add_done_callback(self._tasks.discard)
 
 
-def own_secret(name: str, credentials: Credentials) -> bool:
-    """Whether the Secret is the one that the REST API makes for this operation: its author needs no right on another."""
-    return name.startswith("gitop-") and credentials.secret_ref.name == f"gitop-test-{name.removeprefix('gitop-')}"
+def own_secret(seen: Mapping[str, Any]) -> str | None:
+    """The Secret that the REST API makes for this operation, where it names that: its author needs no right on another."""
+    credentials = ((seen.get("spec") or {}).get("test") or {}).get("credentials") or {}
+    wanted = (credentials.get("secretRef") or {}).get("name")
+    name = str(seen["metadata"]["name"])
+    own = f"gitop-test-{name.removeprefix('gitop-')}"
+    return own if name.startswith("gitop-") and wanted == own else None
 
 
 def _age(entry: _Entry, now: datetime) -> float:
