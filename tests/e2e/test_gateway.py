@@ -186,7 +186,7 @@ def test_the_seeds_own_example_of_a_github_app(client: Client) -> None:
 
 
 def test_an_ssh_key_is_named_by_its_secret(client: Client) -> None:
-    body = {"repository_url": "git@example.com:r.git", "ssh_key_id": "gitkey-01jq801"}
+    body: dict[str, Any] = {"repository_url": "git@example.com:r.git", "ssh_key_id": "gitkey-01jq801"}
     assert "may not get secrets 'gitkey-01jq801'" in client("POST", "", 403, **body)["error"]["message"]
     assert client.w.names("gi") == set()
     client.may_read("gitkey-01jq801")
