@@ -27,8 +27,8 @@ _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _MANAGER = "gitintegration-gateway"
 _MANAGED = {"app.kubernetes.io/managed-by": _MANAGER}
-_POLL, _LONGEST_POLL = 0.1, 1.0
-"""Seconds between two looks at an operation: at first, and at last."""
+_POLL, _SLOW_POLL, _QUICK_FOR = 0.1, 1.0, 3.0
+"""Seconds between two looks at an operation: at first, after that, and for how long it is at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,16 +183,16 @@ class Resources:
     async def ended(self, name: str, seconds: float, gone: asyncio.Event) -> dict[str, Any] | None:
         """The operation once it has ended; None where it has not within `seconds`, or nobody waits for it any more."""
         loop = asyncio.get_running_loop()
-        end, pause = loop.time() + seconds, _POLL
+        began = loop.time()
         while True:
             found = await self.operation(name)
             if found is None or (found.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
                 return found
-            if loop.time() > end or gone.is_set():
+            waited = loop.time() - began
+            if waited > seconds or gone.is_set():
                 return None
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(gone.wait(), pause)
-            pause = min(2 * pause, _LONGEST_POLL)
+                await asyncio.wait_for(gone.wait(), _POLL if waited < _QUICK_FOR else _SLOW_POLL)
 
 
 def host_of(url: str) -> str:
