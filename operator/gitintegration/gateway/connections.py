@@ -24,6 +24,8 @@ HEAD = 10.0
 """Seconds for the head of a request, from the first byte that may be its own."""
 ANSWER = 20.0
 """Seconds for an answer that is complete to be taken."""
+READ = 16 << 10
+"""Bytes that are taken from a connection at a time: each may hold some times that. asyncio's own is 256 KiB."""
 HEAD_SIZE = 32 << 10
 """Bytes of a request's line and headers; a token may have half of them."""
 
@@ -71,6 +73,7 @@ class Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.max_size = READ  # type: ignore[attr-defined]
         if self._places.enter(self, client_of(self.client[0] if self.client else None)):
             self._head = self.loop.call_later(HEAD, self._late)
         else:
