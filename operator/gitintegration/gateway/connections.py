@@ -24,6 +24,8 @@ HEAD = 10.0
 """Seconds for the head of a request, from the first byte that may be its own."""
 ANSWER = 20.0
 """Seconds for an answer that is complete to be taken."""
+LINGER = 1.0
+"""Seconds for which what still comes is dropped after a refusal, so that it can be read."""
 READ = 16 << 10
 """Bytes that are taken from a connection at a time: each may hold some times that. asyncio's own is 256 KiB."""
 HEAD_SIZE = 32 << 10
@@ -68,6 +70,7 @@ class Connection(H11Protocol):
         self._places = places
         self._head: asyncio.TimerHandle | None = None
         self._answer: asyncio.TimerHandle | None = None
+        self._ended = False
         self.safe = False
         """Whether a request of a known caller is served on it."""
 
@@ -77,7 +80,7 @@ class Connection(H11Protocol):
         if self._places.enter(self, client_of(self.client[0] if self.client else None)):
             self._head = self.loop.call_later(HEAD, self._late)
         else:
-            self._end(503, "busy", "too many connections; try again")
+            self.give_up()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._places.leave(self)
@@ -87,7 +90,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._ended:
             return
         super().data_received(data)
         if self._between and not self.transport.is_closing() and self._head is None:
@@ -109,8 +112,9 @@ class Connection(H11Protocol):
         self._end(400, "bad_request", "this is no HTTP request, or its headers are too large")
 
     def give_up(self) -> None:
-        """Its place is wanted by another."""
+        """There is no place for it, or another wants it: it does not stay to be read."""
         self._end(503, "busy", "too many connections; try again")
+        self.transport.abort()
 
     @property
     def _between(self) -> bool:
@@ -121,8 +125,8 @@ class Connection(H11Protocol):
         self._end(408, "timeout", f"the head of the request was not complete within {HEAD:g} s")
 
     def _end(self, status: int, code: str, message: str) -> None:
-        """Says why where that is still possible, and closes; whoever does not take it loses it."""
-        if self._between and self.conn.our_state is h11.IDLE:
+        """Says why where that is still possible, and ends it."""
+        if self._between and self.conn.our_state is h11.IDLE and not self._ended:
             body = orjson.dumps({"error": {"code": code, "message": message, "fields": []}})
             retry = [("retry-after", "1")] if status == 503 else []
             headers = [
@@ -132,8 +136,10 @@ class Connection(H11Protocol):
             ]
             said = b"".join(f"{name}: {value}\r\n".encode() for name, value in [*headers, *retry])
             self.transport.write(b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, _PHRASES[status], said, body))
-            self.transport.close()
-            self._to_be_taken()
+            self.transport.write_eof()
+            self._ended = True
+            self._no_head_due()
+            self._answer = self.loop.call_later(LINGER, self.transport.abort)
         else:
             self.transport.abort()
 
