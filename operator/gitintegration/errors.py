@@ -35,6 +35,7 @@ class Reason(StrEnum):
     SecretNotFound = "SecretNotFound"
     InvalidSecret = "InvalidSecret"
     SecretNotAllowed = "SecretNotAllowed"
+    StatusTooLarge = "StatusTooLarge"
     AuthenticationFailed = "AuthenticationFailed"
     PermissionDenied = "PermissionDenied"
     RepositoryNotFound = "RepositoryNotFound"

@@ -280,7 +280,11 @@ class HistoryEntry(Model):
     message: str | None = Field(None, description="Its message.")
     author: str | None = Field(None, description="Name and mail address.")
     committed_at: str | None = Field(None, description="When.", json_schema_extra={"format": "date-time"})
-    pipelines_touched: list[str] | None = Field(None, description="Ids of the pipelines it touched.")
+    pipelines_touched: list[str] | None = Field(
+        None,
+        description="Ids of the pipelines it touched: at most 20 in a GitIntegration, in a GitOperation all that fit.",
+    )
+    pipelines_touched_count: int | None = Field(None, description="How many pipelines it touched.")
 
 
 class ActiveOperation(Model):

@@ -268,6 +268,8 @@ def _error(status: int, text: bytes, headers: Mapping[str, str]) -> ClusterError
             return Forbidden(message)
         case 400 | 405 | 413 | 415 | 422:
             return Refused(message)
+        case 500 if "request is too large" in message:
+            return Refused(message)  # etcd's word, however often it is tried
         case 500 if "calling webhook" in message:
             return Refused(message)  # it speaks of this object; the others may pass
     return ClusterUnavailable(message, retry_after=float(wait) if wait.isdigit() else None)

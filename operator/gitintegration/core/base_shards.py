@@ -22,6 +22,8 @@ SPLIT_AT = 128
 """Records of a shard, at most; past that it splits."""
 SPLIT_BYTES = 400_000
 """The same of its data. An object of the API server takes a little over a megabyte."""
+_LARGEST = 32 << 20
+"""Bytes that a shard may unfold to; what is written is split long before. One that unfolds to more was not written here."""
 _BITS = 32
 _LEVEL = 6
 
@@ -65,13 +67,23 @@ def encode(records: Iterable[BaseRecord]) -> str:
 def decode(data: str) -> list[BaseRecord]:
     """Raises ValueError where the data is damaged."""
     try:
-        rows = orjson.loads(zlib.decompress(base64.b64decode(data, validate=True)))
-        return [
-            BaseRecord(ObjectKey(g, k, n), path, blob, rv, git, *(rest or [git]))
-            for g, k, n, path, blob, rv, git, *rest in rows
-        ]
+        unfolding = zlib.decompressobj()
+        text = unfolding.decompress(base64.b64decode(data, validate=True), _LARGEST)
+        if not unfolding.eof:
+            raise ValueError("damaged: it unfolds to too much, or ends early")
+        return [_record(*row) for row in orjson.loads(text)]
     except (binascii.Error, zlib.error, orjson.JSONDecodeError, TypeError) as error:
         raise ValueError(f"damaged: {type(error).__name__}") from None
+
+
+def _record(g: str, k: str, n: str, path: str, blob: str, version: str, git: Json, *rest: Json) -> BaseRecord:
+    """A stored row; whoever may write the operator's memory may have written anything."""
+    if len(rest) > 1 or not all(isinstance(text, str) for text in (g, k, n, path, blob, version)):
+        raise ValueError("damaged: a row holds what is no text")
+    live = rest[0] if rest else git
+    if not all(isinstance(value, dict | list | None) for value in (git, live)):
+        raise ValueError("damaged: a row holds what is no manifest")
+    return BaseRecord(ObjectKey(g, k, n), path, blob, version, git, live)
 
 
 class ShardSet:

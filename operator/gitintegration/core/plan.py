@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from gitintegration.core.bounds import bounded
 from gitintegration.core.diff import ListKeys, diff, format_path
 from gitintegration.core.status import SHOWN, ConflictEntry
 from gitintegration.core.values import Json, ObjectKey
@@ -96,7 +97,7 @@ class Plan:
             told["changesTruncated"] = True
         if len(self.conflicts) > SHOWN:
             told["conflictsTruncated"] = True
-        return told
+        return bounded(told)
 
     def words(self) -> str:
         """One line for people."""

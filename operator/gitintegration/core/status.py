@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from gitintegration.core.bounds import bounded, touched
 from gitintegration.errors import CredentialError, GitIntegrationError, Reason, RemoteError
 
 SHOWN = 50
@@ -121,7 +122,7 @@ def build_status(previous: Mapping[str, Any], outcome: Outcome, now: datetime) -
     if outcome.remote_commit is not None:
         status["remoteCommit"] = outcome.remote_commit
     if outcome.observed and not outcome.suspended:
-        status.update(_observed(outcome))
+        status.update(bounded(_observed(outcome)))
     if outcome.suspended:
         return _same_or(previous, status)
     return _stamped(previous, status, outcome, now)
@@ -144,7 +145,7 @@ def _observed(outcome: Outcome) -> dict[str, Any]:
     if outcome.synced_commit is not None:
         status["lastSyncedCommit"] = outcome.synced_commit
     if outcome.history is not None:
-        status["history"] = [dict(entry) for entry in outcome.history]
+        status["history"] = [{**entry, **_touched(entry)} for entry in outcome.history]
     if outcome.review is not None:
         status["review"] = dict(outcome.review)
     if outcome.pull_request is not None:
@@ -156,6 +157,12 @@ def _observed(outcome: Outcome) -> dict[str, Any]:
     return status
 
 
+def _touched(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a commit that was just read all ids are known, of one out of the status itself their number."""
+    known = touched(entry["pipelinesTouched"])
+    return {**known, "pipelinesTouchedCount": entry.get("pipelinesTouchedCount", known["pipelinesTouchedCount"])}
+
+
 def _connection(before: Mapping[str, Any] | None, found: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """Latency and the time of the check move with every look; alone they are not worth a write."""
     moving = ("latencyMs", "checkedAt")
@@ -164,6 +171,17 @@ def _connection(before: Mapping[str, Any] | None, found: Mapping[str, Any], now:
     }:
         return dict(before)
     return {**found, "checkedAt": timestamp(now)}
+
+
+def without_lists(status: Mapping[str, Any], refusal: str) -> dict[str, Any]:
+    """What is left to tell where the API server refuses the whole as too large: the counts, and that it did."""
+    kept = {name: value for name, value in status.items() if not isinstance(value, list) or name == "conditions"}
+    words = f"the API server does not take the whole status: {refusal[: _MESSAGE_LIMIT // 2]}; its lists are left out"
+    told = [
+        {**c, "status": "False", "reason": Reason.StatusTooLarge.value, "message": words} if c["type"] == "Ready" else c
+        for c in status["conditions"]
+    ]
+    return {**kept, "conditions": [{**c, "message": c["message"][:_MESSAGE_LIMIT]} for c in told]}
 
 
 def _same_or(previous: Mapping[str, Any], status: dict[str, Any]) -> dict[str, Any]:

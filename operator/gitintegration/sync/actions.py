@@ -14,6 +14,7 @@ from gitintegration.api.integration import Mode
 from gitintegration.api.operation import HistoryOperation, PullOperation, PushOperation
 from gitintegration.cluster.base_store import BaseStore
 from gitintegration.core.base_shards import BaseRecord, ShardSet
+from gitintegration.core.bounds import told_history
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.layout import SUFFIXES, Layout, commit_message
 from gitintegration.core.merge import Decision, Strategy, Write
@@ -446,7 +447,9 @@ class Actions:
             )
             for c in found.commits
         ]
-        return Done(f"{len(told)} commits of {branch}", {"branch": branch, "commit": tip, "history": told})
+        return Done(
+            f"{len(told)} commits of {branch}", {"branch": branch, "commit": tip, "history": told_history(told)}
+        )
 
     async def _log(
         self, ws: Workspace, request: Request, scratch: Path, tip: str, path: str, prefix: str, limit: int

@@ -39,6 +39,8 @@ class Entry:
     """Not all objects were gone through yet since the watch began."""
     scanned: float = 0.0
     failures: int = 0
+    unwritten: int = 0
+    """How many statuses in a row could not be written."""
     succeeded: float | None = None
     """When a sync last ended well, in seconds since the epoch."""
     next_periodic: float = 0.0
@@ -65,6 +67,10 @@ class Entry:
         """What of the object makes a sync necessary when it changes; its status does not."""
         wanted = tuple(self.annotations.get(name) for name in (REQUESTED_AT, CONFIRM_DELETES))
         return (self.metadata["uid"], self.metadata["generation"], self.metadata.get("deletionTimestamp"), *wanted)
+
+    def until_rewrite(self) -> float:
+        """Seconds until a status that could not be written is tried again."""
+        return min(_MAX_BACKOFF, 2.0 ** min(self.unwritten, 9)) * random.uniform(0.8, 1.2)  # noqa: S311
 
     def settle(self, outcome: Outcome) -> float:
         """Count what a run came to; the seconds until the next, a little at random so that not all run at once."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import orjson
 
 from gitintegration.api.base_model import PIPELINE_ID
+from gitintegration.api.names import NAME_LENGTH
 from gitintegration.core.status import timestamp
 from gitintegration.git.log import SUBJECT
 from gitintegration.git.objects import CommitInfo
@@ -26,7 +27,7 @@ def pipeline_id(item: GitItem) -> str:
     """The annotation where there is one, else the name."""
     if PIPELINE_ID.encode() in item.value:
         annotations = (orjson.loads(item.value).get("metadata") or {}).get("annotations") or {}
-        return str(annotations.get(PIPELINE_ID, item.key.name))
+        return str(annotations.get(PIPELINE_ID, item.key.name))[:NAME_LENGTH]
     return item.key.name
 
 

@@ -24,7 +24,7 @@ from gitintegration.cluster.integrations import FINALIZER, Integrations
 from gitintegration.cluster.kinds import Kinds
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.core.queue import Priority
-from gitintegration.core.status import Outcome, build_status
+from gitintegration.core.status import Outcome, build_status, without_lists
 from gitintegration.errors import (
     ClusterError,
     CredentialError,
@@ -32,6 +32,7 @@ from gitintegration.errors import (
     GitIntegrationError,
     OperationError,
     Reason,
+    Refused,
     SpecError,
     Stale,
 )
@@ -221,8 +222,10 @@ class Operator:
         try:
             await self._finish(name, entry, outcome, tally, time.monotonic() - started)
         except ClusterError as error:
+            entry.unwritten += 1
             self._log.warning("status not written", namespace=name[0], integration=name[1], error=error.message)
-            return _SOON
+            return entry.until_rewrite()
+        entry.unwritten = 0
         delay = entry.settle(outcome)
         entry.next_periodic = time.monotonic() + delay
         return delay
@@ -368,8 +371,7 @@ class Operator:
         before = entry.status
         status = build_status(before, outcome, self._now())
         if status != before:
-            await self._integrations.write_status({**entry.seen, "status": before}, status)
-            entry.status = status
+            status = await self._write(entry, before, status)
             await self._tell(entry, before, status, tally)
         self._count(entry, outcome, tally, seconds)
         log = self._log.bind(namespace=name[0], integration=name[1], commit=outcome.remote_commit)
@@ -394,6 +396,16 @@ class Operator:
                 log.warning("a kind is not synced", reason=refusal.reason.value, error=refusal.message)
         for path in tally.coarse:
             log.warning("manifest written anew, its comments did not survive", path=path)
+
+    async def _write(self, entry: Entry, before: Mapping[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+        """The status as it was written: without its lists where the API server does not take it with them."""
+        try:
+            await self._integrations.write_status({**entry.seen, "status": before}, status)
+        except Refused as error:
+            status = without_lists(status, error.message)
+            await self._integrations.write_status({**entry.seen, "status": before}, status)
+        entry.status = status
+        return status
 
     def _count(self, entry: Entry, outcome: Outcome, tally: Tally, seconds: float) -> None:
         if outcome.error is not None:

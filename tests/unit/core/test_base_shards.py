@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import random
+import tracemalloc
+import zlib
 from dataclasses import replace
 
+import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -122,3 +127,32 @@ def test_a_damaged_shard_is_lost_alone() -> None:
     again.put(record(0, 9))
     stored(again, store)
     assert held(ShardSet(store))["n0"] == record(0, 9)
+
+
+def _packed(value: object) -> str:
+    return base64.b64encode(zlib.compress(orjson.dumps(value))).decode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        base64.b64encode(zlib.compress(b"[" + b" " * (200 << 20) + b"]")).decode(),
+        base64.b64encode(zlib.compress(b"[]")[:-2]).decode(),
+        _packed([["g", "k", "n", "path", "blob", "1"]]),
+        _packed([["g", "k", 5, "path", "blob", "1", {}]]),
+        _packed([["g", "k", "n", "path", "blob", "1", "text"]]),
+        _packed([["g", "k", "n", "path", "blob", "1", {}, {}, {}]]),
+        _packed({"a": 1}),
+        _packed(5),
+        base64.b64encode(zlib.compress(b"[" * 100_000)).decode(),
+    ],
+    ids=["bomb", "cut", "short", "number", "value", "long", "map", "scalar", "deep"],
+)
+def test_what_was_not_written_here_is_lost_and_costs_nothing(data: str) -> None:
+    tracemalloc.start()
+    shards = ShardSet({"": data})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert shards.lost == [""]
+    assert not shards.marks
+    assert peak < 128 << 20
