@@ -131,6 +131,7 @@ def run(
     identity: str | None = None,
     shard: str = "",
     allowed_hosts: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    denied_networks: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     default_service_account: str = "",
     allowed_workloads: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     require_allowed_hosts: bool = False,
@@ -170,6 +171,10 @@ def run(
         Only integrations labelled planasonix.com/shard with this value. Default: those without the label.
     allowed_hosts
         Host, or pattern as *.example.com, of repositories, forges and proxies; may be given more than once. Default: any.
+    denied_networks
+        Network as 10.0.0.0/8 that no repository, forge or proxy may be in; may be given more than once. Link-local and
+        multicast addresses and the metadata services of clouds always are refused; loopback is not: deny 127.0.0.0/8 and
+        ::1/128 where nothing on the operator's own host serves git.
     default_service_account
         ServiceAccount, of each integration's namespace, that pipelines are read and written as where the integration
         names none. Default: the operator itself.
@@ -197,6 +202,7 @@ def run(
         identity=identity or os.environ.get("POD_NAME") or uuid.uuid4().hex[:12],
         shard=shard,
         allowed_hosts=tuple(allowed_hosts),
+        denied_networks=tuple(denied_networks),
         default_service_account=default_service_account,
         allowed_workloads=tuple(allowed_workloads),
         require_allowed_hosts=require_allowed_hosts,
@@ -247,7 +253,7 @@ async def serve(settings: Settings) -> None:
         workers = Workers(settings.workers, max_memory=settings.worker_memory, modules=_IN_WORKERS)
         stack.push_async_callback(asyncio.to_thread, workers.close)
         workers.start()
-        egress = Egress(settings.allowed_hosts)
+        egress = _egress(settings)
         limits = Limits(blob=settings.max_file_size)
         git = await stack.enter_async_context(
             GitClient(workers, limits, settings.connections_per_host, cluster.fence, metrics.git_request, egress)
@@ -299,6 +305,13 @@ async def serve(settings: Settings) -> None:
         settings.cache_dir.mkdir(parents=True, exist_ok=True)
         await operator.sweep(await _alive(settings, integrations))
         await _run(settings, cluster, operator, lease, life)
+
+
+def _egress(settings: Settings) -> Egress:
+    try:
+        return Egress(settings.allowed_hosts, settings.denied_networks)
+    except ValueError as error:
+        raise SystemExit(f"--denied-networks: {error}") from None
 
 
 class _Life:

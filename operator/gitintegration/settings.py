@@ -38,6 +38,8 @@ class Settings:
     """Only integrations with this label; empty: those without one."""
     allowed_hosts: tuple[str, ...] = ()
     """Patterns of hosts that tenants may send the operator to; empty: any."""
+    denied_networks: tuple[str, ...] = ()
+    """Networks in CIDR notation that nobody is sent to, besides those of a node's own services."""
     default_service_account: str = ""
     """Pipelines are read and written as it where an integration names none; empty: as the operator itself."""
     allowed_workloads: tuple[str, ...] = ()

@@ -85,7 +85,7 @@ class GitClient:
     ) -> None:
         self._workers, self._fence, self._observe, self._egress = workers, fence, observe, egress
         self._limits = limits
-        self._http = HttpTransport(connections_per_host)
+        self._http = HttpTransport(connections_per_host, egress)
         self._ssh_transport: SshTransport | None = None
 
     async def __aenter__(self) -> GitClient:

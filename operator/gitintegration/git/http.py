@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,9 +14,10 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp import AddrInfoType
 
 from gitintegration.errors import CredentialError, Reason, RemoteError, RemoteUnavailable
-from gitintegration.git.egress import CheckedResolver
+from gitintegration.git.egress import ANYWHERE, CheckedResolver, Egress
 from gitintegration.git.remote import Basic, Bearer, Proxy, Remote, Tls
 from gitintegration.git.wire import Advertisement, Reader, read_advertisement
 
@@ -26,8 +28,8 @@ _REDIRECTS = range(300, 400)
 class HttpTransport:
     """All HTTP remotes share one session; `limit` bounds the connections to one host."""
 
-    def __init__(self, limit: int = 8) -> None:
-        self._limit = limit
+    def __init__(self, limit: int = 8, egress: Egress = ANYWHERE) -> None:
+        self._limit, self._egress = limit, egress
         self._session: aiohttp.ClientSession | None = None
         self._known: dict[tuple[Remote, str], Advertisement] = {}
         self._modern: set[tuple[str, str, int | None]] = set()
@@ -36,7 +38,11 @@ class HttpTransport:
 
     async def __aenter__(self) -> HttpTransport:
         connector = aiohttp.TCPConnector(
-            limit=0, limit_per_host=self._limit, ttl_dns_cache=60, resolver=CheckedResolver()
+            limit=0,
+            limit_per_host=self._limit,
+            ttl_dns_cache=60,
+            resolver=CheckedResolver(self._egress),
+            socket_factory=self._socket,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -52,6 +58,12 @@ class HttpTransport:
     ) -> None:
         if self._session:
             await self._session.close()
+
+    def _socket(self, target: AddrInfoType) -> socket.socket:
+        """The last place before an address is dialled, wherever it came from."""
+        family, kind, protocol, _, address = target
+        self._egress.check_address(str(address[0]), str(address[0]))
+        return socket.socket(family, kind, protocol)
 
     def may_skip(self, remote: Remote) -> bool:
         """Whether refs can be asked for at once: nothing was asked of the repository yet, and its server speaks protocol 2."""
