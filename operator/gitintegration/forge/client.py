@@ -5,21 +5,34 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import httpx
+import orjson
 
 from gitintegration.errors import Reason, RemoteError, RemoteUnavailable
 from gitintegration.forge.dial import CheckedBackend, UnknownHost
+from gitintegration.git.budget import Budget, Exchange
 from gitintegration.git.egress import ANYWHERE, Egress
 from gitintegration.git.http import make_context
-from gitintegration.git.remote import Basic, Bearer, Proxy, Tls, concealed
+from gitintegration.git.recent import Recent
+from gitintegration.git.remote import Basic, Bearer, Proxy, Tls, concealed, fingerprint
+from gitintegration.git.wire import shown
 
 _SHOWN = 300
-_LARGEST = 8 << 20
+_NUMBER = 40
+"""Characters of a header that holds a number or a date."""
+_LARGEST = 4 << 20
 """Bytes of an answer. A page of pull requests takes less than one megabyte."""
+_TOGETHER = 64 << 20
+"""Bytes of all answers that are being read."""
+_CLIENTS = 64
+_ERRORS = 10
+"""So many are told of those that a forge names."""
 
 
 class ForgeHttp:
@@ -35,7 +48,10 @@ class ForgeHttp:
     ) -> None:
         self._egress = egress
         self._transport, self._fence, self._observe = transport, fence, observe
-        self._clients: dict[tuple[Tls, Proxy | None], httpx.AsyncClient] = {}
+        self._clients: Recent[str, _Client] = Recent(_CLIENTS, self._retire)
+        """By the fingerprint of trust and proxy."""
+        self._closing: set[asyncio.Task[None]] = set()
+        self._budget = Budget(_LARGEST, _TOGETHER)
 
     async def __aenter__(self) -> ForgeHttp:
         return self
@@ -43,26 +59,49 @@ class ForgeHttp:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for client in self._clients.values():
-            await client.aclose()
+        self._clients.clear()
+        await asyncio.gather(*self._closing)
 
-    def _client(self, tls: Tls, proxy: Proxy | None) -> httpx.AsyncClient:
-        if (tls, proxy) not in self._clients:
-            through = None
-            if proxy is not None:
-                login = (proxy.username, proxy.password or "") if proxy.username else None
-                through = httpx.Proxy(proxy.address, auth=login)
-            transport = self._transport
-            if transport is None:
-                transport = made = httpx.AsyncHTTPTransport(verify=make_context(tls), proxy=through, trust_env=False)
-                made._pool._network_backend = CheckedBackend(self._egress)  # httpx hands it no other way
-            self._clients[tls, proxy] = httpx.AsyncClient(
-                trust_env=False,
-                follow_redirects=False,
-                transport=transport,
-                headers={"User-Agent": "gitintegration", "Accept": "application/json", "Accept-Encoding": "identity"},
-            )
-        return self._clients[tls, proxy]
+    def forget(self, tls: Tls, proxy: Proxy | None) -> None:
+        """Nothing is asked with this trust and proxy any more; where something is, it is made ready anew."""
+        if (tls, proxy) != (Tls(), None):
+            self._clients.drop(fingerprint(tls, proxy))
+
+    def _retire(self, client: _Client) -> None:
+        client.retired = True
+        if not client.running:
+            task = asyncio.get_running_loop().create_task(client.http.aclose())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    @asynccontextmanager
+    async def _client(self, tls: Tls, proxy: Proxy | None) -> AsyncIterator[httpx.AsyncClient]:
+        """A client that stays open as long as it is used."""
+        key = fingerprint(tls, proxy)
+        client = self._clients.get(key) or self._clients.put(key, _Client(self._open(tls, proxy)))
+        client.running += 1
+        try:
+            yield client.http
+        finally:
+            client.running -= 1
+            if client.retired:
+                self._retire(client)
+
+    def _open(self, tls: Tls, proxy: Proxy | None) -> httpx.AsyncClient:
+        through = None
+        if proxy is not None:
+            login = (proxy.username, proxy.password or "") if proxy.username else None
+            through = httpx.Proxy(proxy.address, auth=login)
+        transport = self._transport
+        if transport is None:
+            transport = made = httpx.AsyncHTTPTransport(verify=make_context(tls), proxy=through, trust_env=False)
+            made._pool._network_backend = CheckedBackend(self._egress)  # httpx hands it no other way
+        return httpx.AsyncClient(
+            trust_env=False,
+            follow_redirects=False,
+            transport=transport,
+            headers={"User-Agent": "gitintegration", "Accept": "application/json", "Accept-Encoding": "identity"},
+        )
 
     async def request(
         self,
@@ -84,11 +123,15 @@ class ForgeHttp:
         auth = httpx.BasicAuth(login.username, login.password) if isinstance(login, Basic) else None
         headers = {"Authorization": f"Bearer {login.token}"} if isinstance(login, Bearer) else {}
         try:
-            asked = self._client(tls, proxy).stream(
-                method, url, params=params, json=json, headers=headers, auth=auth, timeout=timeout
-            )
-            async with asyncio.timeout(timeout), asked as stream:
-                answer = await _whole(stream)
+            async with (
+                self._client(tls, proxy) as client,
+                self._budget.exchange() as exchange,
+                asyncio.timeout(timeout),
+                client.stream(
+                    method, url, params=params, json=json, headers=headers, auth=auth, timeout=timeout
+                ) as stream,
+            ):
+                answer = await _whole(stream, exchange)
         except (httpx.TimeoutException, TimeoutError):
             self._observe(method, 0)
             raise RemoteUnavailable(Reason.Timeout, f"{_host(url)} did not answer within {timeout:g} s") from None
@@ -105,6 +148,13 @@ class ForgeHttp:
             return _read(answer)
 
 
+@dataclass(slots=True, eq=False)
+class _Client:
+    http: httpx.AsyncClient
+    running: int = 0
+    retired: bool = False
+
+
 class Declined(RemoteError):
     """The forge understood, and said no (409, 422)."""
 
@@ -112,16 +162,19 @@ class Declined(RemoteError):
         super().__init__(Reason.PushRejected, message)
 
 
-async def _whole(stream: httpx.Response) -> httpx.Response:
-    """The answer with its body. It is asked for unpacked, since 64 KB of what is packed may hold 64 MB, which come in one piece."""
+async def _whole(stream: httpx.Response, exchange: Exchange) -> httpx.Response:
+    """The answer with its body. It is asked for unpacked: what is packed, and packed again, unfolds to gigabytes in one piece."""
+    host = stream.request.url.host
+    if stream.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
+        words = f"{host} packs its answer (Content-Encoding), though it was asked for it as it is"
+        raise RemoteError(Reason.NetworkUnreachable, words, retry=True)
     body = bytearray()
     async for chunk in stream.aiter_bytes():
+        if len(body) + len(chunk) > _LARGEST:
+            raise RemoteError(Reason.LimitExceeded, f"{host} answers more than {_LARGEST >> 20} MB", retry=True)
+        exchange.take(len(chunk))
         body += chunk
-        if len(body) > _LARGEST:
-            words = f"{stream.request.url.host} answers more than {_LARGEST >> 20} MB"
-            raise RemoteError(Reason.LimitExceeded, words, retry=True)
-    headers = {name: value for name, value in stream.headers.items() if name != "content-encoding"}
-    return httpx.Response(stream.status_code, headers=headers, content=bytes(body), request=stream.request)
+    return httpx.Response(stream.status_code, headers=stream.headers, content=bytes(body), request=stream.request)
 
 
 def _host(url: str) -> str:
@@ -137,7 +190,10 @@ def _read(answer: httpx.Response) -> Any:
         words = f"{host} asks to wait ({status}){told}"
         raise RemoteUnavailable(Reason.RateLimited, words, retry_after=wait)
     if status in (200, 201) and is_json:
-        return answer.json()
+        try:
+            return orjson.loads(answer.content)
+        except ValueError:
+            raise RemoteUnavailable(Reason.NetworkUnreachable, f"{host} answers what is no JSON") from None
     if status == 401 or status == 203 or (status < 400 and not is_json and status not in range(300, 400)):
         raise RemoteError(
             Reason.AuthenticationFailed, f"{host} does not accept the token for its API{told}", retry=True
@@ -160,7 +216,7 @@ def _read(answer: httpx.Response) -> Any:
 
 def _words(answer: httpx.Response) -> str:
     try:
-        body = answer.json()
+        body = orjson.loads(answer.content)
     except ValueError:
         return ""
     if not isinstance(body, dict):
@@ -168,22 +224,31 @@ def _words(answer: httpx.Response) -> str:
     said = body.get("message") or body.get("error_description") or body.get("error") or ""
     if isinstance(said, dict):
         said = said.get("message", "")
-    more = [e.get("message", "") for e in body.get("errors") or () if isinstance(e, dict)]
-    return " ".join(str(part) for part in [said, *more] if part)[:_SHOWN]
+    errors = body.get("errors")
+    more = [e.get("message", "") for e in errors[:_ERRORS] if isinstance(e, dict)] if isinstance(errors, list) else []
+    return shown(" ".join(part[:_SHOWN] for part in [said, *more] if part and isinstance(part, str)))[:_SHOWN]
 
 
 def _limited(answer: httpx.Response) -> float | None:
     """Seconds to wait, where that is why it was refused."""
     if answer.status_code not in (403, 429, 503):
         return None
-    after = answer.headers.get("Retry-After", "")
-    if after.isdigit():
+    after = answer.headers.get("Retry-After", "")[:_NUMBER]
+    if after.isdecimal():
         return float(after)
-    if after and (moment := email.utils.parsedate_to_datetime(after)):
-        return max(1.0, moment.timestamp() - time.time())
+    if after and (moment := _moment(after)):
+        return max(1.0, moment - time.time())
     reset = answer.headers.get("X-RateLimit-Reset") or answer.headers.get("RateLimit-Reset") or ""
     remaining = answer.headers.get("X-RateLimit-Remaining") or answer.headers.get("RateLimit-Remaining")
-    if remaining == "0" and reset.isdigit():
-        seconds = float(reset)
+    if remaining == "0" and reset.isdecimal():
+        seconds = float(reset[:_NUMBER])
         return max(1.0, seconds - time.time() if seconds > 1e9 else seconds)
     return 60.0 if answer.status_code == 429 else None
+
+
+def _moment(date: str) -> float | None:
+    """Seconds since the epoch; None where it is no date."""
+    try:
+        return email.utils.parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
+from typing import Any
 
 from gitintegration.errors import CredentialError, Reason, RemoteError
 from gitintegration.forge.client import ForgeHttp
+from gitintegration.git.recent import Recent
 from gitintegration.git.remote import Bearer, Proxy, Tls
 
+_TOKENS = 4096
+_LONGEST = 4096
+"""Characters of a token; they were seen to have 520."""
 _EARLY = 300.0
 """Seconds before its end that a token is renewed."""
 
@@ -28,15 +34,15 @@ class GitHubApp:
 class AppTokens:
     def __init__(self, http: ForgeHttp, clock: Callable[[], float] = time.time) -> None:
         self._http, self._clock = http, clock
-        self._tokens: dict[GitHubApp, tuple[str, float]] = {}
+        self._tokens: Recent[str, tuple[str, float]] = Recent(_TOKENS)
 
     def drop(self, app: GitHubApp) -> None:
-        """The server does not take its token any more: make another."""
-        self._tokens.pop(app, None)
+        """The server does not take its token any more, or nobody asks for it."""
+        self._tokens.drop(_key(app))
 
     async def token(self, app: GitHubApp, tls: Tls, proxy: Proxy | None, timeout: float = 60.0) -> str:  # noqa: ASYNC109
         """A token that is good for minutes at least. Raises CredentialError, RemoteError."""
-        known = self._tokens.get(app)
+        known = self._tokens.get(_key(app))
         if known and known[1] - _EARLY > self._clock():
             return known[0]
         url = f"{app.base.rstrip('/')}/app/installations/{app.installation_id}/access_tokens"
@@ -52,8 +58,8 @@ class AppTokens:
                 words = f"GitHub does not accept the key of app {app.app_id}: githubAppID and githubAppPrivateKey must be a pair"
                 raise RemoteError(Reason.AuthenticationFailed, words, retry=True) from None
             raise
-        token, ends = str(answer["token"]), datetime.fromisoformat(answer["expires_at"].replace("Z", "+00:00"))
-        self._tokens[app] = (token, ends.timestamp())
+        token, ends = _read(answer)
+        self._tokens.put(_key(app), (token, ends))
         return token
 
     def _assertion(self, app: GitHubApp) -> str:
@@ -67,3 +73,19 @@ class AppTokens:
             )
         except (ValueError, TypeError, jwt.PyJWTError):
             raise CredentialError(Reason.InvalidSecret, "githubAppPrivateKey is no PEM private key (RSA)") from None
+
+
+def _key(app: GitHubApp) -> str:
+    """By which its token is remembered, without its key."""
+    return hashlib.sha256(repr(astuple(app)).encode(errors="surrogatepass")).hexdigest()
+
+
+def _read(answer: Any) -> tuple[str, float]:
+    """Token, and its end in seconds since the epoch. Raises RemoteError where the answer holds none."""
+    try:
+        token, ends = str(answer["token"]), datetime.fromisoformat(answer["expires_at"].replace("Z", "+00:00"))
+        if not (token.isascii() and token.isprintable() and 0 < len(token) <= _LONGEST):
+            raise ValueError("no token")
+        return token, ends.timestamp()
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+        raise RemoteError(Reason.NetworkUnreachable, "GitHub answers without a token", retry=True) from None

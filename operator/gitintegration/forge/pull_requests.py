@@ -10,6 +10,13 @@ from gitintegration.forge.client import Declined, ForgeHttp
 from gitintegration.forge.dialects import DIALECTS, Call, Draft, PullRequest
 from gitintegration.forge.target import ForgeTarget
 
+_ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What comes of reading an answer that is not made as it should be."""
+
+
+_URL = 2048
+"""Characters of a pull request's page."""
+
 
 class Forges:
     def __init__(self, http: ForgeHttp) -> None:
@@ -44,8 +51,8 @@ class Forges:
         dialect = DIALECTS[target.provider]
         answer = await self._call(target, dialect.find(target, head, base))
         try:
-            found = dialect.found(target, answer, head, base)
-        except (KeyError, TypeError, ValueError):
+            found = [_sound(one) for one in dialect.found(target, answer, head, base)]
+        except _ODD:
             raise _strange(target) from None
         return max(found, key=lambda one: one.number, default=None)
 
@@ -60,13 +67,13 @@ class Forges:
         answer = await self._call(target, Call("GET", ""))
         try:
             return bool(answer["permissions"]["push"])
-        except (KeyError, TypeError):
+        except _ODD:
             raise _strange(target) from None
 
     def _read(self, target: ForgeTarget, answer: Any) -> PullRequest:
         try:
-            return DIALECTS[target.provider].read(target, answer)
-        except (KeyError, TypeError, ValueError):
+            return _sound(DIALECTS[target.provider].read(target, answer))
+        except _ODD:
             raise _strange(target) from None
 
     async def _call(self, target: ForgeTarget, call: Call) -> Any:
@@ -80,6 +87,15 @@ class Forges:
             params=call.params or None,
             json=call.json,
         )
+
+
+def _sound(found: PullRequest) -> PullRequest:
+    """The same. Raises ValueError where a status could not hold it as it is."""
+    if not 0 < found.number < 1 << 53 or len(found.url) > _URL or not found.url.isprintable():
+        raise ValueError("no pull request")
+    if not found.url.startswith(("https://", "http://")):
+        raise ValueError("no page")
+    return found
 
 
 def _strange(target: ForgeTarget) -> RemoteError:

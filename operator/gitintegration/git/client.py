@@ -21,6 +21,7 @@ from gitintegration.errors import (
     StaleRemote,
 )
 from gitintegration.git import objects
+from gitintegration.git.budget import Budget, Exchange
 from gitintegration.git.egress import ANYWHERE, Egress
 from gitintegration.git.http import HttpTransport
 from gitintegration.git.objects import NewCommit
@@ -33,9 +34,10 @@ from gitintegration.git.wire import (
     ls_refs_request,
     parse_report,
     push_request,
-    read_band,
     read_ls_refs,
     read_pack,
+    read_report,
+    shown,
 )
 from gitintegration.git.workers import Workers
 
@@ -82,9 +84,10 @@ class GitClient:
         fence: Callable[[], object] = lambda: None,
         observe: Callable[[str, str, float], None] = lambda request, outcome, seconds: None,
         egress: Egress = ANYWHERE,
+        budget: Budget | None = None,
     ) -> None:
         self._workers, self._fence, self._observe, self._egress = workers, fence, observe, egress
-        self._limits = limits
+        self._limits, self._budget = limits, budget or Budget(limits.pack)
         self._http = HttpTransport(connections_per_host, egress)
         self._ssh_transport: SshTransport | None = None
 
@@ -108,16 +111,29 @@ class GitClient:
             self._ssh_transport = SshTransport(self._egress)
         return self._ssh_transport
 
+    def forget(self, remote: Remote) -> None:
+        """Nothing is asked of the remote any more: keep nothing of it, its connections neither."""
+        self._http.leave(remote)
+        if self._ssh_transport:
+            self._ssh_transport.drop(remote)
+
     @asynccontextmanager
-    async def _exchange(self, remote: Remote, request: str) -> AsyncIterator[None]:
-        """One conversation: it has a deadline, its errors repeat no credential, and it is counted."""
+    async def _exchange(self, remote: Remote, request: str, room: Exchange | None = None) -> AsyncIterator[Exchange]:
+        """One conversation: it has a deadline and a budget, its errors repeat no credential, and it is counted.
+
+        `room`: the budget that it is a part of, where there is one already.
+        """
         began, outcome = time.monotonic(), "ok"
         try:
             self._egress.check_host(remote.url.host)
             self._egress.check_proxy(remote.proxy)
             with remote.concealed():
-                async with asyncio.timeout(remote.timeout):
-                    yield
+                if room is not None:
+                    async with asyncio.timeout(remote.timeout):
+                        yield room
+                else:
+                    async with self._budget.exchange() as exchange, asyncio.timeout(remote.timeout):
+                        yield exchange
         except TimeoutError:
             outcome = Reason.Timeout.value
             words = f"{remote.url.host} did not answer within {remote.timeout:g} s (spec.sync.timeout)"
@@ -129,37 +145,40 @@ class GitClient:
             self._observe(request, outcome, time.monotonic() - began)
 
     async def ls_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
-        """The refs that begin with one of `prefixes`, and HEAD. One round trip where the repository or its server is known."""
-        async with self._exchange(remote, "ls-refs"):
+        """Of the refs that begin with one of `prefixes` those that are called just so, HEAD, and the branch it points to.
+
+        One round trip where the repository or its server is known.
+        """
+        async with self._exchange(remote, "ls-refs") as exchange:
             if remote.url.is_ssh:
-                return await self._ssh_refs(remote, prefixes)
+                return await self._ssh_refs(remote, prefixes, exchange)
             if self._http.may_skip(remote):
                 try:
-                    return await self._http_refs(remote, prefixes)
+                    return await self._http_refs(remote, prefixes, exchange)
                 except RemoteError as error:
                     if error.reason in _SURE:
                         raise
                     self._http.doubt(remote)
-            known = await self._http.advertisement(remote, UPLOAD, fresh=False)
+            known = await self._http.advertisement(remote, UPLOAD, exchange, fresh=False)
             if known.version != 2:
-                known = await self._http.advertisement(remote, UPLOAD, fresh=True)
+                known = await self._http.advertisement(remote, UPLOAD, exchange, prefixes, fresh=True)
                 assert known.refs is not None
                 return known.refs
             try:
-                return await self._http_refs(remote, prefixes)
+                return await self._http_refs(remote, prefixes, exchange)
             except RemoteError:
                 self._http.forget(remote)
                 raise
 
-    async def _http_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
-        async with self._http.post(remote, UPLOAD, ls_refs_request(["HEAD", *prefixes])) as reader:
-            return await read_ls_refs(reader)
+    async def _http_refs(self, remote: Remote, prefixes: Sequence[str], exchange: Exchange) -> Refs:
+        async with self._http.post(remote, UPLOAD, ls_refs_request(["HEAD", *prefixes]), exchange) as reader:
+            return await read_ls_refs(reader, prefixes)
 
-    async def _ssh_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
-        async with self._ssh.open(remote, UPLOAD) as channel:
+    async def _ssh_refs(self, remote: Remote, prefixes: Sequence[str], exchange: Exchange) -> Refs:
+        async with self._ssh.open(remote, UPLOAD, exchange, prefixes) as channel:
             if channel.advertisement.version == 2:
                 channel.write(ls_refs_request(["HEAD", *prefixes]))
-                return await read_ls_refs(channel.reader)
+                return await read_ls_refs(channel.reader, prefixes)
             channel.end()
             assert channel.advertisement.refs is not None
             return channel.advertisement.refs
@@ -198,18 +217,24 @@ class GitClient:
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"incoming-{os.getpid()}-{time.monotonic_ns()}"
         try:
-            async with self._exchange(remote, "fetch"):
-                if remote.url.is_ssh:
-                    async with self._ssh.open(remote, UPLOAD) as channel:
-                        channel.write(fetch_request(wanted, channel.advertisement))
-                        await self._save(read_pack(channel.reader, channel.advertisement), path)
-                else:
-                    known = await self._http.advertisement(remote, UPLOAD, fresh=False)
-                    async with self._http.post(remote, UPLOAD, fetch_request(wanted, known)) as reader:
-                        await self._save(read_pack(reader, known), path)
-            await self._workers.run(remote.timeout, objects.ingest, directory, path, list(expected), self._limits.pack)
+            async with self._budget.exchange() as room:  # what came lies in the cache until it is taken in
+                async with self._exchange(remote, "fetch", room) as exchange:
+                    await self._download(remote, wanted, path, exchange)
+                await self._workers.run(
+                    remote.timeout, objects.ingest, directory, path, list(expected), self._limits.pack
+                )
         finally:
             path.unlink(missing_ok=True)
+
+    async def _download(self, remote: Remote, wanted: Wanted, path: Path, exchange: Exchange) -> None:
+        if remote.url.is_ssh:
+            async with self._ssh.open(remote, UPLOAD, exchange) as channel:
+                channel.write(fetch_request(wanted, channel.advertisement))
+                await self._save(read_pack(channel.reader, channel.advertisement), path)
+        else:
+            known = await self._http.advertisement(remote, UPLOAD, exchange, fresh=False)
+            async with self._http.post(remote, UPLOAD, fetch_request(wanted, known), exchange) as reader:
+                await self._save(read_pack(reader, known), path)
 
     async def _save(self, chunks: AsyncIterator[bytes], path: Path) -> None:
         total = 0
@@ -228,8 +253,8 @@ class GitClient:
         """
         with remote.concealed():
             try:
-                async with self._exchange(remote, "push"):
-                    refusal, said = await self._send(remote, ref, old, commit)
+                async with self._exchange(remote, "push") as exchange:
+                    refusal, said = await self._send(remote, ref, old, commit, exchange)
             except (RemoteUnavailable, asyncio.IncompleteReadError) as error:
                 if (await self.ls_refs(remote, [ref])).refs.get(ref) == commit.sha:
                     return
@@ -240,40 +265,42 @@ class GitClient:
                 return
             if any(words in refusal for words in _STALE_WORDS):
                 raise StaleRemote(f"{ref} moved while the push was under way")
-            words = " ".join(" ".join(said).split()).removeprefix("error: ")
+            words = shown(" ".join(said)).removeprefix("error: ")
             told = f"the server declines the push: {refusal}" + (f"; it says: {words}" if words else "")
             raise RemoteError(Reason.PushRejected, told, retry=True)
 
-    async def _send(self, remote: Remote, ref: str, old: str | None, commit: NewCommit) -> tuple[str | None, list[str]]:
+    async def _send(
+        self, remote: Remote, ref: str, old: str | None, commit: NewCommit, exchange: Exchange
+    ) -> tuple[str | None, list[str]]:
         said: list[str] = []
         request = push_request(ref, old, commit.sha)
         self._fence()
         if remote.url.is_ssh:
-            async with self._ssh.open(remote, RECEIVE) as channel:
+            async with self._ssh.open(remote, RECEIVE, exchange, [ref]) as channel:
                 _check_lease(channel.advertisement, ref, old)
                 channel.write(request + commit.pack.read_bytes())
-                report = b"".join([chunk async for chunk in read_band(channel.reader, said)])
+                report = await read_report(channel.reader, said)
         else:
-            await self._http.advertisement(remote, RECEIVE, fresh=False)
-            async with self._http.post(remote, RECEIVE, request, commit.pack) as reader:
-                report = b"".join([chunk async for chunk in read_band(reader, said)])
+            await self._http.advertisement(remote, RECEIVE, exchange, fresh=False)
+            async with self._http.post(remote, RECEIVE, request, exchange, commit.pack) as reader:
+                report = await read_report(reader, said)
         return parse_report(report, ref), said
 
     async def probe(self, remote: Remote) -> Probe:
         """May these credentials read, may they write? Over git's own protocol, changing nothing."""
         started = time.monotonic()
-        head = (await self.ls_refs(remote, ["refs/heads/"])).head
+        head = (await self.ls_refs(remote, [])).head
         latency = int((time.monotonic() - started) * 1000)
         return Probe(True, await self._may_write(remote), head, latency)
 
     async def _may_write(self, remote: Remote) -> bool:
         try:
-            async with self._exchange(remote, "probe"):
+            async with self._exchange(remote, "probe") as exchange:
                 if remote.url.is_ssh:
-                    async with self._ssh.open(remote, RECEIVE) as channel:
+                    async with self._ssh.open(remote, RECEIVE, exchange) as channel:
                         channel.end()
                 else:
-                    await self._http.advertisement(remote, RECEIVE, fresh=False)
+                    await self._http.advertisement(remote, RECEIVE, exchange, fresh=False)
         except RemoteUnavailable:
             raise
         except GitIntegrationError:

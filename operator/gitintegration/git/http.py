@@ -6,7 +6,8 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+import zlib
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +18,19 @@ import aiohttp
 from aiohttp import AddrInfoType
 
 from gitintegration.errors import CredentialError, Reason, RemoteError, RemoteUnavailable
+from gitintegration.git.budget import Exchange, Metered
 from gitintegration.git.egress import ANYWHERE, CheckedResolver, Egress
-from gitintegration.git.remote import Basic, Bearer, Proxy, Remote, Tls
+from gitintegration.git.recent import Recent
+from gitintegration.git.remote import Basic, Bearer, Proxy, Remote, Tls, fingerprint
 from gitintegration.git.wire import Advertisement, Reader, read_advertisement
 
 _CHUNK = 1 << 16
 _REDIRECTS = range(300, 400)
+_KNOWN = 20_000
+"""Remotes of which is remembered what their servers can do; ten times as many as one process is made for."""
+_SERVERS = 4096
+_CONTEXTS = 128
+"""An authority of a tenant's own takes half a megabyte at most."""
 
 
 class HttpTransport:
@@ -31,10 +39,11 @@ class HttpTransport:
     def __init__(self, limit: int = 8, egress: Egress = ANYWHERE) -> None:
         self._limit, self._egress = limit, egress
         self._session: aiohttp.ClientSession | None = None
-        self._known: dict[tuple[Remote, str], Advertisement] = {}
-        self._modern: set[tuple[str, str, int | None]] = set()
+        self._known: Recent[tuple[str, str], Advertisement] = Recent(_KNOWN)
+        """By fingerprint and service."""
+        self._modern: Recent[tuple[str, str, int | None], bool] = Recent(_SERVERS)
         """Servers that spoke protocol 2, by scheme, host and port."""
-        self._contexts: dict[Tls, ssl.SSLContext] = {}
+        self._contexts: Recent[str, ssl.SSLContext] = Recent(_CONTEXTS)
 
     async def __aenter__(self) -> HttpTransport:
         connector = aiohttp.TCPConnector(
@@ -49,7 +58,7 @@ class HttpTransport:
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
-            auto_decompress=True,
+            auto_decompress=False,
         )
         return self
 
@@ -67,24 +76,31 @@ class HttpTransport:
 
     def may_skip(self, remote: Remote) -> bool:
         """Whether refs can be asked for at once: nothing was asked of the repository yet, and its server speaks protocol 2."""
-        return _server(remote) in self._modern and (remote, "git-upload-pack") not in self._known
+        return _server(remote) in self._modern and (remote.fingerprint, "git-upload-pack") not in self._known
 
     def doubt(self, remote: Remote) -> None:
         """Its server may not speak protocol 2 everywhere."""
-        self._modern.discard(_server(remote))
+        self._modern.drop(_server(remote))
 
     def forget(self, remote: Remote) -> None:
         """What was learnt of the remote may have changed: ask it again."""
         for service in ("git-upload-pack", "git-receive-pack"):
-            self._known.pop((remote, service), None)
+            self._known.drop((remote.fingerprint, service))
 
-    async def advertisement(self, remote: Remote, service: str, *, fresh: bool) -> Advertisement:
-        """What the server can do. Remembered, unless it must be `fresh`: then the refs are today's."""
-        known = self._known.get((remote, service))
+    def leave(self, remote: Remote) -> None:
+        """Nothing is asked of the remote any more. Others with the same trust make its context anew."""
+        self.forget(remote)
+        if remote.tls != Tls():
+            self._contexts.drop(fingerprint(remote.tls))
+
+    async def advertisement(
+        self, remote: Remote, service: str, exchange: Exchange, wanted: Collection[str] = (), *, fresh: bool
+    ) -> Advertisement:
+        """What the server can do. Remembered, unless it must be `fresh`: then HEAD and the `wanted` refs are today's."""
+        key = (remote.fingerprint, service)
+        known = self._known.get(key)
         if known and not fresh:
             return known
-        if len(self._known) > 20_000:
-            self._known.clear()
         url = f"{_base(remote)}/info/refs?service={service}"
         headers = {"Git-Protocol": "version=2"} if service == "git-upload-pack" else {}
         async with self._request("GET", url, remote, headers) as response:
@@ -94,14 +110,16 @@ class HttpTransport:
                     "the server answers, but not with git's protocol: is spec.repositoryURL the address to clone from?",
                     retry=True,
                 )
-            found = await read_advertisement(response.content)
-        self._known[(remote, service)] = replace(found, refs=None)
+            found = await read_advertisement(_reader(response, exchange), wanted)
+        self._known.put(key, replace(found, refs=None))
         if found.version == 2:
-            self._modern.add(_server(remote))
+            self._modern.put(_server(remote), True)
         return found
 
     @asynccontextmanager
-    async def post(self, remote: Remote, service: str, body: bytes, pack: Path | None = None) -> AsyncIterator[Reader]:
+    async def post(
+        self, remote: Remote, service: str, body: bytes, exchange: Exchange, pack: Path | None = None
+    ) -> AsyncIterator[Reader]:
         """Sends a request (and behind it a pack); gives the answer to read."""
         headers = {"Content-Type": f"application/x-{service}-request", "Accept": f"application/x-{service}-result"}
         if service == "git-upload-pack":
@@ -115,7 +133,7 @@ class HttpTransport:
                 payload = _stream(body, pack)
                 headers["Content-Length"] = str(size)
         async with self._request("POST", f"{_base(remote)}/{service}", remote, headers, payload) as response:
-            yield response.content
+            yield _reader(response, exchange)
 
     @asynccontextmanager
     async def _request(
@@ -133,7 +151,7 @@ class HttpTransport:
                 method,
                 url,
                 data=data,
-                headers={"User-Agent": "git/2.45 (gitintegration)", **headers, **_authorization(remote)},
+                headers={**_ALWAYS, **headers, **_authorization(remote)},
                 allow_redirects=False,
                 ssl=self._context(remote.tls) if remote.url.scheme == "https" else True,
                 proxy=proxy,
@@ -147,9 +165,42 @@ class HttpTransport:
             raise RemoteUnavailable(Reason.NetworkUnreachable, "the server closed the connection early") from None
 
     def _context(self, tls: Tls) -> ssl.SSLContext:
-        if tls not in self._contexts:
-            self._contexts[tls] = make_context(tls)
-        return self._contexts[tls]
+        key = fingerprint(tls)
+        return self._contexts.get(key) or self._contexts.put(key, make_context(tls))
+
+
+_ALWAYS = {"User-Agent": "git/2.45 (gitintegration)", "Accept-Encoding": "gzip"}
+
+
+def _reader(response: aiohttp.ClientResponse, exchange: Exchange) -> Reader:
+    """The body, counted as it unfolds. Raises RemoteError where it is packed in a way that was not asked for."""
+    packed = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if packed in ("gzip", "x-gzip"):
+        return Metered(Unfolded(response.content), exchange)
+    if packed not in ("identity", ""):
+        words = "the server packs its answer in a way that it was not asked for (Content-Encoding)"
+        raise RemoteError(Reason.NetworkUnreachable, words, retry=True)
+    return Metered(response.content, exchange)
+
+
+class Unfolded:
+    """What a gzip stream holds; never more of it in memory than a piece beyond what was asked for."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content, self._inflate, self._unread = content, zlib.decompressobj(31), bytearray()
+
+    async def readexactly(self, n: int) -> bytes:
+        while len(self._unread) < n:
+            data = self._inflate.unconsumed_tail or (b"" if self._inflate.eof else await self._content.readany())
+            if not data:
+                raise asyncio.IncompleteReadError(bytes(self._unread), n)
+            try:
+                self._unread += self._inflate.decompress(data, _CHUNK)
+            except zlib.error:
+                raise RemoteError(Reason.NetworkUnreachable, "the server's answer is no gzip", retry=True) from None
+        found = bytes(self._unread[:n])
+        del self._unread[:n]
+        return found
 
 
 async def _stream(body: bytes, pack: Path) -> AsyncIterator[bytes]:
@@ -234,7 +285,7 @@ def _check(response: aiohttp.ClientResponse, remote: Remote) -> None:
 
 
 def _retry_after(value: str | None) -> float | None:
-    return float(value) if value and value.isdigit() else None
+    return float(value[:40]) if value and value.isdecimal() else None
 
 
 def _translated(error: aiohttp.ClientError, remote: Remote) -> RemoteUnavailable:

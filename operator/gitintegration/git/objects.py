@@ -12,15 +12,17 @@ import zlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from dulwich import pack as dulwich_pack
-from dulwich.errors import ObjectFormatException
 from dulwich.object_store import DiskObjectStore, PackInputTooLarge
 from dulwich.objects import Commit, ObjectID, ShaFile, Tree
 
 from gitintegration.errors import GitIntegrationError, LimitExceeded, Reason, RemoteError
 from gitintegration.git import trees
 from gitintegration.git.packs import PackWriter
+
+R = TypeVar("R")
 
 MAX_PACKS = 50
 """Each pack holds file descriptors; past so many the cache is made afresh."""
@@ -32,7 +34,9 @@ _MAX_DEPTH = 64
 _TREES = 4
 """Trees that are kept unpacked: both sides of a comparison, in both directions."""
 _MAX_UNFOLDED = 64 << 20
-"""Bytes that a delta may unfold to."""
+"""Bytes that one object of a pack may unfold to."""
+_MAX_SUM = 8 << 30
+"""Bytes that all of a pack may: the trees of 5,000 commits over a folder of 10,000 files take 2 GB, a bomb has no end."""
 _MAX_SHIFT = 70
 """No size takes more bits than this."""
 
@@ -67,16 +71,69 @@ class NewCommit:
     """A pack that holds just what the remote lacks."""
 
 
-def _bounded(apply_delta: Callable[..., list[bytes]]) -> Callable[..., list[bytes]]:
-    """dulwich believes whatever size a delta names, and its compiled part hangs where there is no memory for it."""
+class _Unfolding:
+    """What the objects of a pack unfold to, told before it is made: each, and all of a pack together.
 
-    def bounded(base: bytes | list[bytes], delta: bytes | list[bytes]) -> list[bytes]:
-        whole = delta if isinstance(delta, bytes) else b"".join(delta)
-        if _unfolded(whole) > _MAX_UNFOLDED:
+    dulwich believes whatever size an object or a delta names, and its compiled part hangs where there is no memory for it.
+    """
+
+    def __init__(self) -> None:
+        self.left: int | None = None
+        """Bytes that the pack that is being taken in may still unfold to."""
+
+    def count(self, size: int) -> None:
+        """Raises LimitExceeded."""
+        if size > _MAX_UNFOLDED:
             raise LimitExceeded(f"an object of the pack is larger than {_MAX_UNFOLDED} bytes")
-        return apply_delta(base, whole)
+        if self.left is not None:
+            self.left -= size
+            if self.left < 0:
+                raise LimitExceeded(f"the pack unfolds to more than {_MAX_SUM} bytes")
 
-    return bounded
+    @staticmethod
+    def number(
+        take_msb_bytes: Callable[..., tuple[list[int], int | None]],
+    ) -> Callable[..., tuple[list[int], int | None]]:
+        """A size or an offset, which has no end of its own either."""
+
+        def bounded(read: Callable[[int], bytes], crc32: int | None = None) -> tuple[list[int], int | None]:
+            left = _MAX_SHIFT // 7 + 2
+
+            def few(size: int) -> bytes:
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise LimitExceeded("a number in the pack has no end")
+                return read(size)
+
+            return take_msb_bytes(few, crc32)
+
+        return bounded
+
+    def delta(self, apply_delta: Callable[..., list[bytes]]) -> Callable[..., list[bytes]]:
+        def bounded(base: bytes | list[bytes], delta: bytes | list[bytes]) -> list[bytes]:
+            whole = delta if isinstance(delta, bytes) else b"".join(delta)
+            self.count(_unfolded(whole))
+            return apply_delta(base, whole)
+
+        return bounded
+
+    @contextlib.contextmanager
+    def one_pack(self) -> Iterator[None]:
+        """All that is unfolded here counts together."""
+        self.left = _MAX_SUM
+        try:
+            yield
+        finally:
+            self.left = None
+
+    def inflate(self, read_zlib_chunks: Callable[..., R]) -> Callable[..., R]:
+        def bounded(*args: Any, **kwargs: Any) -> R:
+            unpacked = next(one for one in args if isinstance(one, dulwich_pack.UnpackedObject))
+            self.count(unpacked.decomp_len or 0)
+            return read_zlib_chunks(*args, **kwargs)
+
+        return bounded
 
 
 def _unfolded(delta: bytes) -> int:
@@ -94,7 +151,11 @@ def _unfolded(delta: bytes) -> int:
     return size
 
 
-dulwich_pack.apply_delta = _bounded(dulwich_pack.apply_delta)
+_unfolding = _Unfolding()
+dulwich_pack.apply_delta = _unfolding.delta(dulwich_pack.apply_delta)
+dulwich_pack.take_msb_bytes = _unfolding.number(dulwich_pack.take_msb_bytes)
+dulwich_pack.read_zlib_chunks = _unfolding.inflate(dulwich_pack.read_zlib_chunks)
+dulwich_pack.read_zlib_chunks_at = _unfolding.inflate(dulwich_pack.read_zlib_chunks_at)
 
 
 def open_store(directory: Path) -> DiskObjectStore:
@@ -125,12 +186,14 @@ def ingest(directory: Path, pack: Path, expected: Sequence[str], max_bytes: int)
     """Put a received pack into the cache. Raises RemoteError where what was asked for did not come with it."""
     store = open_store(directory)
     try:
-        with contextlib.closing(store), pack.open("rb") as stream:
+        with contextlib.closing(store), _unfolding.one_pack(), pack.open("rb") as stream:
             try:
                 store.add_thin_pack(stream.read, None, max_input_size=max_bytes)
             except PackInputTooLarge:
                 raise LimitExceeded(f"the pack is larger than {max_bytes} bytes") from None
-            except (KeyError, ValueError, AssertionError, zlib.error, ObjectFormatException, OSError) as error:
+            except (GitIntegrationError, MemoryError):
+                raise
+            except Exception as error:  # whatever dulwich stumbles over, it is the pack's fault
                 raise RemoteError(
                     Reason.NetworkUnreachable, f"broken pack: {type(error).__name__}", retry=True
                 ) from None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import TypeAlias
 
 from gitintegration.core.concealment import conceal
@@ -68,11 +69,22 @@ class Remote:
     proxy: Proxy | None = None
     timeout: float = 60.0
 
+    @property
+    def fingerprint(self) -> str:
+        """By which it is remembered, so that what is remembered of those that were holds none of their credentials."""
+        return fingerprint(self)
+
     @contextmanager
     def concealed(self) -> Iterator[None]:
         """Errors that leave this block do not repeat what serves to log in."""
         with concealed(self.auth, self.tls, self.proxy):
             yield
+
+
+def fingerprint(*values: Remote | Tls | Proxy | None) -> str:
+    """The same for equal values and for no others."""
+    parts = [(type(value).__name__, astuple(value) if value is not None else ()) for value in values]
+    return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()
 
 
 @contextmanager

@@ -5,20 +5,30 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import asyncssh
 
 from gitintegration.errors import CredentialError, Reason, RemoteError, RemoteUnavailable
+from gitintegration.git.budget import Exchange, Metered
 from gitintegration.git.egress import Egress
+from gitintegration.git.recent import Recent
 from gitintegration.git.remote import Remote, SshKey
 from gitintegration.git.wire import Advertisement, Reader, Special, read_advertisement, server_said
 
 _KEEP = 900
 """Connections unused for so many seconds are closed."""
+_CONNECTIONS = 512
+"""So many are kept; each holds some 100 KB and a file descriptor."""
+_WINDOW = 1 << 20
+"""Bytes that a server may send ahead of what is read."""
+_KEX = "-diffie-hellman-group-exchange-*,diffie-hellman-group17-*,diffie-hellman-group18-*,rsa*"
+"""None in which the server names a group of its own, for a power in a large one takes the event loop minutes; nor the largest
+of the others."""
 
 
 @dataclass(slots=True)
@@ -38,33 +48,47 @@ class Channel:
         self.process.stdin.write_eof()
 
 
+@dataclass(slots=True)
+class _Kept:
+    """A connection, and when it was used last."""
+
+    connection: asyncssh.SSHClientConnection
+    used: float
+
+
 class SshTransport:
     """Connections by remote; a remote holds its credentials, so no connection is shared across them."""
 
     def __init__(self, egress: Egress) -> None:
         self._egress = egress
-        self._connections: dict[Remote, tuple[asyncssh.SSHClientConnection, float]] = {}
-        self._locks: dict[Remote, asyncio.Lock] = {}
+        self._connections: Recent[str, _Kept] = Recent(_CONNECTIONS, lambda kept: kept.connection.abort())
+        """By fingerprint."""
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """So that a remote is dialled once at a time."""
 
     async def close(self) -> None:
-        for connection, _ in self._connections.values():
-            connection.abort()
         self._connections.clear()
 
     @asynccontextmanager
-    async def open(self, remote: Remote, service: str) -> AsyncIterator[Channel]:
-        """Start `service` for the repository of `remote`."""
+    async def open(
+        self, remote: Remote, service: str, exchange: Exchange, wanted: Collection[str] = ()
+    ) -> AsyncIterator[Channel]:
+        """Start `service` for the repository of `remote`. Of the refs that it tells by itself, HEAD and `wanted` are kept."""
         path = remote.url.path.replace("'", "'\\''")
         try:
             connection = await self._connect(remote)
             process = await connection.create_process(
-                f"{service} '{path}'", encoding=None, env={"GIT_PROTOCOL": "version=2"} if "upload" in service else {}
+                f"{service} '{path}'",
+                encoding=None,
+                env={"GIT_PROTOCOL": "version=2"} if "upload" in service else {},
+                window=_WINDOW,
             )
         except (asyncssh.Error, OSError) as error:
-            self._drop(remote)
+            self.drop(remote)
             raise _translated(error, remote) from None
         try:
-            yield Channel(await read_advertisement(process.stdout), process.stdout, process)
+            reader = Metered(process.stdout, exchange)
+            yield Channel(await read_advertisement(reader, wanted), reader, process)
         except (asyncio.IncompleteReadError, asyncssh.Error, ConnectionError):
             raise await self._explained(process, remote) from None
         finally:
@@ -79,26 +103,23 @@ class SshTransport:
         except (TimeoutError, asyncssh.Error):
             pass
         if text := words.decode(errors="replace").strip():
-            return server_said(" ".join(text.split())[:500])
-        self._drop(remote)
+            return server_said(text)
+        self.drop(remote)
         return RemoteUnavailable(Reason.NetworkUnreachable, f"the connection to {remote.url.host} broke")
 
-    def _drop(self, remote: Remote) -> None:
-        if entry := self._connections.pop(remote, None):
-            entry[0].abort()
+    def drop(self, remote: Remote) -> None:
+        """Close the connection to `remote`, if there is one."""
+        self._connections.drop(remote.fingerprint)
 
     async def _connect(self, remote: Remote) -> asyncssh.SSHClientConnection:
-        now = asyncio.get_running_loop().time()
-        for key, (_, used) in list(self._connections.items()):
-            if now - used > _KEEP:
-                self._drop(key)
-        async with self._locks.setdefault(remote, asyncio.Lock()):
-            entry = self._connections.get(remote)
-            if entry is None or entry[0].is_closed():
-                self._connections[remote] = (await _dial(remote, self._egress), now)
-            connection = self._connections[remote][0]
-            self._connections[remote] = (connection, now)
-            return connection
+        now, key = asyncio.get_running_loop().time(), remote.fingerprint
+        self._connections.drop_oldest(lambda kept: now - kept.used > _KEEP)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            kept = self._connections.get(key)
+            if kept is None or kept.connection.is_closed():
+                kept = self._connections.put(key, _Kept(await _dial(remote, self._egress), now))
+            kept.used = now
+            return kept.connection
 
 
 async def _dial(remote: Remote, egress: Egress) -> asyncssh.SSHClientConnection:
@@ -128,6 +149,8 @@ async def _dial(remote: Remote, egress: Egress) -> asyncssh.SSHClientConnection:
         config=None,
         agent_path=None,
         preferred_auth="publickey",
+        compression_algs=["none"],
+        kex_algs=_KEX,
         keepalive_interval=60,
         login_timeout=remote.timeout,
         tunnel=None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
@@ -19,6 +19,20 @@ ZERO = "0" * 40
 AGENT = "gitintegration/0.1"
 MAX_REFS_BYTES = 16 * 1024 * 1024
 """A ref list has no end of its own."""
+_EACH_LINE = 64
+"""Bytes that a line counts for beside its own."""
+_CAPABILITIES_BYTES = 1 << 16
+_BEFORE_PACK_BYTES = 1 << 20
+"""Of all that comes before a pack: acknowledgements, and the commits whose parents are left out."""
+_REPORT_BYTES = 1 << 16
+_SAID_BYTES = 1 << 12
+"""Of what a server says beside its answer, so much is kept, for people."""
+_SHOWN = 500
+"""Characters of it in an error."""
+_CAPABILITIES = frozenset(
+    ("agent", "fetch", "filter", "ls-refs", "no-progress", "object-format", "ofs-delta", "shallow", "side-band-64k")
+)
+"""Those that are remembered of a server."""
 
 
 class Special(Enum):
@@ -68,9 +82,9 @@ async def read_section(reader: Reader, limit: int = MAX_REFS_BYTES) -> AsyncIter
     """The lines up to the next flush or delimiter, without their newline."""
     total = 0
     while not isinstance(line := await read_pkt(reader), Special):
-        total += len(line)
+        total += len(line) + _EACH_LINE
         if total > limit:
-            raise LimitExceeded(f"the server's list of refs is longer than {limit} bytes")
+            raise LimitExceeded(f"the server's list is longer than {limit} bytes")
         yield line.rstrip(b"\n")
 
 
@@ -95,43 +109,67 @@ class Advertisement:
         return "filter" in self.capabilities.get("fetch", "").split() or "filter" in self.capabilities
 
 
-async def read_advertisement(reader: Reader) -> Advertisement:
-    """The server's first words, protocol 2 or 0, with or without the `# service` line of smart HTTP."""
+class _Sieve:
+    """Of a ref list that a server may make as long as it likes, HEAD, the branch it points to, and the refs asked for."""
+
+    def __init__(self, wanted: Collection[str], head: str | None = None, *, guess: bool = False) -> None:
+        """`guess`: where nothing says what HEAD points to, it is the first branch at the same commit."""
+        self._wanted, self.head, self._guess = wanted, head, guess
+        self.refs: dict[str, str] = {}
+
+    def offer(self, name: str, sha: str) -> None:
+        if self._guess and self.head is None and name != "HEAD" and sha == self.refs.get("HEAD"):
+            self.head = name
+        if name in ("HEAD", self.head) or name in self._wanted:
+            self.refs[name] = sha
+
+    def found(self) -> Refs:
+        return Refs(self.refs, self.head)
+
+
+async def read_advertisement(reader: Reader, wanted: Collection[str] = ()) -> Advertisement:
+    """The server's first words, protocol 2 or 0, with or without the `# service` line of smart HTTP.
+
+    Of its refs, HEAD and the `wanted` ones are kept.
+    """
     first = await read_pkt(reader)
     if isinstance(first, bytes) and first.startswith(b"# service="):
         await read_pkt(reader)
         first = await read_pkt(reader)
     if isinstance(first, bytes) and first.startswith(b"ERR "):
-        raise server_said(first[4:].decode(errors="replace").strip())
+        raise server_said(_clean(first[4:]))
     if isinstance(first, bytes) and first.rstrip() == b"version 2":
-        pairs = [line.decode(errors="replace").partition("=") async for line in read_section(reader)]
-        found = Advertisement(2, {name: value for name, _, value in pairs})
-        return _checked(found)
-    return _checked(await _read_v0(first, reader))
+        lines = read_section(reader, _CAPABILITIES_BYTES)
+        pairs = [line.decode(errors="replace").partition("=") async for line in lines]
+        return _checked(Advertisement(2, _known((name, value) for name, _, value in pairs)))
+    return _checked(await _read_v0(first, reader, wanted))
 
 
-async def _read_v0(first: bytes | Special, reader: Reader) -> Advertisement:
-    refs: dict[str, str] = {}
-    capabilities: dict[str, str] = {}
-    if isinstance(first, bytes):
-        if first.rstrip() == b"version 1":
-            first = await read_pkt(reader)
-        if not isinstance(first, bytes):
-            raise _garbled()
-        line, _, words = first.partition(b"\0")
-        symref = None
-        for word in words.decode(errors="replace").split():
-            name, _, value = word.partition("=")
-            if name == "symref" and value.startswith("HEAD:"):
-                symref = value[5:]
-            capabilities[name] = value
-        for entry in [line, *[entry async for entry in read_section(reader)]]:
-            sha, _, name = entry.decode(errors="replace").strip().partition(" ")
-            if name and not name.endswith("^{}") and name != "capabilities^{}" and sha != "shallow":
-                refs[name] = _object(sha)
-        head = symref or next((n for n, s in refs.items() if n != "HEAD" and s == refs.get("HEAD")), None)
-        return Advertisement(0, capabilities, Refs(refs, head))
-    return Advertisement(0, capabilities, Refs(refs))
+async def _read_v0(first: bytes | Special, reader: Reader, wanted: Collection[str]) -> Advertisement:
+    if not isinstance(first, bytes):
+        return Advertisement(0, {}, Refs({}))
+    if first.rstrip() == b"version 1":
+        first = await read_pkt(reader)
+    if not isinstance(first, bytes):
+        raise _garbled()
+    line, _, words = first.partition(b"\0")
+    pairs = [word.partition("=") for word in words.decode(errors="replace").split()]
+    symrefs = (value[5:] for name, _, value in pairs if name == "symref" and value.startswith("HEAD:"))
+    sieve = _Sieve(wanted, next(symrefs, None), guess=True)
+    _offer(sieve, line)
+    async for entry in read_section(reader):
+        _offer(sieve, entry)
+    return Advertisement(0, _known((name, value) for name, _, value in pairs), sieve.found())
+
+
+def _offer(sieve: _Sieve, entry: bytes) -> None:
+    sha, _, name = entry.decode(errors="replace").strip().partition(" ")
+    if name and not name.endswith("^{}") and name != "capabilities^{}" and sha != "shallow":
+        sieve.offer(name, _object(sha))
+
+
+def _known(told: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {name: value[:_SHOWN] for name, value in told if name in _CAPABILITIES}
 
 
 def _checked(found: Advertisement) -> Advertisement:
@@ -151,17 +189,17 @@ def _command(name: str, lines: Iterable[str]) -> bytes:
     return b"".join([*head, *(pkt(line) for line in lines), Special.flush.value])
 
 
-async def read_ls_refs(reader: Reader) -> Refs:
-    refs: dict[str, str] = {}
-    head = None
+async def read_ls_refs(reader: Reader, wanted: Collection[str] = ()) -> Refs:
+    """HEAD, the branch it points to, and of the others the `wanted` ones."""
+    sieve = _Sieve(wanted)
     async for line in read_section(reader):
         sha, _, rest = line.decode(errors="replace").partition(" ")
         name, *attributes = rest.split(" ")
         if name == "HEAD":
-            head = next((a[14:] for a in attributes if a.startswith("symref-target:")), None)
+            sieve.head = next((a[14:] for a in attributes if a.startswith("symref-target:")), None)
         if sha != "unborn":
-            refs[name] = _object(sha)
-    return Refs(refs, head)
+            sieve.offer(name, _object(sha))
+    return sieve.found()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,41 +241,67 @@ async def read_pack(reader: Reader, advertised: Advertisement) -> AsyncIterator[
         async for chunk in _read_pack_v2(reader):
             yield chunk
         return
+    before = _Before()
     while True:
-        line = await read_pkt(reader)
-        if isinstance(line, bytes) and line.startswith(b"ERR "):
-            raise server_said(line[4:].decode(errors="replace"))
+        line = before.count(await read_pkt(reader))
         if isinstance(line, bytes) and line.startswith((b"NAK", b"ACK")):
             break
     async for chunk in read_band(reader, []):
         yield chunk
 
 
+class _Before:
+    """What comes before a pack has a bound of its own."""
+
+    def __init__(self) -> None:
+        self._total = 0
+
+    def count(self, line: bytes | Special) -> bytes | Special:
+        """The line. Raises RemoteError where it is an error's, LimitExceeded past the bound."""
+        self._total += _EACH_LINE + (len(line) if isinstance(line, bytes) else 0)
+        if self._total > _BEFORE_PACK_BYTES:
+            raise LimitExceeded(f"the server sends more than {_BEFORE_PACK_BYTES} bytes before the pack")
+        if isinstance(line, bytes) and line.startswith(b"ERR "):
+            raise server_said(_clean(line[4:]))
+        return line
+
+
 async def _read_pack_v2(reader: Reader) -> AsyncIterator[bytes]:
+    before = _Before()
     while True:
-        header = await read_pkt(reader)
+        header = before.count(await read_pkt(reader))
         if isinstance(header, Special):
             raise RemoteError(Reason.NetworkUnreachable, "the server sent no pack", retry=True)
-        if header.startswith(b"ERR "):
-            raise server_said(header[4:].decode(errors="replace").strip())
         if header.rstrip() == b"packfile":
             break
-        async for _ in read_section(reader):
+        while not isinstance(before.count(await read_pkt(reader)), Special):
             pass
     async for chunk in read_band(reader, []):
         yield chunk
 
 
 async def read_band(reader: Reader, said: list[str]) -> AsyncIterator[bytes]:
-    """Band 1 of a side-band-64k stream; what the server says on band 2 is collected in `said`."""
+    """Band 1 of a side-band-64k stream; of what the server says on band 2, the beginning is collected in `said`."""
+    room = _SAID_BYTES
     while not isinstance(line := await read_pkt(reader), Special):
         band, data = line[:1], line[1:]
         if band == b"\1":
             yield data
-        elif band == b"\2":
-            said.append(data.decode(errors="replace"))
+        elif band == b"\2" and room > 0:
+            said.append(data[:room].decode(errors="replace"))
+            room -= len(data)
         elif band == b"\3":
-            raise server_said(data.decode(errors="replace").strip())
+            raise server_said(_clean(data))
+
+
+async def read_report(reader: Reader, said: list[str]) -> bytes:
+    """What the server reports of a push. Raises LimitExceeded where it does not end."""
+    report = bytearray()
+    async for chunk in read_band(reader, said):
+        report += chunk
+        if len(report) > _REPORT_BYTES:
+            raise LimitExceeded(f"the server's report of the push is longer than {_REPORT_BYTES} bytes")
+    return bytes(report)
 
 
 def push_request(ref: str, old: str | None, new: str) -> bytes:
@@ -260,7 +324,16 @@ def parse_report(report: bytes, ref: str) -> str | None:
     if f"ok {ref}" in lines and unpack == "ok":
         return None
     refused = next((line[len(ref) + 4 :] for line in lines if line.startswith(f"ng {ref} ")), None)
-    return refused or f"unpack {unpack}"
+    return shown(refused or f"unpack {unpack}")
+
+
+def shown(words: str) -> str:
+    """A server's words as people may be shown them: one line of printable characters, not too long."""
+    return " ".join("".join(ch if ch.isprintable() else " " for ch in words[: 2 * _SHOWN]).split())[:_SHOWN]
+
+
+def _clean(data: bytes) -> str:
+    return shown(data[: 4 * _SHOWN].decode(errors="replace"))
 
 
 _NOT_ALLOWED = ("denied", "not authorized", "not allowed", "not granted", "may not", "read-only", "read only")
@@ -268,6 +341,7 @@ _NOT_ALLOWED = ("denied", "not authorized", "not allowed", "not granted", "may n
 
 def server_said(words: str) -> RemoteError:
     """The error for what a server says in words, over any transport."""
+    words = shown(words)
     low = words.lower()
     if "not found" in low or "not appear to be a git repository" in low or "does not exist" in low:
         return RemoteError(Reason.RepositoryNotFound, f"the server says: {words}", retry=True)

@@ -422,12 +422,9 @@ class Actions:
 
     async def history(self, ws: Workspace, request: Request, scratch: Path, wanted: HistoryOperation) -> Done:
         """The commits of a branch that touched a path. `scratch` is a folder of its own, and gone afterwards."""
-        refs = await self._git.ls_refs(
-            request.remote, ["refs/heads/"] if wanted.branch is None else [f"refs/heads/{wanted.branch}"]
-        )
-        branch = (
-            wanted.branch or request.spec.default_branch or (refs.head or "refs/heads/main").removeprefix("refs/heads/")
-        )
+        named = wanted.branch or request.spec.default_branch
+        refs = await self._git.ls_refs(request.remote, [f"refs/heads/{named}"] if named else ["refs/heads/"])
+        branch = named or (refs.head or "refs/heads/main").removeprefix("refs/heads/")
         tip = refs.refs.get(f"refs/heads/{branch}")
         if tip is None:
             raise OperationError(Reason.BranchNotFound, f"branch {branch!r} is not in the repository")

@@ -46,7 +46,7 @@ class Head:
 async def look(git: GitClient, remote: Remote, branch: str | None, review: str | None = None) -> Head:
     """One round trip. Raises RemoteError, with BranchNotFound where the repository has others but not this branch."""
     started = time.monotonic()
-    asked = [f"refs/heads/{name}" for name in (branch, review) if name] if branch else ["refs/heads/"]
+    asked = [f"refs/heads/{branch or ''}", *([f"refs/heads/{review}"] if review else [])]
     refs = await git.ls_refs(remote, asked)
     latency = int((time.monotonic() - started) * 1000)
     name = branch or (refs.head or "refs/heads/main").removeprefix("refs/heads/")

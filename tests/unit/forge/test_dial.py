@@ -14,7 +14,7 @@ import pytest
 
 from gitintegration.errors import RemoteError, RemoteUnavailable
 from gitintegration.forge.client import ForgeHttp
-from gitintegration.git.remote import Bearer, Proxy
+from gitintegration.git.remote import Bearer, Proxy, Tls
 
 LOGIN = Bearer("token")
 
@@ -120,7 +120,7 @@ async def test_a_name_that_is_unknown_is_told_as_such(monkeypatch: pytest.Monkey
 async def test_an_answer_without_end_is_cut(server: Server) -> None:
     server.body = itertools.repeat(b" " * 65536)
     async with ForgeHttp() as http:
-        with pytest.raises(RemoteError, match="more than 8 MB"):
+        with pytest.raises(RemoteError, match="more than 4 MB"):
             await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
     assert server.sent < 64 << 20
 
@@ -132,10 +132,28 @@ async def test_an_answer_by_drops_has_the_deadline_of_all(server: Server) -> Non
             await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN, timeout=0.5)
 
 
-async def test_a_packed_answer_is_read_as_far_as_any_other(server: Server) -> None:
-    server.headers, server.body = b"Content-Encoding: gzip\r\n", [zlib.compress(b'{"a": 1}', 9, 31)]
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip, gzip", "deflate", "br", "GZIP"])
+async def test_a_packed_answer_is_refused_unread(server: Server, encoding: str) -> None:
+    packed = zlib.compress(b" " * (64 << 20), 9, 31)
+    server.headers, server.body = f"Content-Encoding: {encoding}\r\n".encode(), [zlib.compress(packed, 9, 31)]
     async with ForgeHttp() as http:
-        assert await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN) == {"a": 1}
-        server.body = [zlib.compress(b" " * (64 << 20), 9, 31)]
-        with pytest.raises(RemoteError, match="more than 8 MB"):
+        with pytest.raises(RemoteError, match="Content-Encoding"):
             await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
+
+
+@pytest.mark.parametrize("body", [b"[" * 1_000_000, b'{"a":' * 200_000, b"{", b"\xff", b""])
+async def test_an_answer_that_is_no_json(server: Server, body: bytes) -> None:
+    server.body = [body]
+    async with ForgeHttp() as http:
+        with pytest.raises(RemoteError, match="no JSON"):
+            await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
+
+
+async def test_clients_are_few_and_go_when_nobody_asks_with_them(server: Server) -> None:
+    async with ForgeHttp() as http:
+        for number in range(80):
+            proxy = Proxy(f"http://127.0.0.1:{server.port}", "user", f"password-{number}")
+            assert await http.request("GET", "http://forge.internal/api", login=LOGIN, proxy=proxy) == {}
+        assert len(http._clients) == 64
+        http.forget(Tls(), proxy)
+        assert len(http._clients) == 63

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitintegration.errors import GitIntegrationError
+from gitintegration.git.budget import Budget
 from gitintegration.git.client import GitClient
 from gitintegration.git.egress import ANYWHERE, Egress, parse_address
 from gitintegration.git.http import HttpTransport
@@ -104,9 +105,10 @@ async def test_they_are_not_dialled_either(host: str) -> None:
         await ANYWHERE.resolve(host, 80)
     with pytest.raises(GitIntegrationError, match="refused"):
         await ANYWHERE.connect(host, 80)
-    async with HttpTransport() as http:
+    remote = Remote(RemoteURL("http", host, 80, "/a"))
+    async with HttpTransport() as http, Budget().exchange() as exchange:
         with pytest.raises(GitIntegrationError, match="refused"):
-            await http.advertisement(Remote(RemoteURL("http", host, 80, "/a")), "git-upload-pack", fresh=True)
+            await http.advertisement(remote, "git-upload-pack", exchange, fresh=True)
 
 
 @pytest.mark.parametrize(

@@ -52,14 +52,14 @@ def test_an_advertisement_of_protocol_0() -> None:
         + pkt(f"{A} refs/tags/v1^{{}}\n")
         + FLUSH
     )
-    found = fed(data, read_advertisement)
+    found = fed(data, lambda reader: read_advertisement(reader, ["refs/tags/v1"]))
     assert (found.version, found.filters, found.refs.head) == (0, True, "refs/heads/main")
     assert found.refs.refs == {"HEAD": A, "refs/heads/main": A, "refs/tags/v1": B}
 
 
 def test_refs_of_protocol_2() -> None:
     lines = [f"{A} HEAD symref-target:refs/heads/trunk\n", f"{A} refs/heads/trunk\n", f"{B} refs/heads/x\n"]
-    found = fed(b"".join(map(pkt, lines)) + FLUSH, read_ls_refs)
+    found = fed(b"".join(map(pkt, lines)) + FLUSH, lambda reader: read_ls_refs(reader, ["refs/heads/x"]))
     assert (found.head, found.refs["refs/heads/x"]) == ("refs/heads/trunk", B)
     unborn = fed(pkt("unborn HEAD symref-target:refs/heads/main\n") + FLUSH, read_ls_refs)
     assert (unborn.head, unborn.refs) == ("refs/heads/main", {})
