@@ -35,6 +35,7 @@ from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.github_app import AppTokens
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.git.client import GitClient, Limits
+from gitintegration.git.disk import Disk
 from gitintegration.git.egress import Egress
 from gitintegration.git.workers import Workers
 from gitintegration.handlers import integrations as handlers
@@ -119,6 +120,8 @@ def run(
     kubeconfig: str | None = None,
     namespace: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     cache_dir: Path | None = None,
+    cache_size: int = 2 << 30,
+    cache_size_each: int = 768 << 20,
     concurrency: int = 64,
     workers: int = 2,
     worker_memory: int = 384 << 20,
@@ -147,6 +150,11 @@ def run(
         Only this namespace; may be given more than once. Default: all.
     cache_dir
         Folder for what was fetched; may be lost at any time.
+    cache_size
+        Bytes of that folder for all integrations; the cache used longest ago goes first. What is on its way takes up to
+        1.75 GiB beside it: the volume must hold both.
+    cache_size_each
+        Bytes of it for one integration; LimitExceeded past that.
     concurrency
         Syncs at a time.
     workers
@@ -190,6 +198,8 @@ def run(
         kubeconfig=kubeconfig or os.environ.get("KUBECONFIG"),
         namespaces=tuple(namespace),
         cache_dir=cache_dir or Settings().cache_dir,
+        cache_size=cache_size,
+        cache_size_each=cache_size_each,
         concurrency=concurrency,
         workers=workers,
         worker_memory=worker_memory,
@@ -256,7 +266,15 @@ async def serve(settings: Settings) -> None:
         egress = _egress(settings)
         limits = Limits(blob=settings.max_file_size)
         git = await stack.enter_async_context(
-            GitClient(workers, limits, settings.connections_per_host, cluster.fence, metrics.git_request, egress)
+            GitClient(
+                workers,
+                limits,
+                settings.connections_per_host,
+                cluster.fence,
+                metrics.git_request,
+                egress,
+                disk=Disk(settings.cache_size_each, settings.cache_size),
+            )
         )
         informers = Informers(cluster, by_namespace=bool(settings.namespaces))
         stack.push_async_callback(informers.close)

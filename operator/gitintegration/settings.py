@@ -18,6 +18,10 @@ class Settings:
     namespaces: tuple[str, ...] = ()
     """Empty: all."""
     cache_dir: Path = field(default_factory=lambda: Path("/tmp/gitintegration-cache"))  # noqa: S108 - disposable
+    cache_size: int = 2 << 30
+    """Bytes of all caches; twice the largest pack (512 MiB) and what is under way (768 MiB) come on top."""
+    cache_size_each: int = 768 << 20
+    """Bytes of one integration's cache."""
     concurrency: int = 64
     """Syncs at a time."""
     workers: int = 2

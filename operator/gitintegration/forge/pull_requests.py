@@ -9,6 +9,7 @@ from gitintegration.errors import Reason, RemoteError
 from gitintegration.forge.client import Declined, ForgeHttp
 from gitintegration.forge.dialects import DIALECTS, Call, Draft, PullRequest
 from gitintegration.forge.target import ForgeTarget
+from gitintegration.git.remote import Remote
 
 _ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What comes of reading an answer that is not made as it should be."""
@@ -21,6 +22,10 @@ _URL = 2048
 class Forges:
     def __init__(self, http: ForgeHttp) -> None:
         self._http = http
+
+    def forget(self, remote: Remote) -> None:
+        """Nothing is asked for this remote any more."""
+        self._http.forget(remote.tls, remote.proxy)
 
     async def ensure(self, target: ForgeTarget, head: str, base: str, wanted: Draft) -> PullRequest:
         """The open pull request from `head` to `base`, made or brought up to date. Raises RemoteError."""

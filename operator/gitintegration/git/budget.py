@@ -43,7 +43,7 @@ class Exchange:
 class Budget:
     """Bytes: `each` for one exchange, `total` for all that run."""
 
-    def __init__(self, each: int = 1 << 29, total: int = 1 << 30) -> None:
+    def __init__(self, each: int = 1 << 29, total: int = 768 << 20) -> None:
         self.each, self.total = each, total
         self._running: set[Exchange] = set()
         self._sum = 0

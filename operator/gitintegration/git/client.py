@@ -22,6 +22,7 @@ from gitintegration.errors import (
 )
 from gitintegration.git import objects
 from gitintegration.git.budget import Budget, Exchange
+from gitintegration.git.disk import Disk, size_of
 from gitintegration.git.egress import ANYWHERE, Egress
 from gitintegration.git.http import HttpTransport
 from gitintegration.git.objects import NewCommit
@@ -85,9 +86,11 @@ class GitClient:
         observe: Callable[[str, str, float], None] = lambda request, outcome, seconds: None,
         egress: Egress = ANYWHERE,
         budget: Budget | None = None,
+        disk: Disk | None = None,
     ) -> None:
         self._workers, self._fence, self._observe, self._egress = workers, fence, observe, egress
         self._limits, self._budget = limits, budget or Budget(limits.pack)
+        self.disk = disk or Disk()
         self._http = HttpTransport(connections_per_host, egress)
         self._ssh_transport: SshTransport | None = None
 
@@ -225,6 +228,16 @@ class GitClient:
                 )
         finally:
             path.unlink(missing_ok=True)
+        await self._make_room(directory)
+
+    async def _make_room(self, directory: Path) -> None:
+        """Count what the cache takes now. One that takes too much is made empty: nothing else would make it smaller."""
+        try:
+            self.disk.measured(directory, await asyncio.to_thread(size_of, directory))
+        except LimitExceeded:
+            await asyncio.to_thread(objects.wipe, directory)
+            self.disk.forget(directory)
+            raise
 
     async def _download(self, remote: Remote, wanted: Wanted, path: Path, exchange: Exchange) -> None:
         if remote.url.is_ssh:

@@ -48,6 +48,10 @@ class Dispatcher(Generic[K]):
         """How many keys are due and do not run. May be asked from another thread."""
         return self._queue.overdue(time.monotonic())
 
+    def runs(self, key: K) -> bool:
+        """Whether it runs at this moment."""
+        return key in self._tasks
+
     def add(self, key: K, priority: Priority, delay: float = 0.0) -> None:
         """Ask for a run of `key` in `delay` seconds."""
         self._queue.add(key, asyncio.get_running_loop().time() + delay, priority)

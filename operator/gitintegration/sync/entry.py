@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT
 from gitintegration.api.durations import parse_duration
 from gitintegration.core.status import Outcome
+from gitintegration.git.remote import Remote
 from gitintegration.sync.cluster_side import Kind
 from gitintegration.sync.logins import Login
 from gitintegration.sync.workspace import Workspace
@@ -35,6 +36,8 @@ class Entry:
     status: dict[str, Any]
     kinds: dict[tuple[str, str], Kind] = field(default_factory=dict)
     login: Login = field(default_factory=Login)
+    remote: Remote | None = None
+    """As it was dialled last: of it, connections and the like are kept elsewhere."""
     rescan: bool = True
     """Not all objects were gone through yet since the watch began."""
     scanned: float = 0.0

@@ -30,6 +30,7 @@ from gitintegration.errors import (
     CredentialError,
     Forbidden,
     GitIntegrationError,
+    LimitExceeded,
     OperationError,
     Reason,
     Refused,
@@ -40,6 +41,8 @@ from gitintegration.forge.github_app import AppTokens
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
+from gitintegration.git.disk import size_of
+from gitintegration.git.remote import Remote
 from gitintegration.git.turns import SHARE
 from gitintegration.git.url import parse_url
 from gitintegration.git.workers import Workers
@@ -90,9 +93,11 @@ class Operator:
         """`secrets` watches Secrets, where they are not watched as the pipelines are."""
         self._engine, self._git, self._workers = engine, git, workers
         self._integrations = integrations
-        self._cache, self._now, self._forges = cache, now, forges
+        self._cache, self._now, self._forges, self._apps = cache, now, forges, apps
+        git.disk.evict = self._evict
         self.shard, self._metrics = shard, metrics
         self._entries: dict[Name, Entry] = {}
+        self._wiping: set[asyncio.Task[None]] = set()
         self._namespaces: Counter[str] = Counter()
         workers.turns.alone = lambda: len(self._namespaces) < 2
         self._watches = Watches(
@@ -162,7 +167,32 @@ class Operator:
         self._namespaces -= Counter([name[0]])
         await self.dispatcher.remove(name)
         await self._release(name, entry)
+        self._forget(entry, None)
+        if entry.login.app is not None:
+            self._apps.drop(entry.login.app)
+        self._git.disk.forget(entry.ws.directory)
         await asyncio.to_thread(objects.wipe, entry.ws.directory)
+
+    def _forget(self, entry: Entry, now: Remote | None) -> None:
+        """What other parts keep of a remote goes where another takes its place."""
+        if entry.remote is not None and entry.remote != now:
+            self._git.forget(entry.remote)
+            self._forges.forget(entry.remote)
+        entry.remote = now
+
+    def _evict(self, directory: Path) -> bool:
+        """Take away the cache of an integration that does not run now; its next sync fetches anew."""
+        for name, entry in self._entries.items():
+            if entry.ws.directory == directory and not self.dispatcher.runs(name):
+                gone = directory.with_name(f"gone-{directory.name}-{time.monotonic_ns()}")
+                with contextlib.suppress(FileNotFoundError):
+                    directory.rename(gone)
+                entry.ws.reset_git()
+                self._wiping.add(
+                    wiping := asyncio.get_running_loop().create_task(asyncio.to_thread(objects.wipe, gone))
+                )
+                wiping.add_done_callback(self._wiping.discard)
+        return not directory.exists()
 
     def _object_changed(self, name: Name, kind_id: KindId, pipeline: str) -> None:
         entry = self._entries.get(name)
@@ -254,6 +284,7 @@ class Operator:
         """Everything that a run needs, made ready."""
         await self._keep_finalizer(entry, spec)
         connection = await self._logins.connect(name, entry.login, spec)
+        self._forget(entry, connection.remote)
         refusals = await self._watches.prepare(name, entry, spec)
         source = hashlib.sha256(
             repr((spec.repository_url, spec.default_branch, spec.path_prefix)).encode()
@@ -355,6 +386,8 @@ class Operator:
 
     def _failed(self, entry: Entry, error: GitIntegrationError) -> Outcome:
         entry.ws.remote = None
+        if error.reason is Reason.LimitExceeded:
+            entry.ws.reset_git()  # its cache was made empty where it was too large
         self._logins.failed(entry.login, error)
         connection = {"reachable": False} if error.reason in _UNREACHABLE else None
         return Outcome(
@@ -465,11 +498,14 @@ class Operator:
         """At the start: caches of integrations that are no more, and what a killed process left in the others."""
 
         def clean() -> None:
-            for directory in self._cache.glob("op-*"):
-                objects.wipe(directory)
+            for pattern in ("op-*", "gone-*"):
+                for directory in self._cache.glob(pattern):
+                    objects.wipe(directory)
             for directory in self._cache.glob("gi-*"):
                 if directory.name.removeprefix("gi-") in alive:
                     objects.sweep(directory)
+                    with contextlib.suppress(LimitExceeded):  # it is told at the next fetch
+                        self._git.disk.measured(directory, size_of(directory))
                 else:
                     objects.wipe(directory)
 
