@@ -37,6 +37,7 @@ from gitintegration.forge.pull_requests import Forges
 from gitintegration.git.client import GitClient, Limits
 from gitintegration.git.disk import Disk
 from gitintegration.git.egress import Egress
+from gitintegration.git.keys import Keys
 from gitintegration.git.workers import Workers
 from gitintegration.handlers import integrations as handlers
 from gitintegration.handlers import operations
@@ -48,6 +49,9 @@ from gitintegration.sync.operator import Operator
 
 _IN_WORKERS = ("gitintegration.sync.files", "gitintegration.git.log")
 """Modules whose functions run in worker processes."""
+
+_KEY_MEMORY = 256 << 20
+"""Bytes of address space for the process that reads keys."""
 
 _DRAIN = 6.0
 """Seconds that running syncs have to end after SIGTERM."""
@@ -263,7 +267,9 @@ async def serve(settings: Settings) -> None:
         workers = Workers(settings.workers, max_memory=settings.worker_memory, modules=_IN_WORKERS)
         stack.push_async_callback(asyncio.to_thread, workers.close)
         workers.start()
-        egress = _egress(settings)
+        readers = Workers(1, max_memory=_KEY_MEMORY, max_tasks=100)  # of its own, so that slow keys hold up no sync
+        stack.push_async_callback(asyncio.to_thread, readers.close)
+        egress, keys = _egress(settings), Keys(readers.run)
         limits = Limits(blob=settings.max_file_size)
         git = await stack.enter_async_context(
             GitClient(
@@ -274,6 +280,7 @@ async def serve(settings: Settings) -> None:
                 metrics.git_request,
                 egress,
                 disk=Disk(settings.cache_size_each, settings.cache_size),
+                keys=keys,
             )
         )
         informers = Informers(cluster, by_namespace=bool(settings.namespaces))
@@ -285,7 +292,7 @@ async def serve(settings: Settings) -> None:
         side = ClusterSide(Objects(cluster), kinds)
         store, offers = BaseStore(cluster), BaseStore(cluster, "review")
         http = await stack.enter_async_context(
-            ForgeHttp(fence=cluster.fence, observe=metrics.forge_request, egress=egress)
+            ForgeHttp(fence=cluster.fence, observe=metrics.forge_request, egress=egress, keys=keys)
         )
         forges = Forges(http)
         engine = Engine(

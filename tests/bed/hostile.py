@@ -53,6 +53,15 @@ def zeros(size: int) -> bytes:
     return b"".join(out) + made.flush()
 
 
+def packed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same as gzip."""
+    made = zlib.compressobj(9, zlib.DEFLATED, 31)
+    for chunk in chunks:
+        if out := made.compress(chunk) + made.flush(zlib.Z_SYNC_FLUSH):
+            yield out
+    yield made.flush()
+
+
 class Repository:
     """A commit with one pipeline, and what else the pack holds."""
 
@@ -90,6 +99,23 @@ def delta_bomb(padding: int = 0) -> list[bytes]:
         size *= 16
         base = _sha_of_zeros(size)
     return made
+
+
+def many_deltas() -> list[bytes]:
+    """Each within its bound: a thousand that make 48 MB of one megabyte."""
+    content = bytes(1 << 20)
+    made = [entry(_BLOB, len(content), zlib.compress(content))]
+    base = sha(_BLOB, content)
+    for number in range(1000):
+        copies = b"".join(_copy(0, len(content)) for _ in range(48))
+        body = _varint(len(content)) + _varint(48 * len(content) + 4) + copies + bytes([4]) + struct.pack(">I", number)
+        made.append(entry(_REF_DELTA, len(body), zlib.compress(body), base))
+    return made
+
+
+def endless_number() -> list[bytes]:
+    """An object whose size has no end."""
+    return [bytes([0xB0]) + b"\x80" * 10_000_000]
 
 
 def _sha_of_zeros(size: int) -> bytes:
@@ -136,22 +162,51 @@ class HostileServer:
                 time.sleep(1)
         if path.endswith("info/refs"):
             yield pkt(b"# service=git-upload-pack\n") + b"0000"
+            if name == "endless-capabilities":
+                yield pkt(b"version 2\n")
+                for number in itertools.count():
+                    yield b"".join(pkt(b"c%d-%d=%b\n" % (number, n, b"x" * 900)) for n in range(60))
+            if name == "long-error":
+                yield pkt(b"ERR " + b"\x1b[31m<script> " * 4000)
+            if name == "old":
+                yield pkt(b"1" * 40 + b" HEAD\0" + b" ".join(b"cap%d=%b" % (n, b"y" * 60) for n in range(900)) + b"\n")
+                for number in itertools.count():
+                    yield b"".join(pkt(b"%040x refs/heads/b%d-%d\n" % (n, number, n)) for n in range(1, 1000))
             for line in (b"version 2\n", b"ls-refs=unborn\n", b"fetch=shallow filter\n", b"object-format=sha1\n"):
                 yield pkt(line)
             yield b"0000"
         elif b"command=ls-refs" in body:
             head = self.repositories[name].head.encode() if name in self.repositories else b"1" * 40
             yield pkt(head + b" HEAD symref-target:refs/heads/main\n") + pkt(head + b" refs/heads/main\n")
+            if name == "gzip-refs":
+                yield from itertools.repeat(pkt(b"1" * 40 + b" refs/heads/" + b"a" * 60_000 + b"\n") * 100)
+            if name == "empty-lines":
+                yield from itertools.repeat(b"0004" * 10_000)
+            if name.startswith("held-refs"):
+                for number in range(200):
+                    yield b"".join(pkt(b"%040x refs/heads/main-%d-%d\n" % (n, number, n)) for n in range(1, 1000))
+                time.sleep(600)
             if name == "endless-refs":
                 for number in itertools.count():
                     yield b"".join(pkt(b"%040x refs/heads/b%d-%d\n" % (n, number, n)) for n in range(1, 1000))
             yield b"0000"
         else:
+            if name == "endless-sections":
+                yield from itertools.repeat(pkt(b"wanted-refs\n") + pkt(b"z" * 60_000) + b"0001")
             yield pkt(b"packfile\n")
+            if name == "endless-words":
+                yield from itertools.repeat(pkt(b"\2" + b"w" * 60_000))
+            if name == "small-bands":
+                yield from itertools.repeat(pkt(b"\1\0") * 10_000)
+            if name == "held-pack":
+                yield pkt(b"\1PACK" + struct.pack(">II", 2, 1 << 30))
+                for _ in range(1500):
+                    yield pkt(b"\1" + b"\xb0\x00" * 30_000)
+                time.sleep(600)
             if name == "endless-pack":
                 yield pkt(b"\1PACK" + struct.pack(">II", 2, 1 << 30))
                 yield from itertools.repeat(pkt(b"\1" + b"\xb0\x00" * 30_000))
-            whole = self.repositories[name].pack
+            whole = self.repositories[name].pack if name in self.repositories else b""
             for at in range(0, len(whole), 60_000):
                 yield pkt(b"\1" + whole[at : at + 60_000])
             yield b"0000"
@@ -186,9 +241,11 @@ def _handler(owner: HostileServer) -> Callable[..., BaseHTTPRequestHandler]:
             self.send_response(200)
             self.send_header("Content-Type", f"application/x-git-upload-pack-{kind}")
             self.send_header("Transfer-Encoding", "chunked")
+            if gzipped := name.startswith("gzip"):
+                self.send_header("Content-Encoding", "gzip, gzip" if name == "gzip-chain" else "gzip")
             self.end_headers()
             with contextlib.suppress(OSError):
-                for chunk in owner.chunks(name, path, body):
+                for chunk in packed(owner.chunks(name, path, body)) if gzipped else owner.chunks(name, path, body):
                     self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
                 self.wfile.write(b"0\r\n\r\n")
                 return

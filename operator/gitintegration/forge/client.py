@@ -18,9 +18,10 @@ from gitintegration.errors import Reason, RemoteError, RemoteUnavailable
 from gitintegration.forge.dial import CheckedBackend, UnknownHost
 from gitintegration.git.budget import Budget, Exchange
 from gitintegration.git.egress import ANYWHERE, Egress
-from gitintegration.git.http import make_context
+from gitintegration.git.keys import Keys
 from gitintegration.git.recent import Recent
 from gitintegration.git.remote import Basic, Bearer, Proxy, Tls, concealed, fingerprint
+from gitintegration.git.tls import make_context
 from gitintegration.git.wire import shown
 
 _SHOWN = 300
@@ -45,8 +46,9 @@ class ForgeHttp:
         fence: Callable[[], object] = lambda: None,
         observe: Callable[[str, int], None] = lambda method, code: None,
         egress: Egress = ANYWHERE,
+        keys: Keys | None = None,
     ) -> None:
-        self._egress = egress
+        self._egress, self.keys = egress, keys or Keys()
         self._transport, self._fence, self._observe = transport, fence, observe
         self._clients: Recent[str, _Client] = Recent(_CLIENTS, self._retire)
         """By the fingerprint of trust and proxy."""
@@ -78,7 +80,10 @@ class ForgeHttp:
     async def _client(self, tls: Tls, proxy: Proxy | None) -> AsyncIterator[httpx.AsyncClient]:
         """A client that stays open as long as it is used."""
         key = fingerprint(tls, proxy)
-        client = self._clients.get(key) or self._clients.put(key, _Client(self._open(tls, proxy)))
+        client = self._clients.get(key)
+        if client is None:
+            trust = await self.keys.tls(tls)
+            client = self._clients.get(key) or self._clients.put(key, _Client(self._open(trust, proxy)))
         client.running += 1
         try:
             yield client.http

@@ -25,6 +25,7 @@ from gitintegration.git.budget import Budget, Exchange
 from gitintegration.git.disk import Disk, size_of
 from gitintegration.git.egress import ANYWHERE, Egress
 from gitintegration.git.http import HttpTransport
+from gitintegration.git.keys import Keys
 from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Remote
 from gitintegration.git.wire import (
@@ -87,11 +88,13 @@ class GitClient:
         egress: Egress = ANYWHERE,
         budget: Budget | None = None,
         disk: Disk | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self._workers, self._fence, self._observe, self._egress = workers, fence, observe, egress
         self._limits, self._budget = limits, budget or Budget(limits.pack)
         self.disk = disk or Disk()
-        self._http = HttpTransport(connections_per_host, egress)
+        self._keys = keys or Keys()
+        self._http = HttpTransport(connections_per_host, egress, self._keys)
         self._ssh_transport: SshTransport | None = None
 
     async def __aenter__(self) -> GitClient:
@@ -111,7 +114,7 @@ class GitClient:
         if self._ssh_transport is None:
             from gitintegration.git.ssh import SshTransport
 
-            self._ssh_transport = SshTransport(self._egress)
+            self._ssh_transport = SshTransport(self._egress, self._keys)
         return self._ssh_transport
 
     def forget(self, remote: Remote) -> None:

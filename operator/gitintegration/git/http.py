@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import ssl
 import zlib
@@ -17,11 +16,13 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import AddrInfoType
 
-from gitintegration.errors import CredentialError, Reason, RemoteError, RemoteUnavailable
+from gitintegration.errors import Reason, RemoteError, RemoteUnavailable
 from gitintegration.git.budget import Exchange, Metered
 from gitintegration.git.egress import ANYWHERE, CheckedResolver, Egress
+from gitintegration.git.keys import Keys
 from gitintegration.git.recent import Recent
 from gitintegration.git.remote import Basic, Bearer, Proxy, Remote, Tls, fingerprint
+from gitintegration.git.tls import make_context
 from gitintegration.git.wire import Advertisement, Reader, read_advertisement
 
 _CHUNK = 1 << 16
@@ -36,8 +37,8 @@ _CONTEXTS = 128
 class HttpTransport:
     """All HTTP remotes share one session; `limit` bounds the connections to one host."""
 
-    def __init__(self, limit: int = 8, egress: Egress = ANYWHERE) -> None:
-        self._limit, self._egress = limit, egress
+    def __init__(self, limit: int = 8, egress: Egress = ANYWHERE, keys: Keys | None = None) -> None:
+        self._limit, self._egress, self._keys = limit, egress, keys or Keys()
         self._session: aiohttp.ClientSession | None = None
         self._known: Recent[tuple[str, str], Advertisement] = Recent(_KNOWN)
         """By fingerprint and service."""
@@ -146,6 +147,7 @@ class HttpTransport:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._session
         proxy, proxy_auth = _proxy(remote.proxy)
+        trust = await self._context(remote.tls) if remote.url.scheme == "https" else True
         try:
             async with self._session.request(
                 method,
@@ -153,7 +155,7 @@ class HttpTransport:
                 data=data,
                 headers={**_ALWAYS, **headers, **_authorization(remote)},
                 allow_redirects=False,
-                ssl=self._context(remote.tls) if remote.url.scheme == "https" else True,
+                ssl=trust,
                 proxy=proxy,
                 proxy_auth=proxy_auth,
             ) as response:
@@ -164,9 +166,9 @@ class HttpTransport:
         except asyncio.IncompleteReadError:
             raise RemoteUnavailable(Reason.NetworkUnreachable, "the server closed the connection early") from None
 
-    def _context(self, tls: Tls) -> ssl.SSLContext:
+    async def _context(self, tls: Tls) -> ssl.SSLContext:
         key = fingerprint(tls)
-        return self._contexts.get(key) or self._contexts.put(key, make_context(tls))
+        return self._contexts.get(key) or self._contexts.put(key, make_context(await self._keys.tls(tls)))
 
 
 _ALWAYS = {"User-Agent": "git/2.45 (gitintegration)", "Accept-Encoding": "gzip"}
@@ -233,29 +235,6 @@ def _proxy(proxy: Proxy | None) -> tuple[str | None, aiohttp.BasicAuth | None]:
         return None, None
     auth = aiohttp.BasicAuth(proxy.username, proxy.password or "") if proxy.username else None
     return proxy.address, auth
-
-
-def make_context(tls: Tls) -> ssl.SSLContext:
-    """What to trust and to show. Raises CredentialError where a PEM text is none."""
-    try:
-        context = ssl.create_default_context(cadata=tls.ca)
-    except ssl.SSLError:
-        raise CredentialError(Reason.InvalidSecret, "ca.crt holds no PEM certificate") from None
-    if tls.certificate and tls.key:
-        _load_client(context, tls.certificate, tls.key)
-    return context
-
-
-def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    """The ssl module reads client certificates from a file only: a descriptor without a name serves."""
-    descriptor = os.memfd_create("client", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, f"{certificate}\n{key}\n".encode())
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-    except (ssl.SSLError, OSError):
-        raise CredentialError(Reason.InvalidSecret, "tls.crt and tls.key are not a PEM pair") from None
-    finally:
-        os.close(descriptor)
 
 
 def _check(response: aiohttp.ClientResponse, remote: Remote) -> None:

@@ -16,6 +16,7 @@ import asyncssh
 from gitintegration.errors import CredentialError, Reason, RemoteError, RemoteUnavailable
 from gitintegration.git.budget import Exchange, Metered
 from gitintegration.git.egress import Egress
+from gitintegration.git.keys import Keys
 from gitintegration.git.recent import Recent
 from gitintegration.git.remote import Remote, SshKey
 from gitintegration.git.wire import Advertisement, Reader, Special, read_advertisement, server_said
@@ -59,8 +60,8 @@ class _Kept:
 class SshTransport:
     """Connections by remote; a remote holds its credentials, so no connection is shared across them."""
 
-    def __init__(self, egress: Egress) -> None:
-        self._egress = egress
+    def __init__(self, egress: Egress, keys: Keys) -> None:
+        self._egress, self._keys = egress, keys
         self._connections: Recent[str, _Kept] = Recent(_CONNECTIONS, lambda kept: kept.connection.abort())
         """By fingerprint."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -117,25 +118,18 @@ class SshTransport:
         async with self._locks.setdefault(key, asyncio.Lock()):
             kept = self._connections.get(key)
             if kept is None or kept.connection.is_closed():
-                kept = self._connections.put(key, _Kept(await _dial(remote, self._egress), now))
+                kept = self._connections.put(key, _Kept(await _dial(remote, self._egress, self._keys), now))
             kept.used = now
             return kept.connection
 
 
-async def _dial(remote: Remote, egress: Egress) -> asyncssh.SSHClientConnection:
+async def _dial(remote: Remote, egress: Egress, keys: Keys) -> asyncssh.SSHClientConnection:
     auth = remote.auth
     if not isinstance(auth, SshKey):
         raise CredentialError(Reason.InvalidSecret, "an ssh address needs a Secret with identity and known_hosts")
-    try:
-        key = asyncssh.import_private_key(auth.private_key, auth.passphrase)
-    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError):
-        raise CredentialError(
-            Reason.InvalidSecret, "the private key can't be read: is it whole, and is `password` its passphrase?"
-        ) from None
-    try:
-        known = asyncssh.import_known_hosts(auth.known_hosts.decode())
-    except (ValueError, UnicodeDecodeError):
-        raise CredentialError(Reason.InvalidSecret, "known_hosts can't be read") from None
+    plain = await keys.ssh(auth)  # a worker has read it, and known_hosts, in full
+    key = asyncssh.import_private_key(plain, unsafe_skip_rsa_key_validation=True)
+    known = asyncssh.import_known_hosts(auth.known_hosts.decode())
     if remote.proxy:
         sock = await _through_proxy(remote, egress)
     else:

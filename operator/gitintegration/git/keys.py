@@ -1,0 +1,165 @@
+"""Keys and certificates out of Secrets: bounded, then parsed where parsing can be killed, and only what is quick by then is used.
+
+A private key may ask for as many rounds of its key derivation as it likes, and be as long as a Secret may be. What a worker
+gives back is the key without its passphrase, which takes no time to read.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import astuple, replace
+from hashlib import sha256
+from typing import Any, TypeVar
+
+from gitintegration.errors import CredentialError, LimitExceeded, Reason, RemoteUnavailable
+from gitintegration.git.recent import Recent
+from gitintegration.git.remote import SshKey, Tls
+from gitintegration.git.tls import make_context
+
+R = TypeVar("R")
+
+_KEY = 16 << 10
+"""Bytes of a private key; one of RSA with 8192 bits takes 7 KB."""
+_KNOWN_HOSTS = 64 << 10
+_CERTIFICATES = 64 << 10
+_AUTHORITIES = 512 << 10
+"""Bytes of ca.crt; all that a system trusts take 220 KB."""
+_PASSPHRASE = 1 << 10
+_RSA_BITS = range(1024, 8192 + 1)
+"""A signature with 8192 bits takes 20 ms, and it is made on the event loop."""
+_SECONDS = 3.0
+_KEPT = 4096
+
+Run = Callable[..., Awaitable[Any]]
+
+
+async def _here(seconds: float, function: Callable[..., R], *args: Any) -> R:
+    """In this process, where nobody hostile wrote the keys."""
+    return function(*args)
+
+
+class Keys:
+    """What was read of Secrets, by the digest of what they hold. `run` is Workers.run of a pool for keys alone."""
+
+    def __init__(self, run: Run = _here) -> None:
+        self._run = run
+        self._read: Recent[str, Any] = Recent(_KEPT)
+
+    async def ssh(self, key: SshKey) -> bytes:
+        """The private key as PEM without a passphrase. Raises CredentialError."""
+        _bound("the private key", len(key.private_key), _KEY)
+        _bound("known_hosts", len(key.known_hosts), _KNOWN_HOSTS)
+        _bound("the key `password`", len(key.passphrase or ""), _PASSPHRASE)
+        made: bytes = await self._once("the private key", read_ssh, key.private_key, key.passphrase, key.known_hosts)
+        return made
+
+    async def app(self, pem: str) -> bytes:
+        """The RSA key of a GitHub App. Raises CredentialError."""
+        _bound("githubAppPrivateKey", len(pem), _KEY)
+        made: bytes = await self._once("githubAppPrivateKey", read_app, pem)
+        return made
+
+    async def tls(self, tls: Tls) -> Tls:
+        """The same trust and certificate, with a key that is quick to load. Raises CredentialError."""
+        if tls == Tls():
+            return tls
+        _bound("ca.crt", len(tls.ca or ""), _AUTHORITIES)
+        _bound("tls.crt", len(tls.certificate or ""), _CERTIFICATES)
+        _bound("tls.key", len(tls.key or ""), _KEY)
+        key: str | None = await self._once("ca.crt, tls.crt or tls.key", read_tls, *astuple(tls))
+        return replace(tls, key=key)
+
+    async def _once(self, what: str, read: Callable[..., R], *args: Any) -> R:
+        digest = sha256(repr((read.__name__, args)).encode(errors="surrogatepass")).hexdigest()
+        known: R | CredentialError | None = self._read.get(digest)
+        if known is None:
+            try:
+                known = await self._run(_SECONDS, read, *args)
+            except CredentialError as error:
+                known = error
+            except (RemoteUnavailable, LimitExceeded):
+                words = f"{what} of the Secret can't be read within {_SECONDS:g} s: does it ask for many rounds of its derivation?"
+                raise CredentialError(Reason.InvalidSecret, words, retry=True) from None
+            self._read.put(digest, known if known is not None else "")
+        if isinstance(known, CredentialError):
+            raise CredentialError(known.reason, known.message, retry=known.retry)
+        return known
+
+
+def _bound(what: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise CredentialError(Reason.InvalidSecret, f"{what} of the Secret has {size} bytes, more than {limit}")
+
+
+def _rsa(what: str, bits: int) -> None:
+    if bits not in _RSA_BITS:
+        words = f"{what} has {bits} bits: {_RSA_BITS.start} to {_RSA_BITS.stop - 1} can be used"
+        raise CredentialError(Reason.InvalidSecret, words)
+
+
+# --- in a worker --------------------------------------------------------------------------------------------------------
+
+
+def read_ssh(private_key: bytes, passphrase: str | None, known_hosts: bytes) -> bytes:
+    """The key as PKCS #8. Raises CredentialError."""
+    import asyncssh
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    try:
+        key = asyncssh.import_private_key(private_key, passphrase)
+        made = key.export_private_key("pkcs8-pem")
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, asyncssh.KeyExportError, ValueError, TypeError):
+        words = "the private key can't be read: is it whole, and is `password` its passphrase?"
+        raise CredentialError(Reason.InvalidSecret, words) from None
+    inner = getattr(key.pyca_key, "key_size", None) if isinstance(key.pyca_key, RSAPrivateKey) else None
+    if inner is not None:
+        _rsa("the private key", inner)
+    try:
+        asyncssh.import_known_hosts(known_hosts.decode())
+    except (ValueError, asyncssh.KeyImportError):
+        raise CredentialError(Reason.InvalidSecret, "known_hosts can't be read") from None
+    return made
+
+
+def read_app(pem: str) -> bytes:
+    """The key as PKCS #8. Raises CredentialError where it is none of RSA, or has a passphrase."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    words = "githubAppPrivateKey is no PEM private key (RSA) without a passphrase"
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), None)
+    except Exception:  # cryptography has many names for what is no key
+        raise CredentialError(Reason.InvalidSecret, words) from None
+    if not isinstance(key, RSAPrivateKey):
+        raise CredentialError(Reason.InvalidSecret, words)
+    _rsa("githubAppPrivateKey", key.key_size)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def read_tls(ca: str | None, certificate: str | None, key: str | None) -> str | None:
+    """The key as PKCS #8, if there is one, when all was loaded once. Raises CredentialError."""
+    made = _plain(key) if certificate and key else key
+    try:
+        make_context(Tls(ca, certificate, made))
+    except (ssl.SSLError, ValueError, TypeError, OSError):
+        raise CredentialError(Reason.InvalidSecret, "ca.crt, tls.crt and tls.key can't be used") from None
+    return made
+
+
+def _plain(pem: str) -> str:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), None)
+    except Exception:
+        raise CredentialError(Reason.InvalidSecret, "tls.key is no PEM private key without a passphrase") from None
+    if isinstance(key, RSAPrivateKey):
+        _rsa("tls.key", key.key_size)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
