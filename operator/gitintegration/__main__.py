@@ -139,6 +139,7 @@ def run(
     shard: str = "",
     allowed_hosts: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     denied_networks: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    require_tls: bool = False,
     default_service_account: str = "",
     allowed_workloads: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     require_allowed_hosts: bool = False,
@@ -187,6 +188,8 @@ def run(
         Network as 10.0.0.0/8 that no repository, forge or proxy may be in; may be given more than once. Link-local and
         multicast addresses and the metadata services of clouds always are refused; loopback is not: deny 127.0.0.0/8 and
         ::1/128 where nothing on the operator's own host serves git.
+    require_tls
+        Refuse repositories, forges, and proxies that are told a password, over plain http.
     default_service_account
         ServiceAccount, of each integration's namespace, that pipelines are read and written as where the integration
         names none. Default: the operator itself.
@@ -217,6 +220,7 @@ def run(
         shard=shard,
         allowed_hosts=tuple(allowed_hosts),
         denied_networks=tuple(denied_networks),
+        require_tls=require_tls,
         default_service_account=default_service_account,
         allowed_workloads=tuple(allowed_workloads),
         require_allowed_hosts=require_allowed_hosts,
@@ -334,7 +338,7 @@ async def serve(settings: Settings) -> None:
 
 def _egress(settings: Settings) -> Egress:
     try:
-        return Egress(settings.allowed_hosts, settings.denied_networks)
+        return Egress(settings.allowed_hosts, settings.denied_networks, require_tls=settings.require_tls)
     except ValueError as error:
         raise SystemExit(f"--denied-networks: {error}") from None
 

@@ -42,6 +42,8 @@ class Settings:
     """Only integrations with this label; empty: those without one."""
     allowed_hosts: tuple[str, ...] = ()
     """Patterns of hosts that tenants may send the operator to; empty: any."""
+    require_tls: bool = False
+    """No repository, forge, or proxy with a password over plain http."""
     denied_networks: tuple[str, ...] = ()
     """Networks in CIDR notation that nobody is sent to, besides those of a node's own services."""
     default_service_account: str = ""

@@ -180,8 +180,8 @@ class HostileServer:
             yield pkt(head + b" HEAD symref-target:refs/heads/main\n") + pkt(head + b" refs/heads/main\n")
             if name == "gzip-refs":
                 yield from itertools.repeat(pkt(b"1" * 40 + b" refs/heads/" + b"a" * 60_000 + b"\n") * 100)
-            if name == "empty-lines":
-                yield from itertools.repeat(b"0004" * 10_000)
+            if name == "short-lines":
+                yield from itertools.repeat(pkt(b"unborn") * 10_000)
             if name.startswith("held-refs"):
                 for number in range(200):
                     yield b"".join(pkt(b"%040x refs/heads/main-%d-%d\n" % (n, number, n)) for n in range(1, 1000))

@@ -32,6 +32,7 @@ def app(control_plane: ControlPlane, operator: OperatorProcess, github: GitHubSe
             "githubAppID": APP,
             "githubAppInstallationID": INSTALLATION,
             "githubAppPrivateKey": pem(key or github.key),
+            "githubAppBaseURL": f"https://127.0.0.1:{github.https_port}/api/v3",
         }
         w.secret(**{**keys, "ca.crt": github.authority.certificate.read_text(), **secret})
         w.integrate(repositoryURL=w.repo.url("https"), provider="github", sync={"push": {"quietPeriod": "0s"}})
@@ -84,6 +85,11 @@ def test_what_is_wrong_is_named(
 def test_another_key_is_refused_until_it_is_put_right(app: Callable[..., World], github: GitHubServer) -> None:
     w = app("t-github-key", new_key())
     eventually(lambda: w.condition("Ready")["reason"] == "AuthenticationFailed")
-    keys = {"githubAppID": APP, "githubAppInstallationID": INSTALLATION, "githubAppPrivateKey": pem(github.key)}
-    w.secret(**keys, **{"ca.crt": github.authority.certificate.read_text()})
+    w.secret(
+        githubAppID=APP,
+        githubAppInstallationID=INSTALLATION,
+        githubAppPrivateKey=pem(github.key),
+        githubAppBaseURL=f"https://127.0.0.1:{github.https_port}/api/v3",
+        **{"ca.crt": github.authority.certificate.read_text()},
+    )
     w.in_sync()

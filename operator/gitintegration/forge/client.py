@@ -121,6 +121,7 @@ class ForgeHttp:
         json: Any = None,
     ) -> Any:
         """The JSON of an answer. Raises RemoteError with the forge's own words; 409 and 422 as Declined."""
+        self._egress.check_scheme(httpx.URL(url).scheme, f"the API of {_host(url)}")
         self._egress.check_host(_host(url))
         self._egress.check_proxy(proxy)
         if method != "GET":

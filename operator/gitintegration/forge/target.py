@@ -10,12 +10,18 @@ from gitintegration.errors import CredentialError, GitIntegrationError, Reason, 
 from gitintegration.git.remote import Basic, Bearer, Proxy, Remote, Tls
 from gitintegration.git.url import RemoteURL
 
+_ONLY_AT = {
+    Provider.bitbucket: ("bitbucket.org", "altssh.bitbucket.org"),
+    Provider.azuredevops: ("dev.azure.com", "ssh.dev.azure.com"),
+}
+"""Forges whose API is at one place: a token for another host's repository is none of theirs."""
 _HOSTS = {
     "github.com": Provider.github,
     "ssh.github.com": Provider.github,
     "gitlab.com": Provider.gitlab,
     "codeberg.org": Provider.gitea,
     "bitbucket.org": Provider.bitbucket,
+    "altssh.bitbucket.org": Provider.bitbucket,
     "dev.azure.com": Provider.azuredevops,
     "ssh.dev.azure.com": Provider.azuredevops,
 }
@@ -51,6 +57,9 @@ def target_of(provider: Provider, remote: Remote, api_token: str | None) -> Forg
     known = provider_of(provider, url)
     if known is None:
         words = f"{url.host} is no forge known by its name: say which it is in spec.provider to have pull requests made"
+        raise SpecError(Reason.InvalidSpec, words)
+    if url.host not in _ONLY_AT.get(known, (url.host,)):
+        words = f"spec.provider {known.value} is at {_ONLY_AT[known][0]}, and spec.repositoryURL at {url.host}: its token stays there"
         raise SpecError(Reason.InvalidSpec, words)
     path = url.path.strip("/").removesuffix(".git")
     api, web = _addresses(known, url, path)

@@ -131,6 +131,7 @@ class GitClient:
         """
         began, outcome = time.monotonic(), "ok"
         try:
+            self._egress.check_scheme(remote.url.scheme, "spec.repositoryURL")
             self._egress.check_host(remote.url.host)
             self._egress.check_proxy(remote.proxy)
             with remote.concealed():

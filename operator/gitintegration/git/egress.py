@@ -102,8 +102,9 @@ class Egress:
     `denied`: networks that are refused besides those of a node's own services.
     """
 
-    def __init__(self, allowed: Sequence[str] = (), denied: Sequence[str] = ()) -> None:
-        """Raises ValueError for a network that is none."""
+    def __init__(self, allowed: Sequence[str] = (), denied: Sequence[str] = (), *, require_tls: bool = False) -> None:
+        """`require_tls`: nothing goes over plain http. Raises ValueError for a network that is none."""
+        self._require_tls = require_tls
         self._allowed = tuple(pattern.lower() for pattern in allowed)
         self._denied = parse_networks(denied)
 
@@ -116,9 +117,18 @@ class Egress:
             self.check_address(address, host)
 
     def check_proxy(self, proxy: Proxy | None) -> None:
-        """The same for the host of a proxy."""
+        """The same for the host of a proxy. One that is told no password may be asked in plain http to connect to others."""
         if proxy is not None:
-            self.check_host(urlsplit(proxy.address).hostname or "")
+            parts = urlsplit(proxy.address)
+            self.check_host(parts.hostname or "")
+            if proxy.username:
+                self.check_scheme(parts.scheme, "the proxy Secret's key `address`")
+
+    def check_scheme(self, scheme: str, where: str) -> None:
+        """Raises SpecError for plain http, where the administrator wants none."""
+        if self._require_tls and scheme == "http":
+            words = f"{where} has plain http, which the operator's administrator refuses (--require-tls): use https"
+            raise SpecError(Reason.InvalidURL, words)
 
     def check_address(self, address: _Address | str, host: str) -> None:
         """Raises RemoteError where this address of `host` is one that no repository has."""

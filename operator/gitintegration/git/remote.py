@@ -74,6 +74,14 @@ class Remote:
         """By which it is remembered, so that what is remembered of those that were holds none of their credentials."""
         return fingerprint(self)
 
+    @property
+    def warnings(self) -> Iterator[str]:
+        """What should be known of how credentials travel, in words."""
+        if self.proxy is not None and self.proxy.username and self.proxy.address.startswith("http:"):
+            yield "the proxy's credentials go to it unencrypted: use an https address where it has one"
+        if self.url.scheme == "http" and not isinstance(self.auth, Anonymous):
+            yield f"the credentials go to {self.url.host} unencrypted: use https in spec.repositoryURL"
+
     @contextmanager
     def concealed(self) -> Iterator[None]:
         """Errors that leave this block do not repeat what serves to log in."""

@@ -10,7 +10,7 @@ from gitintegration.errors import Reason, SpecError
 
 _SCP = re.compile(r"^(?:(?P<user>[A-Za-z0-9._-]+)@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>(?!//).+)$")
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
-_HOST = re.compile(r"^[A-Za-z0-9.:-]+$")
+_HOST = re.compile(r"[A-Za-z0-9._:-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def parse_url(text: str) -> RemoteURL:
         raise _invalid("use https://, http://, ssh:// or user@host:path")
     if parts.password or (parts.username and parts.scheme != "ssh"):
         raise _invalid("holds a credential: put it into the Secret that spec.credentials.secretRef names")
-    if not parts.hostname or not _HOST.match(parts.hostname) or parts.hostname.startswith("-"):
+    if not parts.hostname or not _HOST.fullmatch(parts.hostname) or parts.hostname.startswith("-"):
         raise _invalid("names no host")
     if parts.query or parts.fragment or not parts.path.strip("/"):
         raise _invalid("must end in the path of a repository, without ? or #")
@@ -64,4 +64,18 @@ def _parse_scp(text: str) -> RemoteURL:
     match = _SCP.match(text)
     if not match or match["host"].startswith("-") or match["path"].startswith("-"):
         raise _invalid("use https://, http://, ssh:// or user@host:path")
-    return RemoteURL("ssh", match["host"], _PORTS["ssh"], match["path"], match["user"])
+    return RemoteURL("ssh", match["host"].lower(), _PORTS["ssh"], match["path"], match["user"])
+
+
+def parse_base(text: str) -> tuple[str, str] | None:
+    """Scheme and host of an http address that holds no credential, query or fragment; None where it is none."""
+    if not text.isascii() or not text.isprintable() or set(text) & set(" \\@?#"):
+        return None
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _HOST.fullmatch(parts.hostname):
+        return None
+    return parts.scheme, parts.hostname

@@ -605,7 +605,7 @@ class Engine:
             invalid=[InvalidEntry(p.path, p.reason.value, p.message) for p in problems],
             held=tuple(tally.held),
             refusals=(*request.refusals, *tally.troubles),
-            warnings=request.warnings,
+            warnings=(*request.warnings, *request.remote.warnings),
             rewritten=ws.rewritten,
             review=(told := _told(ws, request, head)),
             pull_request=ws.pull_request if told and request.spec.sync.push.create_pull_request else None,

@@ -9,11 +9,16 @@ from gitintegration.api.integration import CredentialType, GitIntegrationSpec
 from gitintegration.errors import CredentialError, Reason, SpecError
 from gitintegration.forge.github_app import GitHubApp
 from gitintegration.git.remote import Anonymous, Auth, Basic, Bearer, Proxy, Remote, SshKey, Tls
-from gitintegration.git.url import RemoteURL, parse_url
+from gitintegration.git.url import RemoteURL, parse_base, parse_url
 from gitintegration.sync.secrets import Secret
 
+_APP_ID = 64
+"""Characters of an App's id, or of an installation's."""
+_LOGIN = 16 << 10
+"""Bytes of a token, a user name or a password; a server takes no longer header."""
 _IDENTITY = ("identity", "ssh-privatekey", "sshPrivateKey")
 _APP_KEYS = ("githubAppID", "githubAppPrivateKey", "githubAppInstallationID", "githubAppBaseURL")
+_GITHUB = "https://api.github.com"
 _TOKEN_USERS = {"github": "x-access-token", "gitlab": "oauth2", "bitbucket": "x-token-auth"}
 
 
@@ -26,10 +31,12 @@ def app_of(spec: GitIntegrationSpec, secret: Mapping[str, str]) -> GitHubApp | N
     url = parse_url(spec.repository_url)
     app_id, key, installation, base = (secret.get(name, "").strip() for name in _APP_KEYS)
     installation = credentials.installation_id or installation
+    if len(app_id) > _APP_ID or not app_id.isprintable():
+        raise CredentialError(Reason.InvalidSecret, "githubAppID is no id of a GitHub App")
     if not app_id or not key:
         words = "a GitHub App needs the keys `githubAppID` and `githubAppPrivateKey` in the Secret"
         raise CredentialError(Reason.InvalidSecret, words)
-    if not installation.isdigit():
+    if not (installation.isascii() and installation.isdigit() and len(installation) <= _APP_ID):
         words = (
             "a GitHub App needs its installation: spec.credentials.installationID, or the key `githubAppInstallationID`"
         )
@@ -38,11 +45,21 @@ def app_of(spec: GitIntegrationSpec, secret: Mapping[str, str]) -> GitHubApp | N
         raise SpecError(
             Reason.InvalidSpec, "a GitHub App logs in over https: use the https address in spec.repositoryURL"
         )
-    port = "" if url.port in (80, 443) else f":{url.port}"
-    told = "https://api.github.com" if url.host == "github.com" else f"{url.scheme}://{url.host}{port}/api/v3"
-    if base and not base.startswith(("https://", "http://")):
+    return GitHubApp(app_id, installation, key + "\n", _app_base(base, url))
+
+
+def _app_base(base: str, url: RemoteURL) -> str:
+    """Where the App's assertion goes, which its Secret alone decides, and its tokens stay with the repositories of that place."""
+    parts = parse_base(base or _GITHUB)
+    if parts is None:
         raise CredentialError(Reason.InvalidSecret, "githubAppBaseURL must be like https://HOST/api/v3")
-    return GitHubApp(app_id, installation, key + "\n", base or told)
+    if parts[1] not in (url.host, f"api.{url.host}"):
+        words = (
+            f"the GitHub App of the Secret is asked for tokens at {parts[1]}, and they are not sent to {url.host}: for GitHub "
+            "Enterprise the Secret needs the key `githubAppBaseURL` (https://HOST/api/v3)"
+        )
+        raise CredentialError(Reason.InvalidSecret, words)
+    return base or _GITHUB
 
 
 def check_hosts(
@@ -67,11 +84,34 @@ def build_remote(spec: GitIntegrationSpec, secret: Mapping[str, str], proxy: Pro
     url = parse_url(spec.repository_url)
     return Remote(
         url=url,
-        auth=_auth(spec, url, secret),
+        auth=_sendable(_auth(spec, url, secret)),
         tls=tls_of(secret),
         proxy=proxy,
         timeout=spec.sync.timeout_seconds,
     )
+
+
+def _sendable(auth: Auth) -> Auth:
+    """The same. Raises CredentialError for what no header can carry."""
+    match auth:
+        case Basic(user, password):
+            _header(f"{user}:{password}")
+            if ":" in user:
+                raise CredentialError(Reason.InvalidSecret, "the key `username` of the Secret holds a colon")
+        case Bearer(token):
+            _header(token)
+            if not token.isascii():
+                raise CredentialError(Reason.InvalidSecret, "the key `bearerToken` of the Secret is no token")
+    return auth
+
+
+def _header(whole: str) -> None:
+    if any(ord(ch) < 32 or ord(ch) == 127 for ch in whole):
+        raise CredentialError(
+            Reason.InvalidSecret, "the Secret's login holds a line break or another control character"
+        )
+    if len(whole.encode()) > _LOGIN:
+        raise CredentialError(Reason.InvalidSecret, f"the Secret's login has more than {_LOGIN} bytes")
 
 
 def tls_of(secret: Mapping[str, str]) -> Tls:
@@ -123,8 +163,11 @@ def _ssh(secret: Mapping[str, str]) -> SshKey:
 def proxy_of(proxy: Mapping[str, str]) -> Proxy:
     """The proxy of a Secret. Raises CredentialError."""
     address = proxy.get("address", "").strip()
-    if not address.startswith(("http://", "https://")) or "@" in address:
+    if parse_base(address) is None:
         raise CredentialError(
             Reason.InvalidSecret, "the proxy Secret's key `address` must be http://host:port, without a credential"
         )
-    return Proxy(address, proxy.get("username") or None, proxy.get("password") or None)
+    user, password = proxy.get("username") or None, proxy.get("password") or None
+    if user is not None:
+        _sendable(Basic(user, password or ""))
+    return Proxy(address, user, password)

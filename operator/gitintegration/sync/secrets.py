@@ -7,7 +7,6 @@ says by itself what it is for: its type, and the annotations of this group.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,7 +64,7 @@ def read_secret(found: Mapping[str, Any] | None, name: str) -> Secret:
         raise CredentialError(Reason.InvalidSecret, f"Secret {name!r} is larger than {_LARGEST >> 10} KB")
     try:
         data = {key: base64.b64decode(text).decode() for key, text in encoded.items()}
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise CredentialError(Reason.InvalidSecret, f"Secret {name!r} holds a key that is no text") from None
     metadata = found["metadata"]
     annotations = metadata.get("annotations") or {}
