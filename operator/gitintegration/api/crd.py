@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from gitintegration.api.base_model import GROUP, VERSION
+from gitintegration.api.git_names import IDENT_RULE, PREFIX_RULE
 from gitintegration.api.integration import (
     GitIntegrationBaseSpec,
     GitIntegrationSpec,
@@ -98,16 +99,19 @@ _URL_RULES = [
     ),
     _rule(r"""!self.matches('[\\s?#]')""", "repositoryURL must not hold white space, ? or #"),
 ]
+_BAD_PATH = PREFIX_RULE.replace("\\", "\\\\")  # within a string of CEL
 _PREFIX_RULES = [
     _rule(
-        r"""!self.startsWith('/') && !self.contains('\\') && !self.split('/').exists(p, p == '..' || p == '.git')""",
-        "pathPrefix must stay in the repository: relative, without .., .git or backslashes",
+        f"""!self.startsWith('/') && !(self.startsWith('./') ? self.substring(2) : self).matches('{_BAD_PATH}') || self in ['.', './']""",
+        "pathPrefix must stay in the repository: relative, without .., backslashes, colons, or names that git, Windows or "
+        "macOS can't have, or take for .git",
     )
 ]
 _NEW_FILE_RULES = [
     _rule(
-        r"""!self.startsWith('/') && !self.contains('\\') && !self.split('/').exists(p, p == '..' || p == '.git' || p == '')""",
-        "newFilePath must stay below pathPrefix: relative, without .., .git or backslashes",
+        f"""!self.startsWith('/') && !self.matches('{_BAD_PATH}') && !self.contains('//')""",
+        "newFilePath must stay below pathPrefix: relative, without .., backslashes, colons, or names that git, Windows or "
+        "macOS can't have, or take for .git",
     ),
     _rule(
         r"""self.contains('{name}') && !self.replace('{name}', '').replace('{kind}', '').matches('[{}]')""",
@@ -115,6 +119,10 @@ _NEW_FILE_RULES = [
     ),
     _rule(r"""self.matches('[.](yaml|yml|json)$')""", "newFilePath must end in .yaml, .yml or .json"),
 ]
+_IDENT_RULE = _rule(
+    f"""!self.matches('{IDENT_RULE.replace(chr(92), chr(92) * 2)}')""",
+    "holds a line break, another control character or an angle bracket, which no commit can have there",
+)
 _BRANCH_RULE = _rule(
     r"""self.matches('^[^-/.][^\\s~^:?*\\[\\\\]*$') && !self.contains('..') && !self.contains('@{') && !self.endsWith('/') && !self.endsWith('.lock') && !self.endsWith('.')""",
     "is not a branch name that git accepts",
@@ -148,6 +156,8 @@ def _integration() -> dict[str, Any]:
     fields["pathPrefix"]["x-kubernetes-validations"] = _PREFIX_RULES
     fields["newFilePath"]["x-kubernetes-validations"] = _NEW_FILE_RULES
     fields["defaultBranch"]["x-kubernetes-validations"] = [_BRANCH_RULE]
+    for text in fields["author"]["properties"].values():
+        text["x-kubernetes-validations"] = [_IDENT_RULE]
     fields["resources"]["x-kubernetes-validations"] = _RESOURCES_RULES
     sync = fields["sync"]["properties"]
     sync["interval"]["x-kubernetes-validations"] = [

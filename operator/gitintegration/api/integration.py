@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from gitintegration.api import git_names
 from gitintegration.api.base_model import Model
 from gitintegration.api.durations import PATTERN, parse_duration
 from gitintegration.api.names import API_VERSION, KIND, LABEL_LENGTH, NAME_LENGTH, SUBDOMAIN
@@ -16,6 +17,19 @@ LONGEST_TIMEOUT = 600.0
 """Seconds."""
 Duration = Annotated[str, Field(pattern=PATTERN, max_length=32)]
 MaxDeletes = Annotated[int | str, Field(json_schema_extra={"x-kubernetes-int-or-string": True})]
+
+
+def _message(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL character, which no commit can have")
+    return git_names.check_template(text, "integration", "namespace", "created", "updated", "deleted", "pipelines")
+
+
+def _new_file(path: str) -> str:
+    git_names.check_template(path, "name", "kind")
+    if "{name}" not in path or path.startswith("/") or not path.endswith((".yaml", ".yml", ".json")):
+        raise ValueError("must hold {name}, be relative, and end in .yaml, .yml or .json")
+    return path
 
 
 class Mode(StrEnum):
@@ -72,8 +86,8 @@ class Credentials(Model):
 class Author(Model):
     """Who the operator's commits are by."""
 
-    name: str = Field("GitIntegration", min_length=1, max_length=128, description="Name in the commits.")
-    email: str = Field(
+    name: git_names.Ident = Field("GitIntegration", min_length=1, max_length=128, description="Name in the commits.")
+    email: git_names.Ident = Field(
         "gitintegration@planasonix.com", min_length=1, max_length=254, description="Mail address in the commits."
     )
 
@@ -130,7 +144,7 @@ class Push(Model):
     quiet_period: Duration = Field(
         "1s", description="Edits in the cluster closer together than this become one commit. 0s: at once."
     )
-    branch: str | None = Field(
+    branch: git_names.Branch | None = Field(
         None,
         min_length=1,
         max_length=244,
@@ -142,7 +156,7 @@ class Push(Model):
         description="Open, or update, one pull request from that branch to the default branch. One that was closed "
         "unmerged stays closed until there is a new change.",
     )
-    message_template: str | None = Field(
+    message_template: Annotated[str, AfterValidator(_message)] | None = Field(
         None,
         max_length=4096,
         description="Commit message. Variables in braces: integration, namespace, created, updated, deleted, pipelines.",
@@ -192,13 +206,13 @@ class GitIntegrationSpec(Model):
         max_length=2048,
         description="Address to clone from: https://, http://, ssh:// or user@host:path; never with a credential in it.",
     )
-    default_branch: str | None = Field(
+    default_branch: git_names.Branch | None = Field(
         None,
         min_length=1,
         max_length=244,
         description="Branch to sync with. Default: what the remote's HEAD points to.",
     )
-    path_prefix: str = Field(
+    path_prefix: git_names.Path = Field(
         "pipelines/", max_length=512, description="Folder of the manifests; nothing outside it is read or written."
     )
     ignore: str | None = Field(
@@ -207,7 +221,7 @@ class GitIntegrationSpec(Model):
         description="Patterns as in .gitignore, one a line, for files below the prefix that are no pipelines; "
         "a file .gitintegrationignore below the prefix adds to them.",
     )
-    new_file_path: str | None = Field(
+    new_file_path: Annotated[git_names.Path, AfterValidator(_new_file)] | None = Field(
         None,
         min_length=1,
         max_length=512,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from gitintegration.api import git_names
 from gitintegration.api.base_model import Model
 from gitintegration.api.integration import (
     Condition,
@@ -18,7 +19,7 @@ from gitintegration.api.integration import (
 )
 
 Sha = Annotated[str, Field(pattern="^[0-9a-f]{7,40}$", max_length=40)]
-Branch = Annotated[str, Field(min_length=1, max_length=244)]
+Branch = Annotated[str, Field(min_length=1, max_length=244), AfterValidator(git_names.check_branch)]
 PipelineRef = Annotated[str, Field(min_length=1, max_length=253)]
 Digest = Annotated[str, Field(min_length=1, max_length=64)]
 

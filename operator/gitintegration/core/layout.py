@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 
 from gitintegration.core.ignore import checked, ignores
 
+from gitintegration.api.git_names import fill
+
 IGNORE_FILE = ".gitintegrationignore"
 SUFFIXES = (".yaml", ".yml", ".json")
 _LONGEST = 200
@@ -55,7 +57,7 @@ class Layout:
 
     def new_path(self, kind: str, name: str, taken: Container[str]) -> str:
         """The path for a pipeline that has no file yet; a number is added where another file lies there already."""
-        wanted = PurePosixPath(self.prefix + self.template.format(name=_fitting(name), kind=kind.lower()))
+        wanted = PurePosixPath(self.prefix + fill(self.template, name=_fitting(name), kind=kind.lower()))
         candidates = [wanted, wanted.with_stem(f"{wanted.stem}-{kind.lower()}")]
         for path in candidates:
             if str(path) not in taken:
@@ -93,7 +95,8 @@ _LISTED = 50
 def commit_message(summary: Summary, *, integration: str, namespace: str, template: str | None = None) -> str:
     """The message of a commit; the template's variables are those of `spec.sync.push.messageTemplate`."""
     if template:
-        return template.format(
+        return fill(
+            template,
             integration=integration,
             namespace=namespace,
             created=len(summary.created),

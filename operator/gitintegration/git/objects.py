@@ -18,6 +18,7 @@ from dulwich import pack as dulwich_pack
 from dulwich.object_store import DiskObjectStore, PackInputTooLarge
 from dulwich.objects import Commit, ObjectID, ShaFile, Tree
 
+from gitintegration.api.git_names import identity, is_file_of_git, is_unwritable
 from gitintegration.errors import GitIntegrationError, LimitExceeded, Reason, RemoteError
 from gitintegration.git import trees
 from gitintegration.git.packs import PackWriter
@@ -29,7 +30,6 @@ MAX_PACKS = 50
 
 _FOLDER, _FILE, _EXECUTABLE, _LINK, _SUBMODULE = 0o040000, 0o100644, 0o100755, 0o120000, 0o160000
 _REGULAR = (_FILE, _EXECUTABLE, 0o100664)
-_FORBIDDEN = {"", ".", "..", ".git"}
 _MAX_DEPTH = 64
 _TREES = 4
 """Trees that are kept unpacked: both sides of a comparison, in both directions."""
@@ -284,7 +284,7 @@ class Objects:
             for name, (mode, sha) in new.items():
                 before = known.get(name)
                 text = name.decode("utf-8", "surrogateescape")
-                if mode == _FOLDER and text not in _FORBIDDEN and _utf8(text):
+                if mode == _FOLDER and not is_unwritable(text):
                     stack.append((sha, before[1] if before and before[0] == _FOLDER else None, f"{at}{text}/"))
                 else:
                     yield f"{at}{text}", mode, sha
@@ -334,9 +334,9 @@ def _sorted_out(found: Iterable[tuple[str, int, str]], suffixes: tuple[str, ...]
     files, refused = [], []
     for path, mode, sha in found:
         name = path.rsplit("/", 1)[-1]
-        if not (name.endswith(suffixes) or name == extra) and name not in _FORBIDDEN:
+        if not (name.endswith(suffixes) or name == extra) and not (_utf8(name) and is_unwritable(name)):
             continue
-        if not _utf8(path) or "\\" in path or name in _FORBIDDEN or any(ord(ch) < 32 for ch in path):
+        if not _utf8(path) or "\\" in path or is_unwritable(name) or any(ord(ch) < 32 for ch in path):
             refused.append((path.encode("utf-8", "replace").decode(), "its name can't be a file's on every system"))
         elif mode == _LINK:
             refused.append((path, "is a symbolic link; put the manifest itself here"))
@@ -508,11 +508,11 @@ def build_commit(
         commit = Commit()
         commit.tree = ObjectID((root or pack.add(Tree())).encode())
         commit.parents = [ObjectID(p.encode()) for p in parents]
-        commit.author, commit.committer = author.encode(), committer.encode()
+        commit.author, commit.committer = (identity(who).encode(errors="replace") for who in (author, committer))
         commit.author_time = commit.commit_time = time
         commit.author_timezone = commit.commit_timezone = 0
         commit.encoding = b"UTF-8"
-        commit.message = message.encode()
+        commit.message = message.replace("\0", "").encode(errors="replace")
         return pack.add(commit)
 
 
@@ -523,7 +523,8 @@ def _nest(files: Mapping[str, str | Kept | None]) -> _Nested:
     root: _Nested = {}
     for path, content in files.items():
         *folders, name = path.split("/")
-        if any(part in _FORBIDDEN or "\0" in part for part in (*folders, name)):
+        special = [*folders, name] if isinstance(content, Kept) and content.mode not in _REGULAR else folders
+        if any(map(is_unwritable, (*folders, name))) or (content is not None and any(map(is_file_of_git, special))):
             raise GitIntegrationError(Reason.InvalidManifests, f"{path!r} is not a path that can be committed")
         at = root
         for folder in folders:
