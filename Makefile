@@ -25,7 +25,7 @@ lock:  ## write the lock files anew from pyproject.toml (needs uv)
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(COMPILE) --allow-unsafe - -o requirements-build.lock
 
-.PHONY: generate verify test bed forge promtool testbed demo bench soak
+.PHONY: generate verify test bed forge promtool testbed demo bench soak fuzz
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models
 	$(BIN)/python -m gitintegration.api
 
@@ -48,6 +48,9 @@ promtool: $(STAMP)  ## build what checks the alert rules, once; minutes, cached 
 
 test: verify bed forge promtool  ## everything: verify, unit tests, end to end on a real control plane and real git servers
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+fuzz: $(STAMP)  ## parsers of what servers, Secrets and repositories hold, with 20,000 examples each (EXAMPLES=n)
+	HISTORIES=$(or $(EXAMPLES),20000) $(BIN)/pytest -n 2 tests/fuzz
 
 demo: bed  ## the main job, told step by step on real parts (KEEP=1 leaves it running)
 	@$(BIN)/python -m tests.bed.demo

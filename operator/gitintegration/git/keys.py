@@ -26,7 +26,7 @@ _CERTIFICATES = 64 << 10
 _AUTHORITIES = 512 << 10
 """Bytes of ca.crt; all that a system trusts take 220 KB."""
 _PASSPHRASE = 1 << 10
-_RSA_BITS = range(1024, 8192 + 1)
+_RSA_BITS = 8192
 """A signature with 8192 bits takes 20 ms, and it is made on the event loop."""
 _SECONDS = 3.0
 _KEPT = 4096
@@ -92,9 +92,9 @@ def _bound(what: str, size: int, limit: int) -> None:
         raise CredentialError(Reason.InvalidSecret, f"{what} of the Secret has {size} bytes, more than {limit}")
 
 
-def _rsa(what: str, bits: int) -> None:
-    if bits not in _RSA_BITS:
-        words = f"{what} has {bits} bits: {_RSA_BITS.start} to {_RSA_BITS.stop - 1} can be used"
+def _rsa(what: str, bits: int, least: int = 1024) -> None:
+    if not least <= bits <= _RSA_BITS:
+        words = f"{what} has {bits} bits: {least} to {_RSA_BITS} can be used"
         raise CredentialError(Reason.InvalidSecret, words)
 
 
@@ -134,7 +134,7 @@ def read_app(pem: str) -> bytes:
         raise CredentialError(Reason.InvalidSecret, words) from None
     if not isinstance(key, RSAPrivateKey):
         raise CredentialError(Reason.InvalidSecret, words)
-    _rsa("githubAppPrivateKey", key.key_size)
+    _rsa("githubAppPrivateKey", key.key_size, 2048)
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -157,7 +157,10 @@ def _plain(pem: str) -> str:
     try:
         key = serialization.load_pem_private_key(pem.encode(), None)
     except Exception:
-        raise CredentialError(Reason.InvalidSecret, "tls.key is no PEM private key without a passphrase") from None
+        raise CredentialError(
+            Reason.InvalidSecret,
+            "tls.crt and tls.key are no PEM pair: tls.key must be a private key without a passphrase",
+        ) from None
     if isinstance(key, RSAPrivateKey):
         _rsa("tls.key", key.key_size)
     return key.private_bytes(

@@ -12,9 +12,11 @@ import zlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeVar
 
 from dulwich import pack as dulwich_pack
+from dulwich.errors import ObjectFormatException
 from dulwich.object_store import DiskObjectStore, PackInputTooLarge
 from dulwich.objects import Commit, ObjectID, ShaFile, Tree
 
@@ -30,6 +32,8 @@ MAX_PACKS = 50
 
 _FOLDER, _FILE, _EXECUTABLE, _LINK, _SUBMODULE = 0o040000, 0o100644, 0o100755, 0o120000, 0o160000
 _REGULAR = (_FILE, _EXECUTABLE, 0o100664)
+_LATEST = 253_402_300_799
+"""Seconds since the epoch: the end of the year 9999."""
 _MAX_DEPTH = 64
 _TREES = 4
 """Trees that are kept unpacked: both sides of a comparison, in both directions."""
@@ -207,6 +211,12 @@ def _in(store: DiskObjectStore, sha: str) -> bool:
     return ObjectID(sha.encode()) in store
 
 
+def _unreadable(what: str, why: str) -> GitIntegrationError:
+    """It is called by its content, so fetching it again makes it no better."""
+    words = f"{what} of the repository is not as git makes them ({why[:100]}): run `git fsck` in it"
+    return GitIntegrationError(Reason.InvalidManifests, words, retry=True)
+
+
 class Objects:
     """Read access to a cache. Raises CacheCorruptError for what is missing or damaged."""
 
@@ -217,8 +227,12 @@ class Objects:
     def __enter__(self) -> Objects:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.store.close()
+        if isinstance(error, ObjectFormatException):
+            raise _unreadable("a tree", str(error)) from None
 
     def raw(self, sha: str) -> bytes:
         try:
@@ -227,8 +241,18 @@ class Objects:
             raise CacheCorruptError(f"object {sha} can't be read: {type(error).__name__}") from None
 
     def commit(self, sha: str) -> Commit:
-        found = ShaFile.from_raw_string(Commit.type_num, self.raw(sha))
-        assert isinstance(found, Commit)
+        """Raises GitIntegrationError where what is called so is no commit with all that belongs to one."""
+        raw = self.raw(sha)
+        try:
+            found = ShaFile.from_raw_string(Commit.type_num, raw)
+            assert isinstance(found, Commit)
+            if None in (found.tree, found.author, found.message, found.commit_time):
+                raise ValueError("a line is missing")
+            parents = list(found.parents)
+            if not all(len(name) == 40 for name in (found.tree, *parents)) or not 0 <= found.commit_time <= _LATEST:
+                raise ValueError("a line is wrong")
+        except Exception as error:  # dulwich has many names for what is no commit
+            raise _unreadable(f"commit {sha}", type(error).__name__) from None
         return found
 
     def has(self, sha: str) -> bool:
