@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from gitintegration.errors import LimitExceeded
 from gitintegration.git import objects
 from tests.bed.gitserver import git
-from tests.bed.hostile import Repository, delta_bomb
+from tests.bed.hostile import Repository, delta_bomb, endless_number, entry, many_deltas
 
 
 def history(repo: Path, seed: int, commits: int) -> list[str]:
@@ -48,4 +49,29 @@ def test_what_a_delta_unfolds_to_is_bounded(tmp_path: Path, deltas: list[bytes])
     received = tmp_path / "incoming"
     received.write_bytes(repository.pack)
     with pytest.raises(LimitExceeded, match="larger than"):
+        objects.ingest(tmp_path, received, [repository.head], 1 << 30)
+
+
+def test_what_all_deltas_unfold_to_is_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "_MAX_SUM", 256 << 20)
+    repository = Repository(many_deltas())
+    for _ in range(2):  # and the next pack begins anew
+        received = tmp_path / "incoming"
+        received.write_bytes(repository.pack)
+        with pytest.raises(LimitExceeded, match="unfolds to more than"):
+            objects.ingest(tmp_path, received, [repository.head], 1 << 30)
+    received.write_bytes(Repository([]).pack)
+    objects.ingest(tmp_path, received, [Repository([]).head], 1 << 30)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [[entry(3, 4 << 30, zlib.compress(b"x"))], endless_number()],
+    ids=["an object of 4 GB", "a size without end"],
+)
+def test_an_object_that_claims_too_much_is_not_begun(tmp_path: Path, entries: list[bytes]) -> None:
+    repository = Repository(entries)
+    received = tmp_path / "incoming"
+    received.write_bytes(repository.pack)
+    with pytest.raises(LimitExceeded):
         objects.ingest(tmp_path, received, [repository.head], 1 << 30)
