@@ -7,9 +7,8 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from gitintegration.core.ignore import checked, ignores
-
 from gitintegration.api.git_names import fill
+from gitintegration.core.ignore import checked, ignores
 
 IGNORE_FILE = ".gitintegrationignore"
 SUFFIXES = (".yaml", ".yml", ".json")
