@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
 from gitintegration.api.base_model import PIPELINE_ID
 from gitintegration.api.names import NAME_LENGTH
+from gitintegration.core.bounds import touched
 from gitintegration.core.status import timestamp
 from gitintegration.git.log import SUBJECT
 from gitintegration.git.objects import CommitInfo
@@ -36,8 +38,14 @@ def ids_in(index: GitIndex, paths: Iterable[str]) -> dict[str, list[str]]:
     return {path: [pipeline_id(i) for i in index.files[path].items] for path in paths if path in index.files}
 
 
-def entry(commit: CommitInfo, before: Touched, after: Touched) -> dict[str, object]:
-    """One commit as the status tells it; a file that it removed is known from `before`."""
+def shown(commit: CommitInfo, before: Touched, after: Touched) -> dict[str, object]:
+    """One commit as `status.history` keeps it."""
+    told = entry(commit, before, after)
+    return {**told, **touched(told["pipelinesTouched"])}
+
+
+def entry(commit: CommitInfo, before: Touched, after: Touched) -> dict[str, Any]:
+    """One commit with all that it touched; a file that it removed is known from `before`."""
     ids = [i for path in commit.paths for i in (*after.get(path, ()), *before.get(path, ()))]
     return {
         "sha": commit.sha,

@@ -147,7 +147,7 @@ class Observer:
             60.0, objects.commits, ws.directory, ws.index.commit, since, layout.prefix, limit, moved
         )
         after = history.ids_in(ws.index, {path for commit in new for path in commit.paths})
-        told = [history.entry(commit, touched, after) for commit in new]
+        told = [history.shown(commit, touched, after) for commit in new]
         there = {commit.sha for commit in new}
         kept = [c for c in ws.history or () if c["sha"] not in there] if since else []
         ws.history = [*told, *kept][:limit]
