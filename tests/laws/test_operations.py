@@ -10,12 +10,13 @@ import pytest
 
 from gitintegration.api.operation import PullOperation, PushOperation
 from gitintegration.cluster.base_store import BaseStore
+from gitintegration.errors import OperationError, Reason
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.sync.actions import Actions, Done, Order
-from tests.laws.history import ANCHOR, Edit, History
-from tests.laws.test_laws import world
-from tests.laws.world import Crash, Inline, World, parse
+from tests.laws.history import ANCHOR, Edit, History, manifest
+from tests.laws.test_laws import settle, world
+from tests.laws.world import FOLDER, REVIEW, Crash, Inline, World, parse
 
 
 class Operation:
@@ -116,3 +117,142 @@ def test_a_pull_killed_at_any_request_ends_with_the_counts_it_began_with() -> No
             with directory:
                 found = asyncio.run(act(w, at, after))
                 assert found == wanted, f"killed {'after' if after else 'before'} request {at}"
+
+
+NAMES = [f"n{number}" for number in range(8)]
+
+
+def full(mode: str, max_deletes: str) -> tuple[Any, World]:
+    """Eight pipelines and the anchor on both sides."""
+    directory, w = world()
+    History(w)
+    for name in NAMES:
+        w.api.put(name, {"f0": "1"})
+    asyncio.run(settle(w))
+    w.configure(mode, max_deletes=max_deletes)
+    return directory, w
+
+
+@pytest.mark.parametrize("branch", [None, "feature"])
+@pytest.mark.parametrize("mode", ["Bidirectional", "Manual"])
+def test_a_push_carries_no_mass_delete_that_nobody_confirmed(mode: str, branch: str | None) -> None:
+    async def act() -> None:
+        for name in NAMES[:7]:
+            w.api.remove(name)
+        w.deliver()
+        outcome, _ = await w.sync()
+        assert bool(outcome.held) == (mode == "Bidirectional")
+        with pytest.raises(OperationError) as refused:
+            await Operation(w, PushOperation(branch=branch)).to_its_end()
+        assert refused.value.reason is Reason.DeletesHeld
+        assert set(NAMES) <= set(parse(w.git.files()))
+        assert "feature" not in w.git.heads
+        again, _ = await w.sync()
+        assert again.held == outcome.held, "an operation that looked on releases nothing, and hides nothing"
+        plan = await Operation(w, PushOperation(branch=branch, dry_run=True)).to_its_end()
+        assert plan.fields["counts"]["deleted"] == 7
+        told = PushOperation(branch=branch, plan_digest=plan.fields["planDigest"])
+        await Operation(w, told).to_its_end()
+        assert not set(NAMES[:7]) & set(parse(w.git.files(w.git.heads[branch or "main"])))
+
+    directory, w = full(mode, "50%")
+    with directory:
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize("side", ["cluster", "git"])
+def test_an_operation_that_empties_a_side_is_asked_for_its_plan_however_few_there_are(side: str) -> None:
+    async def act() -> None:
+        await settle(w)
+        w.configure("Manual")
+        wanted: PullOperation | PushOperation
+        if side == "cluster":
+            w.git.commit({"README.md": "# ours\n"})
+            wanted = PullOperation()
+        else:
+            w.api.remove(ANCHOR)
+            wanted = PushOperation()
+        with pytest.raises(OperationError) as refused:
+            await Operation(w, wanted).to_its_end()
+        assert refused.value.reason is Reason.DeletesHeld
+        assert (set(w.api.specs()) if side == "cluster" else set(parse(w.git.files()))) == {ANCHOR}
+
+    directory, w = world()
+    with directory:
+        History(w)
+        asyncio.run(act())
+
+
+def test_a_pull_of_one_that_is_held_leaves_it_held() -> None:
+    async def act() -> None:
+        for name in NAMES[:7]:
+            w.api.remove(name)
+        w.deliver()
+        outcome, _ = await w.sync()
+        await Operation(w, PullOperation(pipelines=NAMES[:1])).to_its_end()
+        again, _ = await w.sync()
+        assert outcome.held
+        assert again.held == outcome.held
+
+    directory, w = full("Bidirectional", "50%")
+    with directory:
+        asyncio.run(act())
+
+
+def test_a_plan_tells_the_paths_that_are_written() -> None:
+    """Two new pipelines whose template gives one path, beside a file that lies there already."""
+
+    async def act() -> None:
+        await settle(w)
+        w.configure("Manual", new_file_path="all.yaml")
+        w.git.commit({**w.git.files(), f"{FOLDER}/all.yaml": "# nothing yet\n"})
+        for name in ("x", "y"):
+            w.api.put(name, {"f0": "1"})
+        plan = await Operation(w, PushOperation(dry_run=True)).to_its_end()
+        before = set(w.git.files())
+        digest = plan.fields["planDigest"]
+        done = await Operation(w, PushOperation(plan_digest=digest)).to_its_end()
+        assert done.fields["planDigest"] == digest
+        told = [change["path"] for change in plan.fields["changes"]]
+        assert len(set(told)) == 2
+        assert set(w.git.files()) - before == set(told)
+
+    directory, w = world()
+    with directory:
+        History(w)
+        asyncio.run(act())
+
+
+def test_another_repository_inherits_nothing() -> None:
+    """Nor what was offered for review, nor what was pushed to a branch."""
+
+    async def act() -> None:
+        await settle(w)
+        w.configure(review=REVIEW)
+        w.api.put("a", {"f0": "1"})
+        await Operation(w, PushOperation(branch="feature")).to_its_end()
+        for _ in range(2):
+            w.deliver()
+            await w.sync()
+        assert "a" in parse(w.git.files(w.git.heads[REVIEW]))
+        w.git.heads.clear()
+        w.git.commit({f"{FOLDER}/{ANCHOR}.yaml": manifest(ANCHOR, {"f0": "anchor"}), "README.md": "# ours\n"})
+        w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", {"f0": "2"})}, branch="feature")
+        await w.another_source()
+        for _ in range(3):
+            w.deliver()
+            outcome, _ = await w.sync()
+        assert outcome.local_ahead == 1
+        assert "a" in parse(w.git.files(w.git.heads[REVIEW])), "it is offered to the new repository too"
+        with pytest.raises(OperationError):  # what lies on its branch was not pushed by us
+            await Operation(w, PushOperation(branch="feature", pipelines=["a"])).to_its_end()
+        assert parse(w.git.files(w.git.heads["feature"]))["a"]["f0"] == "2"
+        w.restart(wipe=True)
+        await w.sync()
+        assert w.ws.offers is not None
+        assert [mark.resource_version for mark in w.ws.offers.marks.values()] == [REVIEW]
+
+    directory, w = world()
+    with directory:
+        History(w)
+        asyncio.run(act())

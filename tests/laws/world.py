@@ -427,6 +427,7 @@ class World:
         strategy: str = "merge",
         max_deletes: str = "100%",
         review: str | None = None,
+        new_file_path: str | None = None,
     ) -> None:
         push = {"branch": review} if review else {}
         self.spec = GitIntegrationSpec.model_validate(
@@ -434,6 +435,7 @@ class World:
                 "repositoryURL": "https://git.example.com/r.git",
                 "defaultBranch": "main",
                 "sync": {"mode": mode, "strategy": strategy, "maxDeletes": max_deletes, "push": push},
+                **({"newFilePath": new_file_path} if new_file_path else {}),
             }
         )
         self.generation = next(self._generations)
@@ -486,6 +488,11 @@ class World:
             if before.get(name) != self.watched.seen.get(name)
         }
         self.rescan = True
+
+    async def another_source(self) -> None:
+        """As the operator does where repository, branch or prefix is another."""
+        self.rescan = True
+        await self.engine.leave_source(self.ws, NAMESPACE, "gi", BaseStore(self.api, "pushed"))  # type: ignore[arg-type]
 
     async def request(self) -> Request:
         schema = await self.kinds.schema(_KIND)

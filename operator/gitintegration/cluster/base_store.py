@@ -52,6 +52,12 @@ class BaseStore:
                 return found
             query["continue"] = token
 
+    async def forget(self, namespace: str, name: str, uid: str) -> None:
+        """Remove all of it."""
+        shards = await self.load(namespace, uid)
+        shards.clear()
+        await self.save(namespace, name, uid, shards)
+
     async def save(self, namespace: str, name: str, uid: str, shards: ShardSet) -> None:
         """Writes the changed shards, then removes the replaced ones: cut short, it reads as before or as after.
 

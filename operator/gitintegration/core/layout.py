@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -54,17 +55,29 @@ class Layout:
         """Those of `paths` that no pattern takes out."""
         return frozenset(path for path in paths if not self.ignores(path))
 
-    def new_path(self, kind: str, name: str, taken: Container[str]) -> str:
-        """The path for a pipeline that has no file yet; a number is added where another file lies there already."""
+    def wanted_paths(self, kind: str, name: str) -> Iterator[str]:
+        """The paths for a pipeline that has no file yet, the best first: its kind, then a number, tell it from others."""
         wanted = PurePosixPath(self.prefix + fill(self.template, name=_fitting(name), kind=kind.lower()))
-        candidates = [wanted, wanted.with_stem(f"{wanted.stem}-{kind.lower()}")]
-        for path in candidates:
-            if str(path) not in taken:
-                return str(path)
-        number = 2
-        while str(path := wanted.with_stem(f"{wanted.stem}-{number}")) in taken:
-            number += 1
-        return str(path)
+        yield str(wanted)
+        for more in itertools.chain([kind.lower()], itertools.count(2)):
+            yield str(wanted.with_stem(f"{wanted.stem}-{more}"))
+
+
+class NewPaths:
+    """Gives out the places of new files, each once, and none that is taken."""
+
+    def __init__(self, layout: Layout, taken: Iterable[str]) -> None:
+        self._layout, self._taken = layout, set(taken)
+
+    def take(self, paths: Iterable[str]) -> None:
+        """These are given to nobody."""
+        self._taken.update(paths)
+
+    def give(self, kind: str, name: str) -> str:
+        """A place for a pipeline that has no file yet."""
+        path = next(path for path in self._layout.wanted_paths(kind, name) if path not in self._taken)
+        self._taken.add(path)
+        return path
 
 
 def _fitting(name: str) -> str:

@@ -90,7 +90,7 @@ class Actions:
             _check_expected(wanted.expected_remote_commit, at, branch)
             keys = self._chosen(ws, request, wanted.pipelines)
             if wanted.pipelines is None:
-                keys = [key for key in keys if (p := ws.pending.get(key)) and p.local and not p.held]
+                keys = [key for key in keys if (p := ws.pending.get(key)) and p.local]
             items = await self._engine.plan(ws, request, layout, keys)
             try:
                 if branch == head.branch:
@@ -161,12 +161,14 @@ class Actions:
         items: Sequence[Item],
     ) -> Done:
         ready, left = self._sorted_out(request, items, wanted.pipelines)
-        changes = [self._change(item, item.path or _new_path(ws, layout, item), "git") for item in ready]
+        self._engine.assign_paths(ws, layout, ready)
+        changes = [self._change(item, item.target, "git") for item in ready]
         plan = Plan("push", head.branch, changes, left, len(items) - len(ready) - len(left), _invalid(ws))
         told = {"branch": head.branch, "baseCommit": head.commit or "", **plan.to_status()}
         _check_digest(wanted.plan_digest, plan)
         if wanted.dry_run or not ready:
             return Done(_words("push", plan, dry_run=wanted.dry_run), told)
+        self._check_deletes(ws, request, changes, wanted)
         draft = await self._engine.draft(
             ws, request, layout, head.commit, ready, message=_line(wanted.message), moment=order.created_at
         )
@@ -211,6 +213,7 @@ class Actions:
         _check_digest(wanted.plan_digest, plan)
         if wanted.dry_run or not edits:
             return Done(_words("push", plan, dry_run=wanted.dry_run), told), ()
+        self._check_deletes(ws, request, changes, wanted)
         message = _line(wanted.message) or commit_message(
             summary(done),
             integration=request.name,
@@ -307,11 +310,12 @@ class Actions:
                     kept = ("counts", "changes", "changesTruncated", "conflicts", "planDigest")
                     told |= {k: v for k, v in order.status.items() if k in kept}
                 else:
-                    self._check_deletes(ws, asked, ready, wanted)
+                    self._check_deletes(ws, asked, changes, wanted, side_is_empty=source.index.empty)
                     await order.record(told)
             await self._engine.write_objects(source, asked, ready, Tally())
             if source is ws:
                 for item in items:
+                    item.held = not item.carried and (p := ws.pending.get(item.key)) is not None and p.held
                     item.pulled = item.pulled or (item.decision.conflict is None and item.decision.cluster is None)
                 await self._engine.remember(ws, request, items)
             again = {item.key for item in ready if item.problem and item.key in source.live_dirty}
@@ -358,13 +362,25 @@ class Actions:
         return ready, left
 
     @staticmethod
-    def _check_deletes(ws: Workspace, request: Request, ready: Sequence[Item], wanted: PullOperation) -> None:
-        """A mass delete asks for the digest of its dry run."""
+    def _check_deletes(
+        ws: Workspace,
+        request: Request,
+        changes: Sequence[PlannedChange],
+        wanted: PullOperation | PushOperation,
+        *,
+        side_is_empty: bool | None = None,
+    ) -> None:
+        """A mass delete that nobody confirmed asks for the digest of its dry run.
+
+        `side_is_empty`: whether the side that is read holds nothing; None: the cluster is asked.
+        """
         if wanted.plan_digest or wanted.pipelines or ws.base is None:
             return
-        gone = [item.key for item in ready if item.decision.cluster and item.decision.cluster.value is None]
-        limit = DeleteLimit.parse(request.spec.sync.max_deletes)
-        if held("cluster", gone, known=len(ws.base.marks), side_is_empty=False, limit=limit, confirmed=None):
+        gone = [change.key for change in changes if change.action == "delete"]
+        empty = not Engine.is_peopled(request) if side_is_empty is None else side_is_empty
+        known, limit = len(ws.base.marks), DeleteLimit.parse(request.spec.sync.max_deletes)
+        side = "git" if isinstance(wanted, PushOperation) else "cluster"
+        if held(side, gone, known=known, side_is_empty=empty, limit=limit, confirmed=request.confirmed):
             words = f"{len(gone)} of {len(ws.base.marks)} pipelines would be deleted: run it with dryRun, then with its planDigest"
             raise OperationError(Reason.DeletesHeld, words)
 
@@ -560,10 +576,6 @@ def _entry(item: Item) -> ConflictEntry:
     conflict = item.decision.conflict
     assert conflict is not None
     return ConflictEntry(item.key.kind, item.key.name, item.id, item.path, conflict.reason.value, conflict.fields)
-
-
-def _new_path(ws: Workspace, layout: Layout, item: Item) -> str:
-    return layout.new_path(item.key.kind, item.key.name, ws.index.files.keys() | ws.index.refused.keys())
 
 
 def _invalid(ws: Workspace) -> int:

@@ -11,7 +11,7 @@ from itertools import islice
 import orjson
 
 from gitintegration.core.diff import same
-from gitintegration.core.layout import Layout
+from gitintegration.core.layout import Layout, NewPaths
 from gitintegration.core.merge import Base, Versions, decide
 from gitintegration.core.values import Json, ObjectKey, to_bytes
 from gitintegration.core.view import restore
@@ -97,12 +97,11 @@ class Branches:
         known: Mapping[ObjectKey, str],
     ) -> dict[ObjectKey, Place]:
         """Where each item lies on the ground; for a new one, where it goes. `known`: paths of items that only it has."""
+        new_paths = NewPaths(layout, [*ws.index.files, *ws.index.refused, *known.values()])
         paths: dict[ObjectKey, str] = {}
-        taken = ws.index.files.keys() | ws.index.refused.keys() | set(known.values())
         for item in items:
             path = item.git.path if item.git else known.get(item.key, "")
-            paths[item.key] = path or layout.new_path(item.key.kind, item.key.name, taken)
-            taken = taken | {paths[item.key]}
+            paths[item.key] = path or new_paths.give(item.key.kind, item.key.name)
         wanted = set(paths.values())
         blobs: dict[str, str] = {}
         if ground.onto:
@@ -122,13 +121,11 @@ class Branches:
         for path in wanted & same_as_default & blobs.keys():
             found.update({(path, i.key): i for i in ws.index.files[path].items})
         made = {key: Place(path, blobs.get(path, ""), found.get((path, key))) for key, path in paths.items()}
-        taken |= ground.taken.keys()
+        new_paths.take(ground.taken)
         for item in items:
             place = made[item.key]
             if item.git is None and item.key not in known and place.blob and place.item is None:  # somebody else's file
-                path = layout.new_path(item.key.kind, item.key.name, taken)
-                taken = taken | {path}
-                made[item.key] = Place(path, "", None)
+                made[item.key] = Place(new_paths.give(item.key.kind, item.key.name), "", None)
         return made
 
     @staticmethod

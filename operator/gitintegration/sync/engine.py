@@ -17,7 +17,7 @@ from gitintegration.core.base_shards import BaseRecord, key_bits
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.diff import same
 from gitintegration.core.invalid import InvalidReason, Problem
-from gitintegration.core.layout import Layout, commit_message
+from gitintegration.core.layout import Layout, NewPaths, commit_message
 from gitintegration.core.merge import Base, Decision, Versions, decide, rebase
 from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome
 from gitintegration.core.values import ObjectKey
@@ -132,6 +132,20 @@ class Engine:
         if ws.base is None:
             ws.base, ws.flight = await self._intents.load(self._store, namespace, ws.uid)
             ws.live_dirty |= ws.flight.keys
+
+    async def leave_source(self, ws: Workspace, namespace: str, name: str, *others: BaseStore) -> None:
+        """Another repository, branch or prefix from now on: what was agreed, offered or pushed says nothing about it.
+
+        `others` are further memories of this integration. Cut short, it is done again.
+        """
+        await self.load(ws, namespace)
+        assert ws.base is not None
+        ws.leave_source()
+        await self._store.save(namespace, name, ws.uid, ws.base)
+        await self._intents.forget_all(ws.flight, namespace, name, ws.uid)
+        await self._review.forget_all(ws, namespace, name)
+        for memory in others:
+            await memory.forget(namespace, name, ws.uid)
 
     async def read(self, request: Request, kind: Kind, wanted: Mapping[str, str]) -> dict[str, Live]:
         """Objects by name, each in the version that `wanted` names."""
@@ -367,10 +381,9 @@ class Engine:
     def _hold_deletes(self, ws: Workspace, request: Request, items: list[Item], known: int) -> list[HeldDeletes]:
         limit = DeleteLimit.parse(request.spec.sync.max_deletes)
         found = []
-        there = any(request.kinds[i].informer.of(request.namespace) for i in request.kinds)
         for side, may, empty in (
-            ("cluster", request.may_pull, ws.index.empty),
-            ("git", request.may_push, not there),
+            ("cluster", request.pulls, ws.index.empty),
+            ("git", request.pushes, not self.is_peopled(request)),
         ):
             deletes = [i for i in items if (w := getattr(i.decision, side)) is not None and w.value is None]
             if not may or not request.spec.sync.prune:
@@ -382,6 +395,11 @@ class Engine:
                 for item in deletes:
                     item.held = True
         return found
+
+    @staticmethod
+    def is_peopled(request: Request) -> bool:
+        """Whether the namespace holds any object of the kinds."""
+        return any(kind.informer.of(request.namespace) for kind in request.kinds.values())
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
@@ -452,7 +470,8 @@ class Engine:
             template=spec.sync.push.message_template,
         )
         moment = moment or int(self._clock())
-        edits = self._edits(ws, layout, wanted)
+        self.assign_paths(ws, layout, wanted)
+        edits = self._edits(wanted)
         made = await self.branches.commit(ws, request, Ground.on(parent), edits, message, moment)
         failed = dict(made.edited.failed)
         for item in wanted:
@@ -492,16 +511,21 @@ class Engine:
                 item.git = ws.index.items.get(item.key)
 
     @staticmethod
-    def _edits(ws: Workspace, layout: Layout, wanted: Sequence[Item]) -> Iterator[tuple[str, FileEdits]]:
+    def assign_paths(ws: Workspace, layout: Layout, wanted: Sequence[Item]) -> None:
+        """Give each item that has no file yet a place of its own; what was given to it before stays."""
+        new = [item for item in wanted if item.git is None and not item.new_path]
+        if not new:
+            return
+        given = {item.new_path for item in wanted if item.new_path}
+        places = NewPaths(layout, ws.index.files.keys() | ws.index.refused.keys() | given)
+        for item in new:
+            item.new_path = places.give(item.key.kind, item.key.name)
+
+    @staticmethod
+    def _edits(wanted: Sequence[Item]) -> Iterator[tuple[str, FileEdits]]:
         """By path, each made when it is asked for."""
         by_file: dict[str, list[Item]] = {}
-        taken: set[str] = set()
-        if any(item.git is None for item in wanted):
-            taken = ws.index.files.keys() | ws.index.refused.keys()
         for item in wanted:
-            if item.git is None:
-                item.new_path = layout.new_path(item.key.kind, item.key.name, taken)
-                taken.add(item.new_path)
             by_file.setdefault(item.target, []).append(item)
         for path, items in by_file.items():
             edits = [edit_of(i, i.git, i.decision.git.value) for i in in_turn(items) if i.decision.git]

@@ -98,6 +98,15 @@ class Intents:
         if flight.stored.changed:
             await self._save(flight, request)
 
+    async def forget_all(self, flight: InFlight | None, namespace: str, name: str, uid: str) -> None:
+        """What was about to be written to another repository is nothing to this one."""
+        if flight is None:
+            return
+        for keys in (flight.keys, flight.unclear, flight.understood):
+            keys.clear()
+        flight.stored.clear()
+        await self._store.save(namespace, name, uid, flight.stored)
+
     async def _save(self, flight: InFlight, request: Request) -> None:
         await self._store.save(request.namespace, request.name, request.uid, flight.stored)
 

@@ -45,11 +45,11 @@ class Request:
     """For the forge's API, where the Secret has one."""
     takes: Mapping[ObjectKey, Strategy] = field(default_factory=dict)
     """Who wins the conflicts of single items, whatever the strategy says."""
+    looks_only: bool = False
 
     def looking(self) -> Request:
-        """The same request, carrying nothing by itself."""
-        sync = self.spec.sync.model_copy(update={"mode": Mode.Manual})
-        return replace(self, spec=self.spec.model_copy(update={"sync": sync}))
+        """The same request, carrying nothing by itself; what its mode holds back is held back all the same."""
+        return replace(self, looks_only=True)
 
     @property
     def review(self) -> str | None:
@@ -60,12 +60,22 @@ class Request:
         return self.takes.get(key) or Strategy(self.spec.sync.strategy)
 
     @property
-    def may_pull(self) -> bool:
+    def pulls(self) -> bool:
+        """Whether the mode carries what is ahead in git to the cluster."""
         return self.spec.sync.mode in (Mode.Pull, Mode.Bidirectional)
 
     @property
-    def may_push(self) -> bool:
+    def pushes(self) -> bool:
+        """Whether the mode carries what is ahead in the cluster to git."""
         return self.spec.sync.mode in (Mode.Push, Mode.Bidirectional)
+
+    @property
+    def may_pull(self) -> bool:
+        return self.pulls and not self.looks_only
+
+    @property
+    def may_push(self) -> bool:
+        return self.pushes and not self.looks_only
 
 
 _VALUES = ("record", "live", "manifest", "git_view", "decision")

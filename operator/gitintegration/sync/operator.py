@@ -94,6 +94,7 @@ class Operator:
         self._engine, self._git, self._workers = engine, git, workers
         self._integrations = integrations
         self._cache, self._now, self._forges, self._apps = cache, now, forges, apps
+        self._pushed = pushed
         git.disk.evict = self._evict
         self.shard, self._metrics = shard, metrics
         self._entries: dict[Name, Entry] = {}
@@ -363,14 +364,8 @@ class Operator:
         """What was agreed with another repository, branch or prefix says nothing about this one."""
         before = entry.status.get("observedSource")
         if before is not None and before != source:
-            entry.ws.reset_git()
-            entry.ws.last_seen = entry.ws.history = entry.ws.rested = None
-            entry.ws.pending.clear()
-            entry.ws.verified.clear()
-            entry.ws.review_ground = entry.ws.offered = None
             entry.rescan = True
-            await self._engine.load(entry.ws, name[0])
-            entry.ws.forget()
+            await self._engine.leave_source(entry.ws, *name, self._pushed)
             await self._workers.run(60.0, objects.wipe, entry.ws.directory)
             entry.status["observedSource"] = source
 

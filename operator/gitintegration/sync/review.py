@@ -70,6 +70,11 @@ class Review:
         if any(mark.resource_version not in ("", request.review) for mark in ws.offers.marks.values()):
             ws.offers.clear()  # they were made on another branch
 
+    async def forget_all(self, ws: Workspace, namespace: str, name: str) -> None:
+        """What was offered to another repository is not offered to this one."""
+        ws.offers = None
+        await self._store.forget(namespace, name, ws.uid)
+
     @staticmethod
     def take_over(ws: Workspace, item: Item) -> None:
         """Where the default branch took what was offered, both sides agreed on that, whatever either did since."""

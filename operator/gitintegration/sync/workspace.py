@@ -6,7 +6,7 @@ All of it can be had again from the repository and the cluster; it is here so th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -182,14 +182,13 @@ class Workspace:
         self.scope = ""
         self.ignore_blob = None
 
-    def forget(self) -> None:
-        """What was agreed, and what was about to be written, with another repository says nothing about this one."""
+    def leave_source(self) -> None:
+        """Forget all that was known of another repository, branch or prefix; the memories stay to be saved, empty."""
         if self.base is not None:
             self.base.clear()
-        if self.flight is not None:
-            self.flight.keys.clear()
-            self.flight.unclear.clear()
-            self.flight.understood.clear()
+        fresh = Workspace(self.uid, self.directory, base=self.base, flight=self.flight)
+        for each in fields(self):
+            setattr(self, each.name, getattr(fresh, each.name))
 
     def is_news(self, key: ObjectKey, version: str | None) -> bool:
         """Whether what the watch tells may ask for a sync; `version` None: the object is gone."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitintegration.core.invalid import ManifestError
-from gitintegration.core.layout import Layout, Summary, commit_message
+from gitintegration.core.layout import Layout, NewPaths, Summary, commit_message
 from gitintegration.core.manifest_file import parse_file
 from gitintegration.core.schema import Schema
 from gitintegration.core.yaml_read import ReadLimits, read_documents, read_json, resolve_plain
@@ -181,11 +181,13 @@ def test_what_a_layout_covers(prefix: str, ignore: str, path: str, covered: bool
 
 def test_the_place_of_a_new_file() -> None:
     one, several = Layout.of("p", None, "", "", 1), Layout.of("", None, "", "", 2)
-    assert one.new_path("Pipeline", "a", set()) == "p/a.yaml"
-    assert several.new_path("Task", "a", set()) == "task/a.yaml"
-    assert one.new_path("Pipeline", "a", {"p/a.yaml"}) == "p/a-pipeline.yaml"
-    assert one.new_path("Pipeline", "a", {"p/a.yaml", "p/a-pipeline.yaml"}) == "p/a-2.yaml"
-    long = [one.new_path("Pipeline", "a" * 252 + end, set()) for end in "bc"]
+    places = NewPaths(one, ["p/b.yaml", "p/c.yaml", "p/c-pipeline.yaml"])
+    assert places.give("Pipeline", "a") == "p/a.yaml"
+    assert NewPaths(several, []).give("Task", "a") == "task/a.yaml"
+    assert places.give("Pipeline", "b") == "p/b-pipeline.yaml"
+    assert places.give("Pipeline", "c") == "p/c-2.yaml"
+    assert places.give("Pipeline", "a") == "p/a-pipeline.yaml", "what was given is taken"
+    long = [NewPaths(one, []).give("Pipeline", "a" * 252 + end) for end in "bc"]
     assert long[0] != long[1]
     assert all(len(path) < 220 for path in long)
 
