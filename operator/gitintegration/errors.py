@@ -11,6 +11,7 @@
     │   ├── Stale                the object moved under a write (409): plan anew
     │   ├── Refused              schema, webhook or quota said no to one object
     │   ├── Forbidden            RBAC said no
+    │   ├── KindUnavailable      one kind can't be read now: its items wait as they are
     │   └── ClusterUnavailable   the API server is away: retry with back-off
     └── LimitExceeded            a bound that protects the operator was reached
 
@@ -51,6 +52,7 @@ class Reason(StrEnum):
     HistoryRewritten = "HistoryRewritten"
     Overlap = "Overlap"
     Forbidden = "Forbidden"
+    KindUnavailable = "KindUnavailable"
     LimitExceeded = "LimitExceeded"
     StaleRemote = "StaleRemote"
     PlanStale = "PlanStale"
@@ -139,11 +141,19 @@ class Forbidden(ClusterError):
         super().__init__(Reason.Forbidden, message, retry=True)
 
 
-class ClusterUnavailable(ClusterError):
-    """The API server is away or overloaded."""
+class KindUnavailable(ClusterError):
+    """The API server answers, but not for this kind: not served, its backend or its conversion webhook is down."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.KindUnavailable, message, retry=True)
+
+
+class ClusterUnavailable(ClusterError):
+    """The API server is away or overloaded. `answered`: it said so itself, of what it was asked for."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, answered: bool = False) -> None:
         super().__init__(Reason.NetworkUnreachable, message, retry=True, retry_after=retry_after)
+        self.answered = answered
 
 
 class LeaseLost(ClusterError):

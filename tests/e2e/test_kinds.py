@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -190,6 +191,113 @@ def test_a_kind_that_comes_late_or_is_forbidden_is_told_and_the_others_are_synce
     kinds.allow()
     eventually(lambda: kinds.get("flows", "build"), 40)
     eventually(lambda: w.status().get("inSync"), 40)
+
+
+def both(kinds: Kinds, **spec: Any) -> World:
+    """Two kinds, one of each, in sync."""
+    w = kinds.w
+    kinds.install()
+    kinds.allow()
+    w.repo.commit({"pipelines/flow.yaml": kinds.flow(), "pipelines/nightly.yaml": kinds.workflow()})
+    w.integrate(resources=kinds.resources, **spec)
+    w.in_sync()
+    return w
+
+
+def unavailable(w: World) -> str:
+    """Waits until it is told that a kind can't be read; the words."""
+    ready = eventually(lambda: (c := w.condition("Ready"))["reason"] == "KindUnavailable" and c, 30)
+    assert ready["status"] == "False"
+    return str(ready["message"])
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_crd_that_is_removed_and_comes_back_deletes_nothing_in_git(kinds: Kinds, told: bool) -> None:
+    w = both(kinds)
+    head = w.repo.head()
+    w.kubectl("delete", f"crd/workflows.{kinds.group}", "--timeout=30s")
+    if told:
+        assert "install its CRD" in unavailable(w)
+        patch = '[{"op": "replace", "path": "/spec/tasks/0/params/0/value", "value": "b"}]'
+        w.kubectl("patch", f"flows.{kinds.group}", "build", "--type=json", "-p", patch)
+        eventually(lambda: "value: b" in (w.repo.read("pipelines/flow.yaml") or ""))
+    kinds.install()
+    eventually(lambda: kinds.get("workflows", "nightly"), 40)
+    eventually(lambda: w.sync_now().get("inSync"), 40)
+    assert w.repo.read("pipelines/nightly.yaml") == kinds.workflow()
+    assert told or w.repo.head() == head
+
+
+def test_a_version_that_is_no_longer_served_deletes_nothing_in_git(kinds: Kinds) -> None:
+    w = both(kinds, sync={"interval": "1h"})
+    w.repo.commit({f"pipelines/{n}.yaml": kinds.flow().replace("name: build", f"name: {n}") for n in "abcde"})
+    w.in_sync()
+    count = w.repo.count()
+    kinds.tekton_like["spec"]["versions"][0]["served"] = False
+    kinds.install()
+    patch = '[{"op": "add", "path": "/spec/tasks/0/retries", "value": 7}]'
+    flows = f"flows.v1.{kinds.group}"
+    w.kubectl("patch", flows, "a", "--type=json", "-p", patch)
+    words = unavailable(w)
+    assert f"{kinds.group}/v1beta1" in words
+    assert "serve that version again" in words
+    assert w.repo.count() == count
+    assert w.sync_now()["localAheadCount"] == 1
+    assert "invalid" not in w.status() or not w.status()["invalid"]
+    kinds.tekton_like["spec"]["versions"][0]["served"] = True
+    kinds.install()
+    eventually(lambda: w.sync_now().get("inSync"), 40)
+    assert "retries: 7" in (w.repo.read("pipelines/a.yaml") or "")
+    assert set(w.repo.files()) >= {f"pipelines/{n}.yaml" for n in "abcde"}
+
+
+def test_a_kind_whose_conversion_webhook_is_down_waits_alone(kinds: Kinds) -> None:
+    w = both(kinds)
+    kinds.tekton_like["spec"]["conversion"] = {
+        "strategy": "Webhook",
+        "webhook": {
+            "conversionReviewVersions": ["v1"],
+            "clientConfig": {"url": "https://127.0.0.1:9/convert"},
+        },
+    }
+    kinds.install()
+    patch = '[{"op": "add", "path": "/spec/tasks/0/retries", "value": 7}]'
+    w.kubectl("patch", f"flows.v1.{kinds.group}", "build", "--type=json", "-p", patch)
+    words = unavailable(w)
+    assert "conversion webhook" in words
+    assert "Flow" in words
+    patch = '[{"op": "replace", "path": "/spec/entrypoint", "value": "other"}]'
+    w.kubectl("patch", f"workflows.{kinds.group}", "nightly", "--type=json", "-p", patch)
+    eventually(lambda: "entrypoint: other" in (w.repo.read("pipelines/nightly.yaml") or ""))
+    assert w.repo.read("pipelines/flow.yaml") == kinds.flow()
+    kinds.tekton_like["spec"]["conversion"] = {"strategy": "None"}
+    kinds.install()
+    eventually(lambda: w.sync_now().get("inSync"), 40)
+    assert "retries: 7" in (w.repo.read("pipelines/flow.yaml") or "")
+
+
+def test_an_aggregated_api_that_is_down_waits_alone(kinds: Kinds) -> None:
+    """The route of a group leads to a server that is not there, then back."""
+    w = both(kinds)
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders")})
+    w.integrate(resources=[{"apiVersion": "planasonix.com/v1alpha1", "kind": "Pipeline"}, *kinds.resources])
+    w.in_sync()
+    service = f"v1alpha1.{kinds.group}"
+    gone = {"service": {"namespace": "default", "name": "nothing"}, "insecureSkipTLSVerify": True}
+    label = {"kube-aggregator.kubernetes.io/automanaged": None}
+    w.kubectl(
+        "patch", "apiservice", service, "--type=merge", "-p", json.dumps({"metadata": {"labels": label}, "spec": gone})
+    )
+    eventually(lambda: "error" in w.kubectl("get", "--raw", f"/apis/{kinds.group}/v1alpha1", check=False).lower())
+    edited = kinds.workflow().replace("entrypoint: main", "entrypoint: other")
+    w.repo.commit({"pipelines/nightly.yaml": edited})
+    assert "Workflow" in unavailable(w)
+    w.patch("orders", {"owner": "cluster"})
+    eventually(lambda: w.repo.read("pipelines/orders.yaml") == manifest("orders", owner="cluster"))
+    w.kubectl("delete", "apiservice", service)
+    eventually(lambda: w.sync_now().get("inSync"), 60)
+    assert w.repo.read("pipelines/nightly.yaml") == edited
+    assert kinds.get("workflows", "nightly")["spec"]["entrypoint"] == "other"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects
 from gitintegration.core.status import Outcome, build_status
 from gitintegration.core.values import ObjectKey
-from gitintegration.errors import ClusterUnavailable, Reason, RemoteUnavailable, Stale, StaleRemote
+from gitintegration.errors import ClusterError, ClusterUnavailable, Reason, RemoteUnavailable, Stale, StaleRemote
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.git import objects
@@ -40,13 +40,15 @@ from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Remote
 from gitintegration.git.url import parse_url
 from gitintegration.git.wire import Refs
-from gitintegration.sync.cluster_side import ClusterSide, Kind
+from gitintegration.sync.cluster_side import ClusterSide
 from gitintegration.sync.engine import Engine
-from gitintegration.sync.entry import rested_at
+from gitintegration.sync.entry import Entry, rested_at
 from gitintegration.sync.item import Request, Tally
+from gitintegration.sync.watches import Watches
 from gitintegration.sync.workspace import Workspace
 
 API, NAMESPACE, FOLDER, REVIEW = "planasonix.com/v1alpha1", "data", "pipelines", "review"
+NAME = (NAMESPACE, "gi")
 _HEADS = "refs/heads/"
 _KIND = ResourceKind("planasonix.com", "v1alpha1", "Pipeline", "pipelines", True)
 _OBJECT = re.compile(rf"^/apis/planasonix.com/v1alpha1/namespaces/{NAMESPACE}/(\w+)(?:/([^/]+))?$")
@@ -94,6 +96,14 @@ class ApiServer:
         self._steps = steps
         self._versions = itertools.count(1)
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.definition: str | None = "crd-1"
+        """Uid of the CRD; None: it is not there, and nothing is served."""
+        self.made = "2020-01-01T00:00:00Z"
+        """When it was made."""
+        self.leaving = False
+        """Whether the namespace is being deleted."""
+        self.trouble: str | None = None
+        """What every request for pipelines is answered with, as where a conversion webhook is down."""
         self.changed: set[str] = set()
         """Pipelines that the watch has an event of and has not told yet."""
         self.writes: list[tuple[str, str, str]] = []
@@ -112,6 +122,22 @@ class ApiServer:
     def remove(self, name: str) -> None:
         self.objects.pop(("pipelines", name), None)
         self.changed.add(name)
+
+    def uninstall(self) -> None:
+        """The CRD is deleted: the server deletes its objects, one by one, then serves it no more."""
+        for name in self.specs():
+            self.remove(name)
+        self.definition = None
+
+    def install(self) -> None:
+        """It is there again, anew, and holds nothing."""
+        self.definition = f"crd-{next(self._versions)}"
+        self.made = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _read_definition(self) -> Any:
+        if self.definition is None:
+            raise NotFoundError("there is no such CRD", "pipelines.planasonix.com")
+        return {"metadata": {"uid": self.definition, "creationTimestamp": self.made}}
 
     def forget_memory(self) -> None:
         for key in [key for key in self.objects if key[0] != "pipelines"]:
@@ -143,12 +169,22 @@ class ApiServer:
         content_type: str = "",
     ) -> Any:
         if path == "/apis/planasonix.com/v1alpha1":
-            return {"resources": [{"kind": "Pipeline", "name": "pipelines", "namespaced": True}]}
+            if self.definition is None:
+                raise NotFoundError("404 page not found")
+            return {"resources": [{"kind": "Pipeline", "name": "pipelines", "namespaced": True, "verbs": ["create"]}]}
+        if path.startswith("/apis/apiextensions.k8s.io/"):
+            return self._read_definition()
+        if path == f"/api/v1/namespaces/{NAMESPACE}":
+            return {"metadata": {"name": NAMESPACE, **({"deletionTimestamp": "now"} if self.leaving else {})}}
         if path.startswith("/openapi/"):
             return _OPENAPI
         match = _OBJECT.match(path)
         assert match, path
         data = orjson.loads(orjson.dumps(body)) if body is not None else None
+        if match[1] == "pipelines" and self.definition is None:
+            raise NotFoundError("404 page not found")
+        if match[1] == "pipelines" and self.trouble:
+            raise ClusterUnavailable(self.trouble, answered=True)
         try:
             return await self._steps.request(lambda: self._answer(method, match[1], match[2], data, query or {}))
         except ConnectionError:
@@ -168,7 +204,7 @@ class ApiServer:
         assert name
         old = self.objects.get((plural, name))
         if old is None:
-            raise NotFoundError(f"{name} is not there")
+            raise NotFoundError(f"{name} is not there", name)
         if method == "GET":
             return copy.deepcopy(old)
         if method == "PATCH":
@@ -396,13 +432,28 @@ class Inline:
 
 
 class Watched:
-    """An informer: what the watch has delivered so far."""
+    """An informer: what the watch has delivered so far. It stands for all informers as well."""
 
     def __init__(self) -> None:
         self.seen: dict[str, Meta] = {}
+        self.error: ClusterError | None = None
+        self.outages = 0
+        self.listed = 0.0
 
     def of(self, namespace: str) -> Mapping[str, Meta]:
         return self.seen
+
+    async def synced(self, seconds: float) -> bool:
+        return self.error is None
+
+    def listen(self, listener: Any) -> None:
+        """The world tells what changed."""
+
+    def acquire(self, kind: ResourceKind, namespace: str, user: str = "") -> Watched:
+        return self
+
+    async def release(self, kind: ResourceKind, namespace: str, user: str = "") -> None:
+        """There is only one."""
 
 
 class World:
@@ -466,6 +517,10 @@ class World:
         status = build_status({}, self.outcome, datetime.now(UTC)) if self.outcome else {}
         rested = rested_at(self.generation, status) if status else None
         self.ws = Workspace("uid-1", self._directory, history=self.history, last_seen=self.last_seen, rested=rested)
+        body = {"metadata": {"uid": "uid-1", "name": NAME[1], "namespace": NAME[0], "creationTimestamp": ""}}
+        self.entry = Entry(body, self.ws, status)
+        entries = {NAME: self.entry}
+        self.watches = Watches(self.kinds, self.watched, entries, lambda *_: None)  # type: ignore[arg-type]
         self.rescan = True
         self.deliver()
 
@@ -473,6 +528,10 @@ class World:
         """The watch catches up; as the operator does, what it tells of and was not looked at yet is noted."""
         told, self.api.changed = self.api.changed, set()
         self.watched.seen = self.api.metas()
+        if self.api.definition is None:
+            self.watched.error, self.watched.outages = NotFoundError("404 page not found"), self.watched.outages + 1
+        else:
+            self.watched.error = None
         for name in told:
             key, meta = ObjectKey(_KIND.group, _KIND.kind, name), self.watched.seen.get(name)
             if self.ws.is_news(key, meta.resource_version if meta else None):
@@ -495,8 +554,8 @@ class World:
         await self.engine.leave_source(self.ws, NAMESPACE, "gi", BaseStore(self.api, "pushed"))  # type: ignore[arg-type]
 
     async def request(self) -> Request:
-        schema = await self.kinds.schema(_KIND)
-        kind = Kind(self.spec.resources[0], _KIND, self.watched, schema, ())  # type: ignore[arg-type]
+        await self.engine.load(self.ws, NAMESPACE)
+        refusals = await self.watches.prepare(NAME, self.entry, self.spec)
         return Request(
             namespace=NAMESPACE,
             name="gi",
@@ -504,7 +563,8 @@ class World:
             generation=self.generation,
             spec=self.spec,
             remote=Remote(parse_url(self.spec.repository_url)),
-            kinds={kind.id: kind},
+            kinds=dict(self.entry.kinds),
+            refusals=tuple(refusals),
             rescan=self.rescan,
         )
 

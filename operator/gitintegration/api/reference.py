@@ -33,6 +33,8 @@ REASONS = {
     "HistoryRewritten": "The branch was force-pushed. Nothing was lost; look at what it now holds.",
     "Overlap": "Two GitIntegrations claim one pipeline. Narrow one of them.",
     "Forbidden": "RBAC does not let the operator read or write a kind. The message names kind and verb.",
+    "KindUnavailable": "The API server does not serve a kind now, or can't: its items wait as they are, nothing of it is deleted. "
+    "The message tells what brings it back.",
     "LimitExceeded": "A bound that protects the operator was reached; the message names it.",
 }
 

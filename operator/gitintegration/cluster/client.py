@@ -6,6 +6,7 @@ The client's typed models would cost more than the requests themselves where tho
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import math
 import os
@@ -35,10 +36,14 @@ _IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 class NotFoundError(ClusterError):
-    """404, for callers to whom that is no surprise."""
+    """404, for callers to whom that is no surprise.
 
-    def __init__(self, message: str) -> None:
+    `named` is the object that is not there, as the answer's details name it; empty where it is the route that is missing.
+    """
+
+    def __init__(self, message: str, named: str = "") -> None:
         super().__init__(Reason.ProgressingWithRetry, message, retry=True)
+        self.named = named
 
 
 class Unauthenticated(Forbidden):
@@ -247,15 +252,16 @@ def _said(error: Exception) -> str:
 
 
 def _error(status: int, text: bytes, headers: Mapping[str, str]) -> ClusterError:
-    try:
+    said: Any = None
+    with contextlib.suppress(orjson.JSONDecodeError):
         said = orjson.loads(text)
-        message = str(said.get("message") or text[:500].decode(errors="replace"))
-    except orjson.JSONDecodeError:
-        message = text[:500].decode(errors="replace")
+    said = said if isinstance(said, dict) else {}
+    message = str(said.get("message") or text[:500].decode(errors="replace"))
     wait = headers.get("Retry-After", "")
     match status:
         case 404:
-            return NotFoundError(message)
+            details = said.get("details")
+            return NotFoundError(message, str(details.get("name", "")) if isinstance(details, dict) else "")
         case 409 | 410:
             return Stale(message)
         case 403 if "ValidatingAdmissionPolicy 'gitintegration-" in message:
@@ -272,4 +278,5 @@ def _error(status: int, text: bytes, headers: Mapping[str, str]) -> ClusterError
             return Refused(message)  # etcd's word, however often it is tried
         case 500 if "calling webhook" in message:
             return Refused(message)  # it speaks of this object; the others may pass
-    return ClusterUnavailable(message, retry_after=float(wait) if wait.isdigit() else None)
+    asked_to_wait = float(wait) if wait.isdigit() else None
+    return ClusterUnavailable(message, retry_after=asked_to_wait, answered=status != 429)

@@ -43,6 +43,9 @@ class Informer:
         self.listed = 0.0
         """When all objects were listed last, on the monotonic clock: what came and went before that was told to nobody."""
         self.objects: dict[str, dict[str, Meta]] = {}
+        """As last told. While the kind is not served they stay: that it is not says nothing of them."""
+        self.outages = 0
+        """How often it was found that the kind is not served."""
         self.error: ClusterError | None = None
         """Why the kind can't be read now, or None."""
 
@@ -92,8 +95,8 @@ class Informer:
                 self._synced.set()
                 wait = error.retry_after or _BACKOFF[min(failures, len(_BACKOFF) - 1)]
                 failures += 1
-                if isinstance(error, NotFoundError):
-                    self._forget_all()
+                if isinstance(error, NotFoundError):  # the route is missing, which says nothing of the objects
+                    self.outages += 1
                 await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
     async def _list(self) -> str:
@@ -120,9 +123,6 @@ class Informer:
             for name in old.keys() | new.keys():
                 if old.get(name) != new.get(name):
                     self._tell(namespace, name)
-
-    def _forget_all(self) -> None:
-        self._replace({})
 
     async def _watch(self, version: str) -> None:
         while True:

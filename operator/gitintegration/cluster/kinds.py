@@ -6,16 +6,20 @@ import asyncio
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from gitintegration.api.names import is_api_version, split_api_version
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.paths import Path, api_path, version_path
+from gitintegration.core.evidence import Definition
 from gitintegration.core.schema import Schema
+from gitintegration.errors import Forbidden
 
 _MISSING_FOR = 10.0
 """Seconds for which a kind that is not there is not asked for again."""
 _KEPT_FOR = 300.0
+_DEFINITIONS = "apiextensions.k8s.io/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Kinds:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._served: tuple[float, frozenset[str]] = (0.0, frozenset())
+        self._definitions: dict[tuple[str, str], tuple[float, Definition | None]] = {}
         self._kinds: dict[str, tuple[float, dict[str, ResourceKind]]] = {}
         self._schemas: dict[str, tuple[float, dict[tuple[str, str, str], Schema]]] = {}
         self._asking = asyncio.Lock()
@@ -83,14 +88,59 @@ class Kinds:
         self._kinds.pop(api_version, None)
         self._schemas.pop(api_version, None)
 
+    async def definition(self, kind: ResourceKind, *, fresh: bool = False) -> Definition | None:
+        """What defines the kind; None where it has no definition of its own, or none that may be seen."""
+        if "." not in kind.group:
+            return None
+        key = (kind.group, kind.plural)
+        at, known = self._definitions.get(key, (0.0, None))
+        if fresh or not at or time.monotonic() - at > _KEPT_FOR:
+            known = await self._read_definition(kind)
+            self._definitions[key] = (time.monotonic(), known)
+        return known
+
+    async def _read_definition(self, kind: ResourceKind) -> Definition | None:
+        try:
+            found = await self._cluster.get(
+                version_path(_DEFINITIONS, "customresourcedefinitions", f"{kind.plural}.{kind.group}")
+            )
+        except Forbidden:
+            return None
+        if found is None:
+            return None
+        metadata = found["metadata"]
+        conditions = (found.get("status") or {}).get("conditions") or ()
+        leaving = any((c.get("type"), c.get("status")) == ("Terminating", "True") for c in conditions)
+        made = datetime.fromisoformat(metadata["creationTimestamp"].replace("Z", "+00:00"))
+        return Definition(metadata["uid"], made, leaving or "deletionTimestamp" in metadata)
+
+    async def listed(self, kind: ResourceKind) -> bool:
+        """Whether the server, asked now, serves the kind with all its verbs: one that is being removed takes nothing new."""
+        known, verbs = await self._read_discovery(kind.api_version)
+        self._kinds[kind.api_version] = (time.monotonic(), known)
+        return "create" in verbs.get(kind.kind, ())
+
+    async def leaving(self, namespace: str) -> bool:
+        """Whether a namespace is being deleted, as far as that may be seen."""
+        try:
+            found = await self._cluster.get(api_path("api", "v1", "namespaces", namespace))
+        except Forbidden:
+            return False
+        return found is None or "deletionTimestamp" in found["metadata"]
+
     async def _discover(self, api_version: str) -> dict[str, ResourceKind]:
+        return (await self._read_discovery(api_version))[0]
+
+    async def _read_discovery(self, api_version: str) -> tuple[dict[str, ResourceKind], dict[str, list[str]]]:
+        """The kinds of a version, and what may be done with each."""
         group, version = split_api_version(api_version)
         found = await self._cluster.get(version_path(api_version))
-        return {
+        entries = [entry for entry in (found or {}).get("resources", []) if "/" not in entry["name"]]
+        kinds = {
             entry["kind"]: ResourceKind(group, version, entry["kind"], entry["name"], entry["namespaced"])
-            for entry in (found or {}).get("resources", [])
-            if "/" not in entry["name"]
+            for entry in entries
         }
+        return kinds, {entry["kind"]: entry.get("verbs", []) for entry in entries}
 
     async def schema(self, kind: ResourceKind) -> Schema:
         """The kind's schema; an empty one where the server publishes none (yet)."""

@@ -19,6 +19,10 @@ class InvalidReason(StrEnum):
     Refused = "Refused"
     InvalidPath = "InvalidPath"
     InvalidVersion = "InvalidVersion"
+    EmptyFile = "EmptyFile"
+    LFSPointer = "LFSPointer"
+    Encrypted = "Encrypted"
+    NoManifest = "NoManifest"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,11 @@ class FileItem:
 class ParsedFile:
     items: tuple[FileItem, ...]
     problems: tuple[Problem, ...]
+    claims: tuple[ObjectKey, ...] = ()
+    """What stands in it and can't be taken: nobody else's file is to be made for it."""
+    blank: Problem | None = None
+    """Why it yields nothing at all. That is nobody's business, unless it held an item when both sides last agreed: then it
+    says nothing of what became of it."""
 
 
 def parse_file(
@@ -42,11 +47,14 @@ def parse_file(
     try:
         documents = [read_json(source, limits)] if path.endswith(".json") else read_documents(source, limits)
     except ManifestError as error:
+        if source.startswith(_SEALED):
+            return ParsedFile((), (Problem(path, InvalidReason.Encrypted, _ENCRYPTED),))
         return ParsedFile((), (Problem(path, error.reason, _with_remedy(error, source)),))
     items: dict[ObjectKey, FileItem] = {}
     problems: list[Problem] = []
     twice: set[ObjectKey] = set()
     named = {kind for _, kind in kinds}
+    claims: list[ObjectKey] = []
     for location, value in _manifests(documents):
         key = _key(value)
         if key is None or key.kind not in named:
@@ -58,6 +66,7 @@ def parse_file(
             continue
         if problem := _problem(path, value, key, namespace, location):
             problems.append(problem)
+            claims += [key] if problem.reason in (InvalidReason.Refused, InvalidReason.Encrypted) else []
         elif key in items:
             twice.add(key)
         else:
@@ -65,7 +74,37 @@ def parse_file(
     for key in sorted(twice):
         problems.append(Problem(path, InvalidReason.Duplicate, f"{key} stands in this file more than once; keep one"))
         del items[key]
-    return ParsedFile(tuple(items.values()), tuple(problems))
+    blank = None if items or problems else Problem(path, *_why_blank(source, documents))
+    return ParsedFile(tuple(items.values()), tuple(problems), (*claims, *sorted(twice)), blank)
+
+
+_SEALED = (b"\0GITCRYPT\0", b"-----BEGIN AGE ENCRYPTED", b"-----BEGIN PGP MESSAGE", b"$ANSIBLE_VAULT;")
+_LFS = b"version https://git-lfs.github.com/spec/"
+_ENCRYPTED = "is encrypted: it is neither applied nor written; keep pipelines in plain text, and secrets out of them"
+_MENDING = "what it held waits as it is: put the manifest back, or delete the file if the pipeline is to go"
+
+
+def _why_blank(source: bytes, documents: list[Json]) -> tuple[InvalidReason, str]:
+    """Why a file that can be read holds no manifest of a listed kind."""
+    text = source.removeprefix(b"\xef\xbb\xbf").strip()
+    if not text:
+        return InvalidReason.EmptyFile, f"is empty; {_MENDING}"
+    if text.startswith(_LFS):
+        words = (
+            "is a Git LFS pointer, not the manifest itself: take it out of LFS (git lfs untrack, git add --renormalize)"
+        )
+        return InvalidReason.LFSPointer, f"{words}; what it held waits as it is"
+    if text.startswith(_SEALED) or any(is_encrypted(document) for document in documents):
+        return InvalidReason.Encrypted, _ENCRYPTED
+    kinds = [f"{v.get('kind')} ({v.get('apiVersion')})"[:200] for _, v in _manifests(documents) if "kind" in v]
+    found = f"holds {', '.join(kinds[:3])}, which is no kind of spec.resources" if kinds else "holds no manifest"
+    return InvalidReason.NoManifest, f"{found}; {_MENDING}"
+
+
+def is_encrypted(value: Json) -> bool:
+    """Whether SOPS made it: its values are sealed, and a MAC over all of them forbids any edit."""
+    sealed = value.get("sops") if isinstance(value, dict) else None
+    return isinstance(sealed, dict) and "mac" in sealed
 
 
 def _with_remedy(error: ManifestError, source: bytes) -> str:
@@ -120,6 +159,8 @@ def _problem(path: str, value: Json, key: ObjectKey, namespace: str, location: L
     if metadata.get("namespace") not in (None, "", namespace):
         words = f"{key}{where} names namespace {metadata['namespace']!r}; this integration syncs {namespace!r} only"
         return Problem(path, InvalidReason.WrongNamespace, words)
+    if is_encrypted(value):
+        return Problem(path, InvalidReason.Encrypted, f"{key}{where} {_ENCRYPTED}")
     for field in ("labels", "annotations"):
         pairs = metadata.get(field)
         if pairs is not None and (

@@ -364,8 +364,12 @@ def _sorted_out(found: Iterable[tuple[str, int, str]], suffixes: tuple[str, ...]
             refused.append((path.encode("utf-8", "replace").decode(), "its name can't be a file's on every system"))
         elif mode == _LINK:
             refused.append((path, "is a symbolic link; put the manifest itself here"))
-        elif mode in (_FILE, _EXECUTABLE, 0o100664):
+        elif mode == _SUBMODULE:
+            refused.append((path, "is a submodule; put the manifest itself here"))
+        elif mode in _REGULAR:
             files.append(Entry(path, sha))
+        else:
+            refused.append((path, "is no regular file; put the manifest itself here"))
     return Listing(tuple(sorted(files, key=lambda e: e.path)), tuple(sorted(refused)))
 
 

@@ -59,7 +59,7 @@ class Branches:
         self._limits, self._clock, self._batch = limits, clock, batch
 
     def scope(self, request: Request) -> Scope:
-        return Scope(frozenset(request.kinds), request.namespace, self._limits)
+        return Scope(request.listed, request.namespace, self._limits)
 
     async def have_tree(self, ws: Workspace, request: Request, commit: str) -> None:
         """Have the commit with its trees in the cache."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -13,11 +14,13 @@ from gitintegration.api.integration import Resource
 from gitintegration.api.names import split_api_version
 from gitintegration.cluster.informer import Informer
 from gitintegration.cluster.kinds import Kinds, ResourceKind
-from gitintegration.cluster.objects import Objects
+from gitintegration.cluster.objects import Objects, of_kind
+from gitintegration.core.evidence import Definition, Standing, standing
 from gitintegration.core.schema import Schema
 from gitintegration.core.selection import selects
 from gitintegration.core.values import Json, ObjectKey, to_bytes
 from gitintegration.core.view import Pointer, restore, view
+from gitintegration.errors import Forbidden, KindUnavailable
 
 ABSENT_VERSION = ""
 """Stands for the resourceVersion of an object that was looked for and is not there."""
@@ -66,6 +69,10 @@ class Kind:
     pointers: tuple[Pointer, ...]
     user: str = ""
     """The ServiceAccount that it is read and written as; empty: the operator itself."""
+    definition: Definition | None = None
+    """What made the server serve it when it was first watched, as far as that may be seen."""
+    outages: int = 0
+    """Of its informer, when this was made ready."""
 
     @property
     def id(self) -> tuple[str, str]:
@@ -93,6 +100,18 @@ class ClusterSide:
         self._kinds = kinds
         self._list_above = list_above
 
+    async def standing(self, kind: Kind, namespace: str) -> Standing:
+        """What it says that objects of this kind are not there, asked of the server now."""
+        if await self._kinds.leaving(namespace):
+            return Standing.away
+        now = await self._kinds.definition(kind.kind, fresh=True)
+        return standing(kind.definition, now, listed=await self._kinds.listed(kind.kind))
+
+    def forget(self, kind: Kind, *api_versions: str) -> None:
+        """What was known of these versions of it is asked for again."""
+        for api_version in (kind.kind.api_version, *api_versions):
+            self._kinds.forget(api_version)
+
     async def version(self, kind: Kind, api_version: str) -> ResourceKind | None:
         """The kind in the version that a file names, or None where that is not served."""
         if api_version == kind.kind.api_version:
@@ -100,7 +119,8 @@ class ClusterSide:
         group, _ = split_api_version(api_version)
         if group != kind.kind.group:
             return None
-        return await self._kinds.resolve(api_version, kind.kind.kind)
+        with of_kind(kind.kind):
+            return await self._kinds.resolve(api_version, kind.kind.kind)
 
     async def read_ahead(
         self, kinds: Mapping[tuple[str, str], Kind], namespace: str, keys: Collection[ObjectKey]
@@ -112,11 +132,13 @@ class ClusterSide:
             if len(wanted) <= max(self._list_above, len(kind.informer.of(namespace)) // _GOOD_PART):
                 continue
             names = {key.name for key in wanted}
-            ahead[kind_id] = {}
-            async for whole in self._objects.acting_as(kind.user).list(kind.kind, namespace):
-                if whole["metadata"]["name"] in names:
-                    whole["metadata"].pop("managedFields", None)
-                    ahead[kind_id][whole["metadata"]["name"]] = to_bytes(whole)
+            found: dict[str, bytes] = {}
+            with contextlib.suppress(KindUnavailable, Forbidden):  # who reads one of them is told the same
+                async for whole in self._objects.acting_as(kind.user).list(kind.kind, namespace):
+                    if whole["metadata"]["name"] in names:
+                        whole["metadata"].pop("managedFields", None)
+                        found[whole["metadata"]["name"]] = to_bytes(whole)
+                ahead[kind_id] = found
         return ahead
 
     async def read(
@@ -124,22 +146,27 @@ class ClusterSide:
     ) -> dict[str, Live]:
         """The objects by name; `wanted` maps each name to the version to read it in. Absent ones are left out.
 
-        What was read ahead is taken from there, once.
+        What was read ahead is taken from there, once. Where a version is not served, the object is read in the kind's own:
+        that it can't be read as its file has it does not mean that it is not there. Raises KindUnavailable.
         """
         by_version: dict[str, list[str]] = {}
         for name, api_version in wanted.items():
             by_version.setdefault(api_version, []).append(name)
         found: dict[str, Live] = {}
         for api_version, names in by_version.items():
-            served = await self.version(kind, api_version)
-            if served is None:
-                continue
+            served = await self.version(kind, api_version) or kind.kind
             if kind.id in ahead and served == kind.kind:
                 listed = ahead[kind.id]
                 taken = {name: listed.pop(name) for name in names if name in listed}
                 found.update({name: self._live(kind, orjson.loads(text)) for name, text in taken.items()})
             else:
-                await self._get(kind, served, namespace, names, found)
+                try:
+                    await self._get(kind, served, namespace, names, found)
+                except KindUnavailable:
+                    self.forget(kind, api_version)
+                    if served == kind.kind or await self.version(kind, api_version):
+                        raise
+                    await self._get(kind, kind.kind, namespace, names, found)
         return found
 
     async def _get(

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 import orjson
@@ -16,13 +16,23 @@ from gitintegration.cluster.base_store import BaseStore
 from gitintegration.core.base_shards import BaseRecord, key_bits
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.diff import same
+from gitintegration.core.evidence import Standing, survived
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, NewPaths, commit_message
 from gitintegration.core.merge import Base, Decision, Versions, decide, rebase
 from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome
 from gitintegration.core.values import ObjectKey
 from gitintegration.core.yaml_read import ReadLimits
-from gitintegration.errors import ClusterError, Forbidden, GitIntegrationError, Reason, Refused, Stale, StaleRemote
+from gitintegration.errors import (
+    ClusterError,
+    Forbidden,
+    GitIntegrationError,
+    KindUnavailable,
+    Reason,
+    Refused,
+    Stale,
+    StaleRemote,
+)
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.git.client import GitClient
 from gitintegration.git.objects import CommitInfo
@@ -76,6 +86,7 @@ class Engine:
         """
         tally = Tally()
         await self.load(ws, request.namespace)
+        self._renounce(ws, request)
         error: GitIntegrationError | None = None
         for _ in range(_ATTEMPTS):
             head = await look(self._git, request.remote, request.spec.default_branch, request.review)
@@ -117,6 +128,7 @@ class Engine:
     async def observe(self, ws: Workspace, request: Request) -> tuple[Head, Layout]:
         """Look at both sides and settle what is equal already; neither is written."""
         await self.load(ws, request.namespace)
+        self._renounce(ws, request)
         looking = request.looking()
         head = await look(self._git, request.remote, request.spec.default_branch)
         return head, await self._once(ws, looking, head, Tally())
@@ -163,7 +175,24 @@ class Engine:
 
     def _dirty(self, ws: Workspace, request: Request) -> bool:
         """Whether a race left something to be planned anew at once."""
-        return bool(by_kind(ws.live_dirty | ws.git_dirty, request.kinds))
+        there = {kind_id: kind for kind_id, kind in request.kinds.items() if kind_id not in ws.away}
+        return bool(by_kind(ws.live_dirty | ws.git_dirty, there))
+
+    @staticmethod
+    def _renounce(ws: Workspace, request: Request) -> None:
+        """What was agreed on of kinds whose objects went with their definition says nothing any more."""
+        assert ws.base is not None
+        for kind_id in (ws.remade | ws.returned) & request.kinds.keys():
+            keys = [key for key in ws.base.marks if (key.group, key.kind) == kind_id]
+            there = {
+                name: meta.resource_version
+                for name, meta in request.kinds[kind_id].informer.of(request.namespace).items()
+            }
+            known = {key: ws.base.marks[key].resource_version for key in keys}
+            if kind_id in ws.remade or not survived(known, there, keys):
+                _forget_base(ws, keys)
+            ws.remade.discard(kind_id)
+            ws.returned.discard(kind_id)
 
     async def bring_to(self, ws: Workspace, request: Request, head: Head) -> Layout:
         """Have the workspace hold what git holds at `head`."""
@@ -172,13 +201,15 @@ class Engine:
 
     async def _once(self, ws: Workspace, request: Request, head: Head, tally: Tally) -> Layout:
         offering = request.may_push and request.review not in (None, head.branch)
+        ws.away.clear()
         if offering:
             await self._review.load(ws, request)
         layout = await self.bring_to(ws, request, head)
         self._find_work(ws, request)
         if offering:
             self._review.find_work(ws, head)
-        keys = sorted(ws.live_dirty | ws.git_dirty, key=key_bits)
+        dirty = ws.live_dirty | ws.git_dirty
+        keys = sorted((k for k in dirty if (k.group, k.kind) in request.kinds), key=key_bits)
         assert ws.base is not None
         if not keys:
             if offering:
@@ -255,12 +286,14 @@ class Engine:
     @staticmethod
     def _scope_text(request: Request) -> str:
         spec = request.spec
-        parts = (spec.path_prefix, spec.ignore, sorted(request.kinds), request.source)
+        parts = (spec.path_prefix, spec.ignore, sorted(request.listed), request.source)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def _find_work(self, ws: Workspace, request: Request) -> None:
         assert ws.base is not None
         touched, ws.touched = ws.touched, set()
+        ws.live_dirty |= ws.waiting
+        ws.waiting.clear()
         for kind in request.kinds.values():
             only = None if request.rescan else touched
             ws.live_dirty |= moved(kind, request.namespace, ws.base.marks, ws.verified, only)
@@ -280,7 +313,10 @@ class Engine:
         keys: Sequence[ObjectKey],
         ahead: Ahead | None = None,
     ) -> list[Item]:
-        """Read these items on both sides and decide; what is none of the integration's is left out."""
+        """Read these items on both sides and decide; what is none of the integration's is left out.
+
+        A kind that can't be read is told in `ws.away`, and its items wait, unless no kind can be read.
+        """
         items: list[Item] = []
         live, git = ws.live_dirty & set(keys), ws.git_dirty & set(keys)
         ws.live_dirty -= live  # before they are read: what moves from now on is dirty again
@@ -290,10 +326,19 @@ class Engine:
             if ahead is None:
                 ahead = await self._cluster.read_ahead(request.kinds, request.namespace, keys)
             for kind_id, names in by_kind(keys, request.kinds).items():
+                if kind_id in ws.away:
+                    ws.waiting.update(names)
+                    continue
                 kind = request.kinds[kind_id]
                 for start in range(0, len(names), self._batch):
                     some = names[start : start + self._batch]
-                    items += await self._plan_batch(ws, request, layout, kind, some, ahead)
+                    try:
+                        items += await self._plan_batch(ws, request, layout, kind, some, ahead)
+                    except (KindUnavailable, Forbidden) as error:
+                        ws.waiting.update(names[start:])
+                        ws.away[kind_id] = error
+                        self._cluster.forget(kind)
+                        break
         except BaseException:
             ws.live_dirty |= live
             ws.git_dirty |= git
@@ -312,6 +357,8 @@ class Engine:
                 git.api_version if git else (record.live["apiVersion"] if record else kind.kind.api_version)
             )
         present = await self._cluster.read(kind, request.namespace, versions, ahead)
+        if any(record is not None and key.name not in present for key, record in records.items()):
+            records = await self._evident(ws, request, kind, records)
         items = []
         known = {record.path for record in records.values() if record and layout.could_hold(record.path)}
         covered = await self._observer.unignored(layout, known)
@@ -325,20 +372,39 @@ class Engine:
                     ws.base.put(item.record)
             if item.live is None and item.record is None:
                 ws.verified.pop(key, None)
-            if self._is_ours(ws, covered, item):
+            if self._is_ours(ws, covered, item) and await self._is_served(ws, item):
                 self._review.take_over(ws, item)
                 await self._decide(ws, request, item)
                 items.append(item)
         return items
 
+    async def _evident(
+        self, ws: Workspace, request: Request, kind: Kind, records: dict[ObjectKey, BaseRecord | None]
+    ) -> dict[ObjectKey, BaseRecord | None]:
+        """The records, where that an object is not there says that it was deleted.
+
+        Raises KindUnavailable where it says nothing; where all went with the kind's definition, nothing was agreed on.
+        """
+        assert ws.base is not None
+        match await self._cluster.standing(kind, request.namespace):
+            case Standing.served:
+                return records
+            case Standing.remade:
+                _forget_base(ws, [key for key in ws.base.marks if (key.group, key.kind) == kind.id])
+                return dict.fromkeys(records)
+        words = f"{kind.kind.kind} ({kind.kind.api_version}) or namespace {request.namespace} is being removed: what goes with it is no delete, "
+        raise KindUnavailable(words + "and git keeps it; install the CRD again, or delete this GitIntegration")
+
     def _is_ours(self, ws: Workspace, covered: Set[str], item: Item) -> bool:
         """Not ours: frozen, ignored, somebody's output, or without the labels that are asked for."""
         known_path = item.record.path if item.record else None
         if ws.index.frozen(item.key, known_path):
-            if (item.live is not None and item.record is not None and item.live.view != item.record.live) or (
-                item.record is None and item.live is not None
-            ):
-                ws.pending[item.key] = Pending(True, False, item.path, item.id)
+            edited = item.live is not None and (item.record is None or not same(item.live.view, item.record.live))
+            why = ws.index.blank(item.key, known_path)
+            if edited or why:
+                ws.pending[item.key] = Pending(edited, False, item.path, item.id, frozen=why)
+            else:
+                ws.pending.pop(item.key, None)
             return False
         if item.git is None and known_path and known_path not in covered:
             ws.pending.pop(item.key, None)
@@ -361,13 +427,34 @@ class Engine:
             return False
         return True
 
+    async def _is_served(self, ws: Workspace, item: Item) -> bool:
+        """Whether its file names a version that is served, or one that never was: that one is the file's own fault.
+
+        A version that is not served any more is told once, and what is in it waits as it is.
+        """
+        if item.git is None or item.record is None or item.record.git["apiVersion"] != item.git.api_version:
+            return True
+        if await self._cluster.version(item.kind, item.git.api_version) is not None:
+            return True
+        kind = item.kind.kind
+        words = f"files name {item.git.api_version} of {kind.kind}, which the cluster no longer serves; nothing of them is written or deleted: "
+        words += f"have its CRD serve that version again, or name {kind.api_version} in them"
+        ws.away[item.git.api_version, kind.kind] = KindUnavailable(words)
+        ws.waiting.add(item.key)
+        if _is_edited(item):
+            ws.pending[item.key] = Pending(True, False, item.path, item.id)
+        else:
+            ws.pending.pop(item.key, None)
+        return False
+
     async def _decide(self, ws: Workspace, request: Request, item: Item) -> None:
         base = Base(item.record.git, item.record.live) if item.record else None
         live = item.live.view if item.live else None
         if item.git is not None and await self._cluster.version(item.kind, item.git.api_version) is None:
-            words = f"{item.key} names apiVersion {item.git.api_version}, which the cluster does not serve"
+            words = f"{item.key} names apiVersion {item.git.api_version}, which the cluster does not serve: "
+            words += f"name {item.kind.kind.api_version} in its file, or have its CRD serve that version again"
             item.problem = Problem(item.git.path, InvalidReason.Refused, words)
-            item.decision = Decision(remote_ahead=True)
+            item.decision = Decision(remote_ahead=True, local_ahead=_is_edited(item))
             return
         strategy, list_keys = request.strategy(item.key), item.kind.schema.list_keys
         versions = Versions(base, item.git_view, live)
@@ -441,6 +528,11 @@ class Engine:
             return
         except (Refused, Forbidden) as error:
             item.problem = Problem(item.path, InvalidReason.Refused, f"{item.key}: {error.message}")
+            return
+        except KindUnavailable as error:
+            ws.away[item.kind.id] = error
+            ws.waiting.add(item.key)
+            item.problem = Problem(item.path, InvalidReason.Refused, error.message)
             return
         item.pulled = True
         if value is None:
@@ -571,7 +663,8 @@ class Engine:
         open_local = decision.local_ahead and not item.pushed
         open_remote = decision.remote_ahead and not item.pulled
         if open_local or open_remote or decision.conflict or item.problem:
-            problem = item.problem if item.problem and item.key not in ws.live_dirty else None
+            waits = item.key in ws.live_dirty or item.key in ws.waiting
+            problem = None if waits else item.problem
             ws.pending[item.key] = Pending(
                 open_local, open_remote, item.path, item.id, decision.conflict, problem, item.held
             )
@@ -612,7 +705,8 @@ class Engine:
             for key, p in pending.items()
             if p.conflict
         ]
-        problems = [*ws.index.problems(), *(p.problem for p in pending.values() if p.problem)]
+        told = [*(p.problem for p in pending.values() if p.problem), *(p.frozen for p in pending.values() if p.frozen)]
+        problems = [*ws.index.problems(), *dict.fromkeys(told)]
         commit = ws.index.commit or (ws.rested[0] if ws.rested else None)
         local = sum(p.local for p in pending.values())
         remote = sum(p.remote for p in pending.values())
@@ -628,11 +722,11 @@ class Engine:
             conflicts=conflicts,
             invalid=[InvalidEntry(p.path, p.reason.value, p.message) for p in problems],
             held=tuple(tally.held),
-            refusals=(*request.refusals, *tally.troubles),
+            refusals=(*request.refusals, *ws.away.values(), *tally.troubles),
             warnings=(*request.warnings, *request.remote.warnings),
             rewritten=ws.rewritten,
-            review=(told := _told(ws, request, head)),
-            pull_request=ws.pull_request if told and request.spec.sync.push.create_pull_request else None,
+            review=(review := _told(ws, request, head)),
+            pull_request=ws.pull_request if review and request.spec.sync.push.create_pull_request else None,
             remote_commit=commit,
             synced_commit=commit if settled and error is None else None,
             history=ws.history,
@@ -640,6 +734,23 @@ class Engine:
             source=request.source,
             memory=ws.base.digest,
         )
+
+
+def _forget_base(ws: Workspace, keys: Iterable[ObjectKey]) -> None:
+    """As if these had never been synced: they are looked at anew."""
+    assert ws.base is not None
+    for key in keys:
+        ws.base.delete(key)
+        ws.verified.pop(key, None)
+        ws.live_dirty.add(key)
+    ws.rested = None
+
+
+def _is_edited(item: Item) -> bool:
+    """Whether the object differs from what was agreed on by more than the version that it is read in."""
+    if item.live is None or item.record is None:
+        return False
+    return not same({**item.live.view, "apiVersion": ""}, {**item.record.live, "apiVersion": ""})
 
 
 def _told(ws: Workspace, request: Request, head: Head) -> dict[str, object] | None:

@@ -6,11 +6,13 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT
 from gitintegration.api.durations import parse_duration
-from gitintegration.core.status import Outcome
+from gitintegration.core.evidence import Definition
+from gitintegration.core.status import Outcome, parse_timestamp
 from gitintegration.git.remote import Remote
 from gitintegration.sync.cluster_side import Kind
 from gitintegration.sync.logins import Login
@@ -35,6 +37,10 @@ class Entry:
     ws: Workspace
     status: dict[str, Any]
     kinds: dict[tuple[str, str], Kind] = field(default_factory=dict)
+    definitions: dict[tuple[str, str], Definition] = field(default_factory=dict)
+    """Of each kind, what made the server serve it when it was last watched."""
+    away: set[tuple[str, str]] = field(default_factory=set)
+    """Kinds that the server did not serve when they were last asked for."""
     login: Login = field(default_factory=Login)
     remote: Remote | None = None
     """As it was dialled last: of it, connections and the like are kept elsewhere."""
@@ -53,6 +59,12 @@ class Entry:
         """Whether the watch may have missed something since all objects were gone through."""
         relisted = any(kind.informer.listed > self.scanned for kind in self.kinds.values())
         return self.rescan or relisted or time.monotonic() - self.scanned > _RESCAN
+
+    @property
+    def agreed_at(self) -> datetime | None:
+        """When both sides were last synced, as the status tells it."""
+        told = self.status.get("lastSuccessfulSyncAt")
+        return parse_timestamp(told) if told else None
 
     @property
     def metadata(self) -> Mapping[str, Any]:

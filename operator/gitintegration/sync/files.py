@@ -42,6 +42,10 @@ class ScannedFile:
     blob: str
     items: tuple[GitItem, ...]
     problems: tuple[Problem, ...]
+    claims: tuple[ObjectKey, ...] = ()
+    """What stands in it and can't be taken."""
+    blank: Problem | None = None
+    """Why it yields nothing at all; told where it did before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ def scan(directory: Path, entries: Sequence[Entry], scope: Scope) -> list[Scanne
 def _scan_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile:
     parsed = parse_file(path, content, scope.kinds, scope.namespace, scope.limits)
     items = tuple(GitItem(i.key, path, blob, i.location, i.api_version, to_bytes(i.value)) for i in parsed.items)
-    return ScannedFile(path, blob, items, parsed.problems)
+    return ScannedFile(path, blob, items, parsed.problems, parsed.claims, parsed.blank)
 
 
 def read_text(directory: Path, sha: str) -> str:

@@ -112,10 +112,10 @@ class Intents:
 
     async def understand(self, flight: InFlight, request: Request, item: Item) -> BaseRecord | None:
         """The record of an item as it would be if it had been remembered, where it shows that what was told came about."""
-        flight.unclear.discard(item.key)
         told, known, live = flight.stored.get(item.key), item.record, item.live
         if told is None or not _is_on(told, known):
             flight.keys.discard(item.key)
+            flight.unclear.discard(item.key)
             return known
         intent = Intent(Side(*told.git), Side(*told.live))
         stored = None
@@ -125,6 +125,7 @@ class Intents:
         before = Base(known.git, known.live) if known else None
         git = item.kind.view(orjson.loads(item.git.value)) if item.git else None
         keys = item.kind.schema.list_keys
+        flight.unclear.discard(item.key)
         found = understood(before, intent, git, live.view if live else None, stored=stored, list_keys=keys)
         if found == before:
             return known

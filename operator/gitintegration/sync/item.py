@@ -9,6 +9,7 @@ from typing import Any
 
 from gitintegration.api.base_model import PIPELINE_ID
 from gitintegration.api.integration import GitIntegrationSpec, Mode
+from gitintegration.api.names import split_api_version
 from gitintegration.core.base_shards import BaseRecord
 from gitintegration.core.invalid import Problem
 from gitintegration.core.layout import Summary
@@ -50,6 +51,12 @@ class Request:
     def looking(self) -> Request:
         """The same request, carrying nothing by itself; what its mode holds back is held back all the same."""
         return replace(self, looks_only=True)
+
+    @property
+    def listed(self) -> frozenset[tuple[str, str]]:
+        """The kinds that the spec names, by group and kind, whether they can be worked with now or not."""
+        named = ((resource.api_version, resource.kind) for resource in self.spec.resources)
+        return frozenset((split_api_version(version)[0], kind) for version, kind in named)
 
     @property
     def review(self) -> str | None:

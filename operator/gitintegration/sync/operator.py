@@ -286,6 +286,7 @@ class Operator:
         await self._keep_finalizer(entry, spec)
         connection = await self._logins.connect(name, entry.login, spec)
         self._forget(entry, connection.remote)
+        await self._engine.load(entry.ws, name[0])
         refusals = await self._watches.prepare(name, entry, spec)
         source = hashlib.sha256(
             repr((spec.repository_url, spec.default_branch, spec.path_prefix)).encode()

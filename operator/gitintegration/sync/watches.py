@@ -7,11 +7,21 @@ from functools import partial
 from typing import TypeAlias
 
 from gitintegration.api.integration import GitIntegrationSpec, Resource
+from gitintegration.api.names import split_api_version
 from gitintegration.api.syncable import refusal
 from gitintegration.cluster.informer import Informer, Informers
 from gitintegration.cluster.kinds import Kinds, ResourceKind
+from gitintegration.cluster.objects import of_kind
+from gitintegration.core.evidence import Definition, Standing, standing
 from gitintegration.core.view import Pointer
-from gitintegration.errors import ClusterError, GitIntegrationError, Reason, SpecError
+from gitintegration.errors import (
+    ClusterError,
+    ClusterUnavailable,
+    GitIntegrationError,
+    KindUnavailable,
+    Reason,
+    SpecError,
+)
 from gitintegration.sync.cluster_side import Kind
 from gitintegration.sync.entry import Entry, Name
 
@@ -19,6 +29,21 @@ KindId: TypeAlias = tuple[str, str]
 """Group and kind."""
 
 _SYNCED_WITHIN = 30.0
+
+
+def _id_of(resource: Resource) -> KindId:
+    return split_api_version(resource.api_version)[0], resource.kind
+
+
+def _of_kind(kind: ResourceKind, error: ClusterError | None) -> ClusterError:
+    """Why a kind can't be listed, told as what is wrong with this kind."""
+    if error is None:
+        return ClusterError(Reason.Timeout, f"{kind.plural} can't be listed in time", retry=True)
+    try:
+        with of_kind(kind):
+            raise error
+    except ClusterError as told:
+        return told
 
 
 class Watches:
@@ -50,6 +75,9 @@ class Watches:
                 wanted[kind.id] = kind
             except GitIntegrationError as error:
                 refusals.append(error)
+                if isinstance(error, KindUnavailable):
+                    entry.away.add(_id_of(resource))
+                    self._kinds.forget(resource.api_version)
         for kind_id in entry.kinds.keys() - wanted.keys():
             await self._unwatch(name, entry, kind_id)
         entry.rescan = entry.rescan or {id: k.user for id, k in entry.kinds.items()} != dict.fromkeys(wanted, user)
@@ -62,8 +90,9 @@ class Watches:
             await self._unwatch(name, entry, kind_id)
 
     async def _prepare_one(self, name: Name, entry: Entry, resource: Resource, user: str) -> Kind:
-        found = await self._kinds.resolve(resource.api_version, resource.kind)
+        found = await self._resolve(resource)
         if found is None:
+            self._check_known(entry, resource)
             words = f"the cluster does not serve {resource.kind} in {resource.api_version}: install its CRD, or mend spec.resources"
             raise SpecError(Reason.InvalidSpec, words, retry=True)
         refused = refusal(found.group, found.kind, namespaced=found.namespaced, allowed=self._allowed)
@@ -79,9 +108,50 @@ class Watches:
         if not await informer.synced(_SYNCED_WITHIN):
             if known is None:
                 await self._unwatch_informer(name, found, user)
-            raise informer.error or ClusterError(Reason.Timeout, f"{found.plural} can't be listed in time", retry=True)
+            raise _of_kind(found, informer.error)
+        definition, outages = known.definition if known else None, informer.outages
+        if known is None or known.outages != outages:
+            definition = await self._identify(entry, found)
         pointers = tuple(Pointer.parse(text) for text in resource.ignore_fields or ())
-        return Kind(resource, found, informer, await self._kinds.schema(found), pointers, user)
+        schema = await self._kinds.schema(found)
+        return Kind(resource, found, informer, schema, pointers, user, definition, outages)
+
+    async def _resolve(self, resource: Resource) -> ResourceKind | None:
+        try:
+            return await self._kinds.resolve(resource.api_version, resource.kind)
+        except ClusterUnavailable as error:
+            if not error.answered:
+                raise
+            words = f"{resource.kind} ({resource.api_version}) waits as it is: the server of {resource.api_version} does not answer: "
+            raise KindUnavailable(words + error.message) from None
+
+    @staticmethod
+    def _check_known(entry: Entry, resource: Resource) -> None:
+        """Raises KindUnavailable for a kind that is not served now, and was."""
+        kind_id = _id_of(resource)
+        marks = entry.ws.base.marks if entry.ws.base else ()
+        if kind_id in entry.kinds or kind_id in entry.away or any((k.group, k.kind) == kind_id for k in marks):
+            words = (
+                f"the cluster no longer serves {resource.kind} in {resource.api_version}; nothing of it is written or "
+                "deleted: install its CRD again, or serve that version, or mend spec.resources"
+            )
+            raise KindUnavailable(words)
+
+    async def _identify(self, entry: Entry, kind: ResourceKind) -> Definition | None:
+        """What defines a kind that begins to be watched. What was agreed on with an older definition is let go."""
+        kind_id = (kind.group, kind.kind)
+        was_away = kind_id in entry.away
+        before = entry.definitions.get(kind_id)
+        now = await self._kinds.definition(kind, fresh=was_away)
+        agreed = entry.agreed_at if before is None else None
+        if standing(before, now, listed=True, agreed_at=agreed) is Standing.remade:
+            entry.ws.remade.add(kind_id)
+        elif was_away and (before is None or now is None):
+            entry.ws.returned.add(kind_id)
+        entry.away.discard(kind_id)
+        if now is not None:
+            entry.definitions[kind_id] = now
+        return now
 
     def _check_overlap(self, name: Name, entry: Entry, kind: ResourceKind, resource: Resource) -> None:
         """The older integration keeps a kind that two claim without telling them apart by labels."""

@@ -14,6 +14,7 @@ from gitintegration.core.base_shards import ShardSet
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.merge import Conflict
 from gitintegration.core.values import ObjectKey
+from gitintegration.errors import GitIntegrationError
 from gitintegration.git.remote import Remote
 from gitintegration.sync.cluster_side import ABSENT_VERSION
 from gitintegration.sync.files import GitItem, ScannedFile
@@ -32,6 +33,8 @@ class Pending:
     problem: Problem | None = None
     """The API server refused it, or its file can't be edited."""
     held: bool = False
+    frozen: Problem | None = None
+    """Its file yields nothing where it was, which says nothing of what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class GitIndex:
         self._copies: dict[ObjectKey, list[GitItem]] = {}
         self._bad: set[str] = set()
         """Paths of files with problems."""
+        self._claims: dict[ObjectKey, int] = {}
+        """What stands in files and can't be taken, and in how many."""
 
     def copy(self) -> GitIndex:
         """One that can be brought elsewhere while this stays."""
@@ -63,7 +68,7 @@ class GitIndex:
         made.commit, made.items, made.files = self.commit, dict(self.items), dict(self.files)
         made.refused = dict(self.refused)
         made._copies = {key: list(copies) for key, copies in self._copies.items()}
-        made._bad = set(self._bad)
+        made._bad, made._claims = set(self._bad), dict(self._claims)
         return made
 
     def put(self, scanned: ScannedFile) -> set[ObjectKey]:
@@ -72,6 +77,9 @@ class GitIndex:
         self.files[scanned.path] = scanned
         if scanned.problems:
             self._bad.add(scanned.path)
+        for key in scanned.claims:
+            touched.add(key)
+            self._claims[key] = self._claims.get(key, 0) + 1
         for item in scanned.items:
             touched.add(item.key)
             if item.key in self._copies:
@@ -87,6 +95,11 @@ class GitIndex:
         self._bad.discard(path)
         old = self.files.pop(path, None)
         touched = set()
+        for key in old.claims if old else ():
+            touched.add(key)
+            self._claims[key] -= 1
+            if not self._claims[key]:
+                del self._claims[key]
         for item in old.items if old else ():
             touched.add(item.key)
             if copies := self._copies.get(item.key):
@@ -113,20 +126,29 @@ class GitIndex:
 
     def frozen(self, key: ObjectKey, known_path: str | None) -> bool:
         """Whether what git says of `key` can't be known: it stands twice, or its file can't be read as it was."""
-        if key in self._copies:
+        if key in self._copies or key in self._claims:
             return True
         if key in self.items or known_path is None:
             return False
-        scanned = self.files.get(known_path)
-        return known_path in self.refused or bool(scanned and scanned.problems)
+        return known_path in self.refused or self._is_unclear(known_path)
+
+    def blank(self, key: ObjectKey, known_path: str | None) -> Problem | None:
+        """Why the file that held `key` yields nothing, where it does not; that it stands elsewhere says enough."""
+        if known_path is None or known_path not in self.files or self.knows(key):
+            return None
+        return self.files[known_path].blank
+
+    def _is_unclear(self, path: str) -> bool:
+        scanned = self.files.get(path)
+        return scanned is not None and bool(scanned.problems or scanned.blank)
 
     def unreadable(self, paths: Iterable[str]) -> set[str]:
         """Those of `paths` whose items can't be known: what was in them shows only once they are mended, or gone."""
-        return {p for p in paths if p in self.refused or (p in self.files and self.files[p].problems)}
+        return {p for p in paths if p in self.refused or self._is_unclear(p)}
 
     def knows(self, key: ObjectKey) -> bool:
         """Whether it stands in git at all."""
-        return key in self.items or key in self._copies
+        return key in self.items or key in self._copies or key in self._claims
 
     @property
     def empty(self) -> bool:
@@ -155,6 +177,14 @@ class Workspace:
     """What the present run has read and not remembered yet."""
     live_dirty: set[ObjectKey] = field(default_factory=set)
     git_dirty: set[ObjectKey] = field(default_factory=set)
+    waiting: set[ObjectKey] = field(default_factory=set)
+    """What can't be looked at while its kind, or its file's version, is not served: it is looked at again."""
+    away: dict[tuple[str, str], GitIntegrationError] = field(default_factory=dict)
+    """Kinds that could not be read in the present run, by group and kind, and why."""
+    remade: set[tuple[str, str]] = field(default_factory=set)
+    """Kinds that are defined anew since both sides agreed: their objects went with the old definition."""
+    returned: set[tuple[str, str]] = field(default_factory=set)
+    """Kinds that are served again, of which it is not known whether their objects are the ones they were."""
     remote: Remote | None = None
     connection: Mapping[str, object] | None = None
     scope: str = ""

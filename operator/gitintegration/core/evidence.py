@@ -1,0 +1,58 @@
+"""What counts as evidence that an object was deleted. Pure: what was seen goes in, a value comes out; unknown is one.
+
+An object is taken for deleted only where its side said so. A kind whose definition went, and took its objects along, said
+nothing of them; nor did a namespace that is going, or a server that does not answer for the kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from gitintegration.core.values import ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What makes the API server serve a kind, as far as it can be seen."""
+
+    uid: str
+    made: datetime
+    leaving: bool = False
+    """It is being removed, and its objects with it."""
+
+
+class Standing(Enum):
+    """What the absence of an object of a kind says."""
+
+    served = "it was deleted"
+    away = "nothing: the kind is not served"
+    remade = "nothing: it went with an older definition of the kind"
+
+
+def standing(
+    before: Definition | None, now: Definition | None, *, listed: bool, agreed_at: datetime | None = None
+) -> Standing:
+    """What a kind's absent objects say.
+
+    `before`: its definition when it was last served; `now`: as it is; None: not known, or it has none of its own.
+    `listed`: discovery names it with all its verbs. `agreed_at`: a moment at which both sides were synced, where `before` is not known.
+    """
+    if not listed or (now is not None and now.leaving):
+        return Standing.away
+    if now is None:
+        return Standing.served if before is None else Standing.away
+    if before is not None:
+        return Standing.served if before.uid == now.uid else Standing.remade
+    return Standing.remade if agreed_at is not None and now.made > agreed_at else Standing.served
+
+
+def survived(remembered: Mapping[ObjectKey, str], there: Mapping[str, str], keys: Iterable[ObjectKey]) -> bool:
+    """Whether any of `keys` is there still as remembered, so that the storage of its kind is the one it was.
+
+    `remembered` and `there`: resourceVersions, by key and by name.
+    """
+    known = [key for key in keys if key in remembered]
+    return not known or any(there.get(key.name) == remembered[key] for key in known)

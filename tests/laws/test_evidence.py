@@ -1,0 +1,263 @@
+"""Law 8: what is not seen is taken for deleted only where its side said so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitintegration.core.status import Outcome
+from gitintegration.errors import KindUnavailable, Reason
+from tests.laws.history import ANCHOR, FIELDS, NAMES, Edit, History, manifest
+from tests.laws.test_laws import _SHARED, settle, world
+from tests.laws.world import API, FOLDER, World, parse
+
+
+async def sync(w: World) -> Outcome:
+    w.deliver()
+    return (await w.sync())[0]
+
+
+async def begun(w: World) -> History:
+    """Three pipelines and the anchor, the same on both sides."""
+    history = History(w)
+    for name in NAMES:
+        history.play(Edit("git", name, "set"))
+    await settle(w)
+    return history
+
+
+@pytest.mark.parametrize("crowded", [False, True])
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("noticed", [False, True])
+def test_what_went_with_its_definition_comes_back_from_git(noticed: bool, restart: bool, crowded: bool) -> None:
+    async def act() -> None:
+        history = await begun(w)
+        before, files = history.state("git"), w.git.files()
+        w.api.uninstall()
+        if noticed:
+            outcome = await sync(w)
+            assert [r.reason for r in outcome.refusals] == [Reason.KindUnavailable]
+            assert "CRD" in outcome.refusals[0].message
+        w.api.install()
+        if restart:
+            w.restart(wipe=True)
+        await settle(w)
+        assert w.git.files() == files
+        assert history.state("cluster") == before
+
+    directory, w = world(crowded=crowded)
+    with directory:
+        asyncio.run(act())
+
+
+def test_deletes_that_come_before_the_definition_is_gone_wait() -> None:
+    """The watch tells that all are deleted while the kind is still served."""
+
+    async def act() -> None:
+        history = await begun(w)
+        before, definition = history.state("git"), w.api.definition
+        for name in NAMES:
+            w.api.remove(name)
+        w.api.definition = None
+        w.deliver()  # the watch tells of the deletes, and not of its own end
+        w.watched.error = None
+        outcome, _ = await w.sync()
+        assert [r.reason for r in outcome.refusals] == [Reason.KindUnavailable]
+        assert history.state("git") == before
+        w.api.definition = definition  # as where it was only not served for a while: these are deletes
+        w.watched.error = None
+        await settle(w)
+        assert history.state("git") == {(ANCHOR, "f0"): "anchor"}
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+def test_what_goes_with_its_namespace_is_no_delete() -> None:
+    async def act() -> None:
+        history = await begun(w)
+        before = history.state("git")
+        w.api.leaving = True
+        for name in NAMES:
+            w.api.remove(name)
+        outcome = await sync(w)
+        assert [r.reason for r in outcome.refusals] == [Reason.KindUnavailable]
+        assert history.state("git") == before
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+def test_while_a_kind_cannot_be_read_nothing_is_written_and_no_edit_is_lost() -> None:
+    async def act() -> None:
+        history = await begun(w)
+        w.api.trouble = "conversion webhook for planasonix.com/v1, Kind=Pipeline failed: connection refused"
+        history.play(Edit("git", "a", "set", "f1"))
+        history.play(Edit("cluster", "b", "set", "f1"))
+        history.play(Edit("cluster", "c", "delete"))
+        head = w.git.head
+        for _ in range(2):
+            outcome = await sync(w)
+            assert [type(r) for r in outcome.refusals] == [KindUnavailable]
+            assert "conversion webhook" in outcome.refusals[0].message
+            assert w.git.head == head
+        w.api.trouble = None
+        await settle(w)
+        assert history.state("cluster") == history.state("git")
+        there = {(*at, value) for at, value in history.state("git").items()}
+        assert history.account.owed <= there
+        assert "c" not in w.api.specs()
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+_edits = st.builds(
+    Edit, st.sampled_from(["cluster", "git"]), st.sampled_from(NAMES), st.just("set"), st.sampled_from(FIELDS)
+)
+_outages = st.sampled_from(["uninstall", "install", "trouble", "calm", "sync", "restart"])
+
+
+@_SHARED
+@given(st.lists(st.one_of(_edits, _outages), max_size=12))
+def test_whatever_becomes_of_the_kind_git_loses_no_pipeline(steps: Sequence[Edit | str]) -> None:
+    """Nobody deletes anything here, so nothing may be deleted from git."""
+
+    async def act() -> None:
+        history = await begun(w)
+        for step in steps:
+            match step:
+                case Edit():
+                    if step.side == "git" or w.api.definition:
+                        history.play(step)
+                case "uninstall" if w.api.definition:
+                    w.api.uninstall()
+                case "install" if w.api.definition is None:
+                    w.api.install()
+                case "trouble":
+                    w.api.trouble = "the conversion webhook is down"
+                case "calm":
+                    w.api.trouble = None
+                case "restart":
+                    w.restart(wipe=True)
+                case "sync":
+                    await sync(w)
+            assert {*NAMES, ANCHOR} <= set(parse(w.git.files())), f"after {step}"
+        w.api.trouble = None
+        if w.api.definition is None:
+            w.api.install()
+        outcome = await settle(w)
+        assert {*NAMES, ANCHOR} == set(w.api.specs())
+        assert {*NAMES, ANCHOR} == set(parse(w.git.files()))
+        assert not outcome.refusals
+        assert all(path.startswith((FOLDER, "README")) for path in w.git.files())
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+SEALED = (
+    f"apiVersion: {API}\nkind: Pipeline\nmetadata: {{name: a}}\nspec: {{f0: 'ENC[AES256_GCM,data:x]'}}\n"
+    "sops: {mac: 'ENC[AES256_GCM,data:y]', version: 3.9.0}\n"
+)
+SPOILT = {
+    "EmptyFile": "",
+    "LFSPointer": "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+    "NoManifest": f"apiVersion: {API}\nkind: Pipelin\nmetadata: {{name: a}}\nspec: {{f0: '1'}}\n",
+    "NoManifest, comments": "# all that is left\n",
+    "NoManifest, a null": "---\n",
+    "NoManifest, a list": "[]\n",
+    "Encrypted": SEALED,
+    "Encrypted, whole": "data: 'ENC[AES256_GCM,data:x]'\nsops: {mac: 'ENC[AES256_GCM,data:y]', version: 3.9.0}\n",
+    "Encrypted, vault": "$ANSIBLE_VAULT;1.1;AES256\n6162\n",
+    "Encrypted, git-crypt": "\0GITCRYPT\0abc",
+    "NotYAML": "a: [1\n",
+}
+PATH = f"{FOLDER}/a.yaml"
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_a_file_that_yields_nothing_deletes_nothing_until_it_is_mended_or_gone(spoilt: str, restart: bool) -> None:
+    async def act() -> None:
+        history = await begun(w)
+        files, before = w.git.files(), w.api.specs()
+        w.git.commit({**files, PATH: SPOILT[spoilt]})
+        if restart:
+            w.restart(wipe=True)
+        for number in range(2):
+            outcome = await sync(w)
+            assert [(e.path, e.reason) for e in outcome.invalid] == [(PATH, spoilt.partition(",")[0])]
+            assert w.api.specs() == before
+            assert w.git.files()[PATH] == SPOILT[spoilt]
+            if number == 0:
+                count = w.steps.count
+        assert w.steps.count == count + 1, "a sync in which nothing moved is one request"
+        history.play(Edit("cluster", "a", "set", "f1"))
+        outcome = await sync(w)
+        assert (outcome.local_ahead, w.git.files()[PATH]) == (1, SPOILT[spoilt])
+        assert set(w.git.files()) == set(files), "nor is it written beside"
+        w.git.commit(files)
+        await settle(w)
+        assert history.state("cluster") == history.state("git")
+        assert ("a", "f1") in history.state("git")
+        w.git.commit({**files, PATH: SPOILT[spoilt]})
+        await sync(w)
+        w.git.commit({path: text for path, text in files.items() if path != PATH})
+        await settle(w)
+        assert "a" not in w.api.specs(), "its path is gone: that is a delete"
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+def test_a_sealed_manifest_is_neither_applied_nor_written_beside() -> None:
+    """Also where nothing was ever agreed on."""
+
+    async def act() -> None:
+        await settle(w)
+        w.git.commit({**w.git.files(), PATH: SEALED})
+        outcome = await sync(w)
+        assert [e.reason for e in outcome.invalid] == ["Encrypted"]
+        assert "a" not in w.api.specs()
+        w.api.put("a", {"f0": "1"})
+        outcome = await sync(w)
+        assert outcome.local_ahead == 1
+        assert [p for p in w.git.files() if p.startswith(FOLDER)] == [PATH, f"{FOLDER}/{ANCHOR}.yaml"]
+
+    directory, w = world()
+    with directory:
+        History(w)
+        asyncio.run(act())
+
+
+def test_a_document_that_leaves_its_file_is_a_delete_as_long_as_another_stays() -> None:
+    async def act() -> None:
+        history = History(w)
+        both = manifest("a", {"f0": "1"}) + "---\n" + manifest("b", {"f0": "2"})
+        w.git.commit({**w.git.files(), PATH: both})
+        await settle(w)
+        assert {"a", "b"} <= set(w.api.specs())
+        w.git.commit({**w.git.files(), PATH: manifest("b", {"f0": "2"})})
+        await settle(w)
+        assert "a" not in w.api.specs()
+        w.git.commit({**w.git.files(), PATH: "# nothing\n"})
+        outcome = await sync(w)
+        assert "b" in w.api.specs()
+        assert [e.reason for e in outcome.invalid] == ["NoManifest"]
+        w.git.commit({**w.git.files(), f"{FOLDER}/moved.yaml": manifest("b", {"f0": "3"})})
+        await settle(w)
+        assert history.state("cluster")["b", "f0"] == "3"
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
