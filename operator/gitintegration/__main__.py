@@ -299,6 +299,7 @@ async def serve(settings: Settings) -> None:
             ForgeHttp(fence=cluster.fence, observe=metrics.forge_request, egress=egress, keys=keys)
         )
         forges = Forges(http)
+        pushed = BaseStore(cluster, "pushed")
         engine = Engine(
             git,
             workers,
@@ -308,6 +309,7 @@ async def serve(settings: Settings) -> None:
             BaseStore(cluster, "intent"),
             forges,
             ReadLimits(size=settings.max_file_size),
+            memories=[pushed],
         )
         operator = Operator(
             engine=engine,
@@ -316,7 +318,7 @@ async def serve(settings: Settings) -> None:
             integrations=integrations,
             operations=OperationObjects(cluster),
             forges=forges,
-            pushed=BaseStore(cluster, "pushed"),
+            pushed=pushed,
             apps=AppTokens(http),
             kinds=kinds,
             informers=informers,

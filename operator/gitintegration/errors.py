@@ -53,6 +53,7 @@ class Reason(StrEnum):
     Overlap = "Overlap"
     Forbidden = "Forbidden"
     KindUnavailable = "KindUnavailable"
+    RemoteBehind = "RemoteBehind"
     LimitExceeded = "LimitExceeded"
     StaleRemote = "StaleRemote"
     PlanStale = "PlanStale"

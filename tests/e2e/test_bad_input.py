@@ -106,6 +106,109 @@ def test_paths_that_no_checkout_could_hold(world: MakeWorld) -> None:
     assert w.names() == {"good"}
 
 
+def commit_tree(w: World, lines: str, name: str = "pipelines") -> str:
+    """A commit on main with this tree (lines as of `git ls-tree`) in place of the folder; its tree."""
+    folder = git("mktree", "--missing", cwd=w.repo.path, stdin=lines.encode()).strip()
+    return commit_entry(w, f"040000 tree {folder}\t{name}\n")
+
+
+def commit_entry(w: World, line: str) -> str:
+    tree = git("mktree", "--missing", cwd=w.repo.path, stdin=line.encode()).strip()
+    who = {f"GIT_{r}_{k}": "x" for r in ("AUTHOR", "COMMITTER") for k in ("NAME", "EMAIL")}
+    w.repo.force(git("commit-tree", tree, "-p", "main", "-m", "odd", cwd=w.repo.path, env=who).strip())
+    return tree
+
+
+def blob(w: World, text: str) -> str:
+    return git("hash-object", "-w", "--stdin", cwd=w.repo.path, stdin=text.encode()).strip()
+
+
+def test_a_new_file_gets_in_the_way_of_nothing_that_is_there(world: MakeWorld) -> None:
+    """Ignored, in other letters, a link, a submodule, a folder; nor is it called as a device is."""
+    w = world({**GOOD, "pipelines/orders.yaml": "hand: written\n", "pipelines/Users.yaml": "hand: written\n"})
+    w.secret()
+    commit = git("rev-parse", "main", cwd=w.repo.path).strip()
+    inner = git("mktree", cwd=w.repo.path, stdin=f"100644 blob {blob(w, 'x: 1')}\tinner.txt\n".encode()).strip()
+    lines = git("ls-tree", "main:pipelines", cwd=w.repo.path)
+    lines += f"120000 blob {blob(w, '/etc/passwd')}\tlink.yaml\n160000 commit {commit}\tsub.yaml\n"
+    commit_tree(w, lines + f"040000 tree {inner}\tfolder.yaml\n")
+    before = git("ls-tree", "main:pipelines", cwd=w.repo.path).splitlines()
+    names = ("orders", "users", "link", "sub", "folder", "aux", "com1.x")
+    w.apply(*(pipeline(name) for name in names))
+    w.integrate(ignore="orders.yaml\n/link.yaml\n/sub.yaml")
+    w.in_sync()
+    after = git("ls-tree", "main:pipelines", cwd=w.repo.path).splitlines()
+    assert set(before) <= set(after)
+    made = {line.partition("\t")[2] for line in set(after) - set(before)}
+    assert made == {f"{n}-pipeline.yaml" for n in names[:-1]} | {"com1-pipeline.x.yaml"}
+    w.patch("orders", {"owner": "again"})
+    eventually(lambda: "owner: again" in (w.repo.read("pipelines/orders-pipeline.yaml") or ""))
+
+
+@pytest.mark.parametrize("mode", ["link", "file"])
+def test_a_prefix_that_is_no_folder_is_told_and_never_replaced(world: MakeWorld, mode: str) -> None:
+    w = started(world, {})
+    w.in_sync()
+    folder = git("rev-parse", "main:pipelines", cwd=w.repo.path).strip()
+    entry = f"{'120000' if mode == 'link' else '100644'} blob {blob(w, 'elsewhere')}\tpipelines\n"
+    tree = commit_entry(w, entry)
+    told = invalid(w, 1)
+    assert told["pipelines"]["reason"] == "InvalidPath"
+    assert "pathPrefix" in told["pipelines"]["message"]
+    w.apply(pipeline("fresh"))
+    eventually(lambda: w.sync_now()["localAheadCount"] == 1)
+    assert git("rev-parse", "main^{tree}", cwd=w.repo.path).strip() == tree
+    assert w.names() == {"good", "fresh"}
+    commit_entry(w, f"040000 tree {folder}\tpipelines\n")
+    w.in_sync()
+    assert w.repo.read("pipelines/fresh.yaml")
+
+
+_SPOILT = {
+    "EmptyFile": "",
+    "LFSPointer": "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+    "NoManifest": manifest("a").replace("kind: Pipeline", "kind: Pipelin"),
+    "Encrypted": manifest("a") + "sops:\n  mac: ENC[AES256_GCM,data:y]\n  version: 3.9.0\n",
+}
+
+
+def test_a_file_that_yields_nothing_deletes_nothing(world: MakeWorld) -> None:
+    files = {f"pipelines/{reason.lower()}.yaml": manifest(reason.lower()) for reason in _SPOILT}
+    w = started(world, files)
+    w.in_sync()
+    spoilt = {p: _SPOILT[r].replace("name: a\n", f"name: {r.lower()}\n") for p, r in zip(files, _SPOILT, strict=True)}
+    w.repo.commit(spoilt)
+    told = invalid(w, 4)
+    assert [told[path]["reason"] for path in files] == list(_SPOILT)
+    assert w.names() == {"good", *(r.lower() for r in _SPOILT)}
+    w.patch("encrypted", {"owner": "cluster"})
+    eventually(lambda: w.sync_now()["localAheadCount"] == 1)
+    assert {path: w.repo.read(path) for path in files} == spoilt
+    w.repo.commit(files)
+    w.in_sync()
+    assert "owner: cluster" in (w.repo.read("pipelines/encrypted.yaml") or "")
+
+
+_SCANNER = """#!/bin/sh
+bad=$(git grep -l AKIA "$3" -- pipelines | sed "s/^[^:]*://")
+[ -z "$bad" ] || { echo "secret found in $bad, line 7" >&2; exit 1; }
+"""
+
+
+def test_a_push_that_the_server_declines_for_one_file_is_made_without_it(world: MakeWorld) -> None:
+    w = started(world, {})
+    w.in_sync()
+    (w.repo.path / "hooks" / "update").write_text(_SCANNER)
+    w.apply(pipeline("a"), pipeline("b", owner="AKIA"), pipeline("c"))
+    told = invalid(w, 1)
+    assert told["pipelines/b.yaml"]["reason"] == "PushRefused"
+    assert "secret found" in told["pipelines/b.yaml"]["message"]
+    assert set(w.repo.files()) == {f"pipelines/{n}.yaml" for n in ("good", "a", "c")}
+    w.patch("b", {"owner": "ann"})
+    w.in_sync()
+    assert "pipelines/b.yaml" in w.repo.files()
+
+
 def test_a_frozen_file_waits_for_its_mending(world: MakeWorld) -> None:
     """A key that now stands twice, and a file that no longer parses, delete nothing."""
     w = started(world, {"pipelines/a.yaml": manifest("a"), "pipelines/b.yaml": manifest("b")})

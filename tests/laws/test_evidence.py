@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitintegration.core.status import Outcome
-from gitintegration.errors import KindUnavailable, Reason
+from gitintegration.errors import GitIntegrationError, KindUnavailable, Reason, RemoteError
 from tests.laws.history import ANCHOR, FIELDS, NAMES, Edit, History, manifest
 from tests.laws.test_laws import _SHARED, settle, world
 from tests.laws.world import API, FOLDER, World, parse
@@ -257,6 +257,164 @@ def test_a_document_that_leaves_its_file_is_a_delete_as_long_as_another_stays() 
         w.git.commit({**w.git.files(), f"{FOLDER}/moved.yaml": manifest("b", {"f0": "3"})})
         await settle(w)
         assert history.state("cluster")["b", "f0"] == "3"
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+async def behind(w: World) -> str:
+    """A sync that is told of a branch it does not believe; the words."""
+    w.deliver()
+    with pytest.raises(RemoteError) as told:
+        await w.sync()
+    assert told.value.reason is Reason.RemoteBehind
+    return told.value.message
+
+
+@pytest.mark.parametrize("restart", [None, False, True], ids=["", "restart", "restart, without its cache"])
+@pytest.mark.parametrize("pushed", [True, False])
+def test_a_replica_that_lags_takes_nothing_back(pushed: bool, restart: bool | None) -> None:
+    async def act() -> None:
+        history = await begun(w)
+        old = dict(w.git.heads)
+        uid = w.api.objects["pipelines", "a"]["metadata"]["uid"]
+        history.play(Edit("cluster" if pushed else "git", "a", "set", "f1"))
+        history.play(Edit("cluster" if pushed else "git", "b", "delete"))
+        await settle(w)
+        before = (w.api.specs(), w.git.head)
+        w.git.lagging = old
+        if restart is not None:
+            w.restart(wipe=restart)
+        for _ in range(2):
+            assert "replica" in await behind(w)
+            assert (w.api.specs(), w.git.head) == before
+        w.git.lagging = None
+        outcome = await settle(w)
+        assert outcome.rewritten is None
+        assert (w.api.specs(), w.git.head) == before
+        assert w.api.objects["pipelines", "a"]["metadata"]["uid"] == uid
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+def test_a_branch_that_stands_behind_is_believed_and_told_as_rewritten() -> None:
+    async def act() -> None:
+        history = await begun(w)
+        first = w.git.head
+        history.play(Edit("git", "a", "set", "f1"))
+        await settle(w)
+        assert first
+        w.git.force(first)
+        for _ in range(3):
+            await behind(w)
+        outcome = await sync(w)
+        assert outcome.rewritten
+        assert (await settle(w)).rewritten
+        assert ("a", "f1") not in history.state("cluster")
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+def test_a_branch_that_is_suddenly_not_there_is_not_believed_at_once_either() -> None:
+    async def act() -> None:
+        await begun(w)
+        before = w.api.specs()
+        w.git.lagging = {}
+        for _ in range(3):
+            await behind(w)
+        assert w.api.specs() == before
+        w.git.lagging = None
+        assert not (await settle(w)).rewritten
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_another_default_branch_is_another_source(restart: bool) -> None:
+    """What differs there is no edit of anybody: it was never agreed on."""
+
+    async def act() -> None:
+        w.configure(default_branch=None)
+        History(w)
+        for name in ("a", "b"):
+            w.git.commit({**w.git.files(), f"{FOLDER}/{name}.yaml": manifest(name, {"f0": "1"})})
+        for _ in range(3):
+            await sync(w)
+        w.git.heads["next"] = w.git.parents(w.git.head or "")[0]
+        w.git.default = "next"  # a commit that lacks b, and holds another a
+        w.git.commit({**w.git.files(), PATH: manifest("a", {"f0": "2"})})
+        if restart:
+            w.restart()
+        w.api.put("b", {**w.api.specs()["b"], "f1": "3"})
+        outcome = await sync(w)
+        assert outcome.rewritten is None
+        assert w.api.specs()["a"]["f0"] == "1"
+        assert w.api.specs()["b"]["f1"] == "3"
+        assert [c.name for c in outcome.conflicts] == ["a"]
+        outcome = await sync(w)
+        assert parse(w.git.files())["b"]["f1"] == "3"
+        assert parse(w.git.files(w.git.heads["main"]))["b"] == {"f0": "1"}
+        assert outcome.branch == "next"
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_branch_that_is_missing_beside_others_is_told_and_never_made(named: bool) -> None:
+    async def act() -> None:
+        History(w)
+        w.git.heads["trunk"] = w.git.heads.pop("main")
+        w.configure(default_branch="main" if named else None)
+        with pytest.raises(RemoteError) as told:
+            await sync(w)
+        assert told.value.reason is Reason.BranchNotFound
+        assert "trunk" in told.value.message
+        assert set(w.git.heads) == {"trunk"}
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+def test_an_empty_repository_is_begun_on_the_branch_that_its_head_names() -> None:
+    async def act() -> None:
+        w.git.default = "trunk"
+        w.configure(default_branch=None)
+        w.api.put("a", {"f0": "1"})
+        await sync(w)
+        assert set(w.git.heads) == {"trunk"}
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize("review", ["main/changes", "feature/changes", "feature"])
+def test_a_review_branch_that_can_never_be_made_is_the_specs_fault(review: str) -> None:
+    async def act() -> None:
+        History(w)
+        await settle(w)
+        w.git.heads["feature" if "/" in review else "feature/one"] = w.git.head or ""
+        w.configure(review=review)
+        w.api.put("a", {"f0": "1"})
+        w.deliver()
+        try:
+            error = (await w.sync())[0].error
+        except GitIntegrationError as raised:
+            error = raised
+        assert error is not None
+        assert error.reason is Reason.InvalidSpec
+        assert not error.retry
+        assert review in error.message
 
     directory, w = world()
     with directory:

@@ -32,7 +32,15 @@ from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects
 from gitintegration.core.status import Outcome, build_status
 from gitintegration.core.values import ObjectKey
-from gitintegration.errors import ClusterError, ClusterUnavailable, Reason, RemoteUnavailable, Stale, StaleRemote
+from gitintegration.errors import (
+    ClusterError,
+    ClusterUnavailable,
+    Reason,
+    RemoteError,
+    RemoteUnavailable,
+    Stale,
+    StaleRemote,
+)
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.git import objects
@@ -42,10 +50,9 @@ from gitintegration.git.url import parse_url
 from gitintegration.git.wire import Refs
 from gitintegration.sync.cluster_side import ClusterSide
 from gitintegration.sync.engine import Engine
-from gitintegration.sync.entry import Entry, rested_at
+from gitintegration.sync.entry import first_seen
 from gitintegration.sync.item import Request, Tally
 from gitintegration.sync.watches import Watches
-from gitintegration.sync.workspace import Workspace
 
 API, NAMESPACE, FOLDER, REVIEW = "planasonix.com/v1alpha1", "data", "pipelines", "review"
 NAME = (NAMESPACE, "gi")
@@ -100,6 +107,10 @@ class ApiServer:
         """Uid of the CRD; None: it is not there, and nothing is served."""
         self.made = "2020-01-01T00:00:00Z"
         """When it was made."""
+        self.pruned: set[str] = {"junk"}
+        self.defaults: dict[str, str] = {"mode": "auto"}
+        self.webhook: dict[str, str] = {}
+        """What of every spec a mutating webhook sets."""
         self.leaving = False
         """Whether the namespace is being deleted."""
         self.trouble: str | None = None
@@ -112,7 +123,9 @@ class ApiServer:
     # --- what users do -----------------------------------------------------------------------------------------------
 
     def specs(self) -> dict[str, dict[str, Any]]:
-        return {name: o["spec"] for (plural, name), o in sorted(self.objects.items()) if plural == "pipelines"}
+        return {
+            name: self._read(o)["spec"] for (plural, name), o in sorted(self.objects.items()) if plural == "pipelines"
+        }
 
     def put(self, name: str, spec: Mapping[str, Any]) -> None:
         old = self.objects.get(("pipelines", name))
@@ -194,7 +207,11 @@ class ApiServer:
         if method == "GET" and name is None:
             wanted = dict(pair.split("=") for pair in query.get("labelSelector", "").split(",") if pair)
             found = [o for (p, _), o in sorted(self.objects.items()) if p == plural]
-            items = [copy.deepcopy(o) for o in found if wanted.items() <= (o["metadata"].get("labels") or {}).items()]
+            items = [
+                copy.deepcopy(self._read(o))
+                for o in found
+                if wanted.items() <= (o["metadata"].get("labels") or {}).items()
+            ]
             return {"items": items, "metadata": {"resourceVersion": str(next(self._versions))}}
         if method == "POST":
             name = body["metadata"]["name"]
@@ -206,7 +223,7 @@ class ApiServer:
         if old is None:
             raise NotFoundError(f"{name} is not there", name)
         if method == "GET":
-            return copy.deepcopy(old)
+            return copy.deepcopy(self._read(old))
         if method == "PATCH":
             assert plural == "gitintegrationbases"
             return self._written(method, plural, name, {**old, "spec": {**old["spec"], **body["spec"]}}, query)
@@ -223,13 +240,13 @@ class ApiServer:
 
     def _written(self, method: str, plural: str, name: str, body: Any, query: Mapping[str, str]) -> Any:
         if "dryRun" in query:
-            return _as_stored(body) if plural == "pipelines" else body
+            return self._admitted(body) if plural == "pipelines" else body
         self.writes.append((method, plural, name))
         return copy.deepcopy(self._store(plural, name, body))
 
     def _store(self, plural: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
         old = self.objects.get((plural, name))
-        made = _as_stored(body) if plural == "pipelines" else body
+        made = self._admitted(body) if plural == "pipelines" else body
         if old and {**old, "metadata": None} == {**made, "metadata": None} and _labels(old) == _labels(made):
             return old
         uid = old["metadata"]["uid"] if old else f"uid-{next(self._versions)}"
@@ -239,18 +256,23 @@ class ApiServer:
             self.changed.add(name)
         return self.objects[(plural, name)]
 
+    def _admitted(self, body: dict[str, Any]) -> dict[str, Any]:
+        """As it is stored: what a mutating webhook makes of it, and a `size` of thousandths written as whole ones."""
+        spec = dict(body.get("spec", {}))
+        if str(spec.get("size", "")).endswith("000m"):
+            spec["size"] = spec["size"].removesuffix("000m")
+        return self._read({**body, "spec": {**spec, **self.webhook}})
+
+    def _read(self, whole: dict[str, Any]) -> dict[str, Any]:
+        """As the schema has it now, also where it was stored before: fields it does not know are pruned, defaults filled in."""
+        if whole.get("kind") != "Pipeline":
+            return whole
+        spec = {k: v for k, v in whole.get("spec", {}).items() if k not in self.pruned}
+        return {**whole, "spec": {**self.defaults, **spec}}
+
 
 def _labels(whole: Mapping[str, Any]) -> Any:
     return whole["metadata"].get("labels"), whole["metadata"].get("annotations")
-
-
-def _as_stored(body: dict[str, Any]) -> dict[str, Any]:
-    """Prunes `junk`, defaults `mode`, writes a `size` of thousandths as whole ones."""
-    spec = {k: v for k, v in body.get("spec", {}).items() if k != "junk"}
-    spec.setdefault("mode", "auto")
-    if str(spec.get("size", "")).endswith("000m"):
-        spec["size"] = spec["size"].removesuffix("000m")
-    return {**body, "spec": spec}
 
 
 _STEPS = {
@@ -283,12 +305,19 @@ class GitHost:
         self._store = MemoryObjectStore()
         self._clock = itertools.count(1_700_000_000)
         self.heads: dict[str, str] = {}
+        self.default = "main"
+        """The branch that HEAD names."""
+        self.rule: Callable[[Mapping[str, str]], str | None] = lambda files: None
+        """Of what a push would make of the files: why it is declined, or None."""
+        self.lagging: dict[str, str] | None = None
+        """The heads as a replica tells them that has not heard of what was pushed since."""
+        self.declined = 0
         self.pushed: list[str] = []
         """Commits of the operator that were taken."""
 
     @property
     def head(self) -> str | None:
-        return self.heads.get("main")
+        return self.heads.get(self.default)
 
     # --- what users do -----------------------------------------------------------------------------------------------
 
@@ -301,8 +330,9 @@ class GitHost:
             e.path.decode(): self._store[e.sha].as_raw_string().decode() for e in iter_tree_contents(self._store, tree)
         }
 
-    def commit(self, files: Mapping[str, str], *parents: str, branch: str = "main") -> str:
+    def commit(self, files: Mapping[str, str], *parents: str, branch: str | None = None) -> str:
         """A commit that holds just these files, and the branch on it. It follows the branch where no parent is named."""
+        branch = branch or self.default
         root, folder = Tree(), Tree()
         for path, text in sorted(files.items()):
             blob = Blob.from_string(text.encode())
@@ -328,7 +358,7 @@ class GitHost:
         return [p.decode() for p in self._commit(commit).parents]
 
     def force(self, commit: str) -> None:
-        self.heads["main"] = commit
+        self.heads[self.default] = commit
 
     def ancestors(self, commit: str) -> set[str]:
         """With the commit itself."""
@@ -348,8 +378,12 @@ class GitHost:
 
     async def ls_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
         def answer() -> Refs:
-            refs = {f"{_HEADS}{branch}": commit for branch, commit in self.heads.items()}
-            return Refs({r: c for r, c in refs.items() if r.startswith(tuple(prefixes))}, f"{_HEADS}main")
+            heads = self.heads if self.lagging is None else self.lagging
+            refs = {f"{_HEADS}{branch}": commit for branch, commit in heads.items()}
+            there = {r: c for r, c in refs.items() if r.startswith(tuple(prefixes))}
+            head = f"{_HEADS}{self.default}"
+            asked = {r: c for r, c in there.items() if r == head or r in prefixes}
+            return Refs(asked, head, tuple(sorted(there.keys() - asked.keys())))
 
         return await self._asked(answer)  # type: ignore[no-any-return]
 
@@ -378,12 +412,15 @@ class GitHost:
         branch = ref.removeprefix(_HEADS)
 
         def take() -> None:
-            if self.heads.get(branch) != old:
+            if self.heads.get(branch) != old or self._in_the_way(branch):
                 raise StaleRemote(f"{ref} moved")
             with commit.pack.open("rb") as stream:
                 self._store.add_thin_pack(stream.read, None)
             assert old is None or old in self.ancestors(commit.sha), "a push that is no fast-forward"
             assert list(iter_tree_contents(self._store, self._commit(commit.sha).tree)), "a commit without its tree"
+            if words := self.rule(self.files(commit.sha)):
+                self.declined += 1
+                raise RemoteError(Reason.PushRejected, f"the server declines the push: {words}", retry=True)
             self.heads[branch] = commit.sha
             self.pushed.append(commit.sha)
 
@@ -392,6 +429,10 @@ class GitHost:
         except RemoteUnavailable:
             if (await self.ls_refs(remote, [ref])).refs.get(ref) != commit.sha:
                 raise
+
+    def _in_the_way(self, branch: str) -> bool:
+        """Git takes the name of one branch for a folder of others."""
+        return any(h.startswith(f"{branch}/") or branch.startswith(f"{h}/") for h in self.heads)
 
     async def _asked(self, work: Callable[[], Any]) -> Any:
         try:
@@ -466,11 +507,11 @@ class World:
         self.api, self.git = ApiServer(self.steps), GitHost(self.steps)
         self.watched = Watched()
         self._generations = itertools.count(1)
-        self.last_seen: str | None = None
+        self.now = 0.0
+        """Seconds; each sync comes ten after the one before."""
         self.outcome: Outcome | None = None
-        self.history: list[dict[str, object]] | None = None
-        self.restart(wipe=True)
         self.configure()
+        self.restart(wipe=True)
 
     def configure(
         self,
@@ -479,12 +520,13 @@ class World:
         max_deletes: str = "100%",
         review: str | None = None,
         new_file_path: str | None = None,
+        default_branch: str | None = "main",
     ) -> None:
         push = {"branch": review} if review else {}
         self.spec = GitIntegrationSpec.model_validate(
             {
                 "repositoryURL": "https://git.example.com/r.git",
-                "defaultBranch": "main",
+                "defaultBranch": default_branch,
                 "sync": {"mode": mode, "strategy": strategy, "maxDeletes": max_deletes, "push": push},
                 **({"newFilePath": new_file_path} if new_file_path else {}),
             }
@@ -513,12 +555,14 @@ class World:
             forges,
             clock=lambda: next(ticks),
             batch=2 if self._crowded else 1000,
+            memories=[BaseStore(self.api, "pushed")],  # type: ignore[arg-type]
+            now=lambda: self.now,
         )
         status = build_status({}, self.outcome, datetime.now(UTC)) if self.outcome else {}
-        rested = rested_at(self.generation, status) if status else None
-        self.ws = Workspace("uid-1", self._directory, history=self.history, last_seen=self.last_seen, rested=rested)
-        body = {"metadata": {"uid": "uid-1", "name": NAME[1], "namespace": NAME[0], "creationTimestamp": ""}}
-        self.entry = Entry(body, self.ws, status)
+        metadata = {"uid": "uid-1", "name": NAME[1], "namespace": NAME[0], "creationTimestamp": ""}
+        body = {"metadata": {**metadata, "generation": self.generation}, "status": status}
+        self.entry = first_seen(body, self._directory)
+        self.ws = self.entry.ws
         entries = {NAME: self.entry}
         self.watches = Watches(self.kinds, self.watched, entries, lambda *_: None)  # type: ignore[arg-type]
         self.rescan = True
@@ -551,7 +595,7 @@ class World:
     async def another_source(self) -> None:
         """As the operator does where repository, branch or prefix is another."""
         self.rescan = True
-        await self.engine.leave_source(self.ws, NAMESPACE, "gi", BaseStore(self.api, "pushed"))  # type: ignore[arg-type]
+        await self.engine.leave_source(self.ws, NAMESPACE, "gi")
 
     async def request(self) -> Request:
         await self.engine.load(self.ws, NAMESPACE)
@@ -569,10 +613,11 @@ class World:
         )
 
     async def sync(self) -> tuple[Outcome, Tally]:
+        self.now += 10
         request = await self.request()
         outcome, tally = await self.engine.sync(self.ws, request)
         self.rescan = self.rescan and outcome.error is not None
-        self.last_seen, self.history, self.outcome = outcome.remote_commit, self.ws.history, outcome
+        self.outcome = outcome
         return outcome, tally
 
 

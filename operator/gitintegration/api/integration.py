@@ -375,6 +375,7 @@ class GitIntegrationStatus(Model):
         description="Digest of what both sides agreed on. A process that starts reads what git holds only where it is another, "
         "or something moved since.",
     )
+    observed_branch: str | None = Field(None, description="Branch that the sync memory belongs to.")
     observed_source: str | None = Field(
         None, description="Digest of repository, branch and prefix that the sync memory belongs to."
     )

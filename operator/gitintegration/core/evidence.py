@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import Enum, StrEnum
 
 from gitintegration.core.values import ObjectKey
 
@@ -56,3 +56,37 @@ def survived(remembered: Mapping[ObjectKey, str], there: Mapping[str, str], keys
     """
     known = [key for key in keys if key in remembered]
     return not known or any(there.get(key.name) == remembered[key] for key in known)
+
+
+class Course(StrEnum):
+    """Where a branch went, from the commit that it was seen at last."""
+
+    onward = "onward"
+    behind = "behind"
+    """To a commit before it, or to none."""
+    elsewhere = "elsewhere"
+    unknown = "unknown"
+
+
+STANDS_FOR = 30.0
+"""Seconds for which a branch must stand behind a commit that was seen on it, before that is believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A head that is not believed yet, since when (seconds)."""
+
+    commit: str | None
+    since: float
+
+
+def doubted(course: Course, commit: str | None, before: Behind | None, now: float) -> Behind | None:
+    """What is to be waited for, where a branch was found at `commit`; None: it is believed.
+
+    A replica of the server that lags tells of a branch as it was: what it lacks was not taken back by anybody.
+    """
+    if course in (Course.onward, Course.elsewhere):
+        return None
+    if before is None or before.commit != commit:
+        return Behind(commit, now)
+    return before if now - before.since < STANDS_FOR else None

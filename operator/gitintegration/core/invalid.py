@@ -23,6 +23,7 @@ class InvalidReason(StrEnum):
     LFSPointer = "LFSPointer"
     Encrypted = "Encrypted"
     NoManifest = "NoManifest"
+    PushRefused = "PushRefused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePosixPath
+from typing import TypeAlias
+from unicodedata import normalize
 
 from gitintegration.api.git_names import fill
 from gitintegration.core.ignore import checked, ignores
@@ -55,29 +59,120 @@ class Layout:
         """Those of `paths` that no pattern takes out."""
         return frozenset(path for path in paths if not self.ignores(path))
 
-    def wanted_paths(self, kind: str, name: str) -> Iterator[str]:
-        """The paths for a pipeline that has no file yet, the best first: its kind, then a number, tell it from others."""
-        wanted = PurePosixPath(self.prefix + fill(self.template, name=_fitting(name), kind=kind.lower()))
-        yield str(wanted)
-        for more in itertools.chain([kind.lower()], itertools.count(2)):
-            yield str(wanted.with_stem(f"{wanted.stem}-{more}"))
+    def wanted_place(self, kind: str, name: str) -> tuple[tuple[str, ...], str]:
+        """Folders below the prefix, and the file's name, for a pipeline that has no file yet; any file system takes them."""
+        made = fill(self.template, name=_fitting(name), kind=kind.lower())
+        *folders, leaf = [portable(part, kind.lower()) for part in made.split("/") if part not in ("", ".", "..")]
+        return tuple(folders), leaf
+
+    def first_path(self, kind: str, name: str) -> str:
+        """Where a new file goes if nothing is in the way."""
+        folders, leaf = self.wanted_place(kind, name)
+        return self.prefix + "/".join((*folders, leaf))
+
+
+Folder: TypeAlias = Callable[[str], Mapping[str, bool]]
+"""What a folder of the commit holds: names, and whether each is a folder itself. Its path ends in a slash, or is empty."""
+_TRIES, _IGNORED = 10_000, 4
+"""So many names are looked at for a free one, and so many free ones for one that is not ignored."""
+
+
+def no_folder(_: str) -> Mapping[str, bool]:
+    """Of a commit that holds nothing."""
+    return {}
+
+
+class NoPlaceError(Exception):
+    """Nowhere below the prefix a new file may go. The words say why, and what helps."""
 
 
 class NewPaths:
-    """Gives out the places of new files, each once, and none that is taken."""
+    """Gives out the places of new files: each once, none that is taken, none that a file system would mix up with one.
 
-    def __init__(self, layout: Layout, taken: Iterable[str]) -> None:
-        self._layout, self._taken = layout, set(taken)
+    They are chosen against the whole tree of the commit: what is ignored, a link, a submodule is in the way as well.
+    """
+
+    def __init__(self, layout: Layout, taken: Iterable[str], folder: Folder = no_folder) -> None:
+        self._layout, self._folder = layout, folder
+        self._files: set[str] = set()
+        self._folders: dict[str, str] = {}
+        """The folders of what is taken, by what file systems take for the same."""
+        self._known: dict[str, tuple[Mapping[str, bool], set[str]]] = {}
+        self.take(taken)
 
     def take(self, paths: Iterable[str]) -> None:
         """These are given to nobody."""
-        self._taken.update(paths)
+        for path in paths:
+            self._files.add(_alike(path))
+            at = path.rfind("/")
+            while at > 0 and _alike(path[:at]) not in self._folders:
+                self._folders[_alike(path[:at])] = path[:at]
+                at = path.rfind("/", 0, at)
 
     def give(self, kind: str, name: str) -> str:
-        """A place for a pipeline that has no file yet."""
-        path = next(path for path in self._layout.wanted_paths(kind, name) if path not in self._taken)
-        self._taken.add(path)
-        return path
+        """A place for a pipeline that has no file yet. Raises NoPlaceError."""
+        folders, leaf = self._layout.wanted_place(kind, name)
+        at = ""
+        for part in self._layout.prefix.split("/")[:-1]:
+            if not self._may_enter(at, part):
+                words = f"another entry lies where the folder {at}{part}/ of spec.pathPrefix should be, or differs from it in case only"
+                raise NoPlaceError(words)
+            at += f"{part}/"
+        for part in folders:
+            at += next(each for each in _variants(part, kind) if self._may_enter(at, each)) + "/"
+        free = (at + each for each in islice(_variants(leaf, kind), _TRIES) if self._is_free(at, each))
+        for path in islice(free, _IGNORED):
+            if not self._layout.ignores(path):
+                self.take([path])
+                return path
+        words = f"every place like {at}{leaf} is taken or ignored: change spec.newFilePath, or what is ignored"
+        raise NoPlaceError(words)
+
+    def _names(self, folder: str) -> tuple[Mapping[str, bool], set[str]]:
+        if folder not in self._known:
+            names = self._folder(folder)
+            self._known[folder] = names, {_alike(name) for name in names}
+        return self._known[folder]
+
+    def _may_enter(self, folder: str, name: str) -> bool:
+        """Whether a folder of this name is there, or may be made."""
+        names, alike = self._names(folder)
+        path = folder + name
+        if _alike(path) in self._files or self._folders.get(_alike(path), path) != path:
+            return False
+        return names[name] if name in names else _alike(name) not in alike
+
+    def _is_free(self, folder: str, name: str) -> bool:
+        path = _alike(folder + name)
+        return path not in self._files and path not in self._folders and _alike(name) not in self._names(folder)[1]
+
+
+def _variants(name: str, kind: str) -> Iterator[str]:
+    """The name, then those that a kind or a number tells from others."""
+    path = PurePosixPath(name)
+    yield name
+    for more in itertools.chain([kind.lower()], itertools.count(2)):
+        yield str(path.with_stem(f"{path.stem}-{more}"))
+
+
+def _alike(path: str) -> str:
+    """The same for all paths that some file system takes for one: they differ in case or Unicode form only."""
+    return normalize("NFC", normalize("NFC", path).casefold())
+
+
+_DEVICES = frozenset({"con", "prn", "aux", "nul", "conin$", "conout$"}) | {
+    f"{port}{number}" for port in ("com", "lpt") for number in "0123456789\u00b9\u00b2\u00b3"
+}
+_UNFIT = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
+
+
+def portable(name: str, mark: str) -> str:
+    """The name of a file or folder as every system takes it, git too. `mark` makes another of a device's name."""
+    name = _UNFIT.sub("-", name).rstrip(". ") or "_"
+    base, dot, rest = name.partition(".")
+    if base.rstrip(" ").casefold() in _DEVICES:
+        return f"{base.rstrip(' ')}-{mark}{dot}{rest}"
+    return f"_{name.lstrip('.')}" if name.casefold() in (".git", "git~1") else name
 
 
 def _fitting(name: str) -> str:

@@ -7,7 +7,7 @@ to the other. What the server did to a manifest is thus in both of its values, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -112,6 +112,33 @@ def decide(v: Versions, strategy: Strategy = Strategy.merge, list_keys: ListKeys
     if v.git_as_live is not None:
         local, remote = _converged(local, remote, v.git_as_live, v.live)
     return _merged(v.git, v.live, local, remote, strategy, ConflictReason.BothModified)
+
+
+def may_be_the_servers(changes: Sequence[Change]) -> bool:
+    """Whether a live object's changes may hold what the server did: a field that came or went, or beside another one.
+
+    One value that became another is somebody's edit.
+    """
+    return len(changes) > 1 or any(c.old is ABSENT or c.new is ABSENT for c in changes)
+
+
+def with_servers_changes(base: Base, live: Json, stored: Json, list_keys: ListKeys = no_list_keys) -> Base:
+    """The base with what the server, and nobody else, did to the live side since.
+
+    `stored` is what the server makes now of the manifest that was agreed on: a field that left the schema is not in it, a default
+    that came is, and what a webhook adds. Changes of the live object that it holds as well are no edit.
+    """
+    own = [c for c in diff(base.live, live, list_keys) if _is_in(stored, live, c)]
+    try:
+        return Base(base.git, apply(own, base.live)) if own else base
+    except UnappliableError:
+        return base
+
+
+def _is_in(stored: Json, live: Json, change: Change) -> bool:
+    if change.path[-1:] == (ORDER,):
+        return holds(stored, change)
+    return _alike(get(stored, change.path), get(live, change.path))
 
 
 def _converged(

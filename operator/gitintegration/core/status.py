@@ -86,6 +86,7 @@ class Outcome:
     history: Sequence[Mapping[str, Any]] | None = None
     requested_at: str | None = None
     source: str | None = None
+    branch: str | None = None
     memory: str | None = None
     """Digest of what both sides agreed on."""
     observed: bool = True
@@ -152,6 +153,8 @@ def _observed(outcome: Outcome) -> dict[str, Any]:
         status["pullRequest"] = dict(outcome.pull_request)
     if outcome.source is not None:
         status["observedSource"] = outcome.source
+    if outcome.branch is not None:
+        status["observedBranch"] = outcome.branch
     if outcome.memory is not None:
         status["observedMemory"] = outcome.memory
     return status
@@ -238,7 +241,9 @@ def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
         return {**result, "Connected": None, "InSync": None}
     if outcome.error is not None and outcome.error.retry:
         message = f"retrying after: {outcome.error.message}"
-        result["Reconciling"] = _Verdict("True", Reason.ProgressingWithRetry, message)
+        behind = outcome.error.reason is Reason.RemoteBehind
+        reason = outcome.error.reason if behind else Reason.ProgressingWithRetry
+        result["Reconciling"] = _Verdict("True", reason, message)
     elif ready.status == "False":
         result["Stalled"] = _Verdict("True", ready.reason, ready.message)
     result["Connected"] = _connected(outcome)
@@ -260,7 +265,7 @@ def _connected(outcome: Outcome) -> _Verdict | None:
     answers = _Verdict("True", Reason.Succeeded, "; ".join(["the repository answers", *outcome.warnings]))
     if isinstance(outcome.error, CredentialError) or (
         isinstance(outcome.error, RemoteError)
-        and outcome.error.reason not in (Reason.PushRejected, Reason.BranchNotFound)
+        and outcome.error.reason not in (Reason.PushRejected, Reason.BranchNotFound, Reason.RemoteBehind)
     ):
         return _Verdict("False", outcome.error.reason, outcome.error.message)
     return answers if outcome.connection or isinstance(outcome.error, RemoteError) else None

@@ -10,7 +10,7 @@ import contextlib
 import shutil
 import zlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from dulwich.object_store import DiskObjectStore, PackInputTooLarge
 from dulwich.objects import Commit, ObjectID, ShaFile, Tree
 
 from gitintegration.api.git_names import identity, is_file_of_git, is_unwritable
+from gitintegration.core.evidence import Course
 from gitintegration.errors import GitIntegrationError, LimitExceeded, Reason, RemoteError
 from gitintegration.git import trees
 from gitintegration.git.packs import PackWriter
@@ -66,6 +67,8 @@ class Listing:
 
     files: tuple[Entry, ...]
     refused: tuple[tuple[str, str], ...]
+    obstacle: str = ""
+    """What lies where the folder, or one on the way to it, should be; empty: nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +286,22 @@ class Objects:
             tree = sha
         return tree
 
+    def obstacle(self, commit: str, folder: str) -> str:
+        """The first part of the way to `folder` that is there and is no folder; empty where there is none."""
+        tree, at = self.commit(commit).tree.decode(), ""
+        for part in folder.split("/")[:-1]:
+            mode, sha = self.entry(tree, part)
+            at += part
+            if mode != _FOLDER:
+                return at if mode else ""
+            tree, at = sha, f"{at}/"
+        return ""
+
+    def names(self, commit: str, folder: str) -> dict[str, bool]:
+        """What a folder holds, and which of it are folders."""
+        found = trees.entries(self.tree(self.subtree(commit, folder)))
+        return {name.decode("utf-8", "surrogateescape"): mode == _FOLDER for name, (mode, _) in found.items()}
+
     def at(self, tree: str, path: str) -> tuple[Kept | None, bool]:
         """What lies at `path`, and whether a file could lie there: no part of the way to it is a file itself."""
         *folders, name = path.split("/")
@@ -339,7 +358,7 @@ def listing(directory: Path, commit: str, folder: str, suffixes: tuple[str, ...]
     """The files below `folder` that end in a suffix, or are called `extra`."""
     with Objects(directory) as objects:
         found = objects.walk(objects.subtree(commit, folder), folder)
-        return _sorted_out(found, suffixes, extra)
+        return replace(_sorted_out(found, suffixes, extra), obstacle=objects.obstacle(commit, folder))
 
 
 def changes(
@@ -351,7 +370,7 @@ def changes(
         changed = _sorted_out(objects.walk(after, folder, before), suffixes, extra)
         there = {e.path for e in changed.files} | {path for path, _ in changed.refused}
         gone = {path for path, _, _ in objects.walk(before, folder, after) if path not in there}
-        return changed, tuple(sorted(gone))
+        return replace(changed, obstacle=objects.obstacle(new, folder)), tuple(sorted(gone))
 
 
 def _sorted_out(found: Iterable[tuple[str, int, str]], suffixes: tuple[str, ...], extra: str) -> Listing:
@@ -392,6 +411,34 @@ def is_ancestor(directory: Path, old: str, new: str, limit: int = 100_000) -> bo
                 frontier += [p for p in parents if p not in seen]
                 seen.update(parents)
         return False
+
+
+def course(directory: Path, old: str, new: str, limit: int = 100_000) -> Course:
+    """Where `new` lies as seen from `old`, by what the cache knows; commits that it lacks make it unknown."""
+    with Objects(directory) as objects:
+        whole = True
+
+        def walk(start: str, wanted: str) -> set[str] | None:
+            """All that is reached, or None where `wanted` is."""
+            nonlocal whole
+            seen, frontier = {start}, [start]
+            while frontier and len(seen) < limit:
+                sha = frontier.pop()
+                if sha == wanted:
+                    return None
+                if not objects.has(sha):
+                    whole = False
+                    continue
+                parents = [p.decode() for p in objects.commit(sha).parents]
+                frontier += [p for p in parents if p not in seen]
+                seen.update(parents)
+            return seen
+
+        if (onward := walk(new, old)) is None:
+            return Course.onward
+        if (back := walk(old, new)) is None:
+            return Course.behind
+        return Course.elsewhere if whole or onward & back else Course.unknown
 
 
 def lacks_tree(directory: Path, commit: str) -> bool:
@@ -572,6 +619,10 @@ def _write_tree(objects: Objects, tree: str | None, nested: _Nested, pack: PackW
         name = text.encode()
         before = known.get(name)
         if isinstance(content, dict):
+            if before and before[0] != _FOLDER and _adds(content):
+                raise GitIntegrationError(
+                    Reason.InvalidManifests, f"{text!r} is no folder, and files should go into it"
+                )
             inner = before[1] if before and before[0] == _FOLDER else None
             made = _write_tree(objects, inner, content, pack)
             replaced[name] = (_FOLDER, made) if made else None
@@ -580,10 +631,17 @@ def _write_tree(objects: Objects, tree: str | None, nested: _Nested, pack: PackW
         elif isinstance(content, Kept):
             replaced[name] = (content.mode, content.sha)
         else:
+            if before and before[0] not in _REGULAR:
+                raise GitIntegrationError(Reason.InvalidManifests, f"{text!r} is no file, and would be written over")
             mode = before[0] if before and before[0] in (_FILE, _EXECUTABLE) else _FILE
             replaced[name] = (mode, content)
     raw = _splice(old, known, replaced)
     return pack.add(ShaFile.from_raw_string(Tree.type_num, raw)) if raw else None
+
+
+def _adds(nested: _Nested) -> bool:
+    """Whether a file of ours is among it."""
+    return any(_adds(inner) if isinstance(inner, dict) else isinstance(inner, str) for inner in nested.values())
 
 
 def _splice(

@@ -94,6 +94,8 @@ class Refs:
 
     refs: dict[str, str]
     head: str | None = None
+    others: tuple[str, ...] = ()
+    """Some branches, by full name, that the server told of beside those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,10 @@ class Advertisement:
         return "filter" in self.capabilities.get("fetch", "").split() or "filter" in self.capabilities
 
 
+_OTHERS, _LONGEST_NAME = 20, 256
+"""So many branches that were not asked for are kept by name, of so many characters: to be told of."""
+
+
 class _Sieve:
     """Of a ref list that a server may make as long as it likes, HEAD, the branch it points to, and the refs asked for."""
 
@@ -116,15 +122,18 @@ class _Sieve:
         """`guess`: where nothing says what HEAD points to, it is the first branch at the same commit."""
         self._wanted, self.head, self._guess = wanted, head, guess
         self.refs: dict[str, str] = {}
+        self._others: list[str] = []
 
     def offer(self, name: str, sha: str) -> None:
         if self._guess and self.head is None and name != "HEAD" and sha == self.refs.get("HEAD"):
             self.head = name
         if name in ("HEAD", self.head) or name in self._wanted:
             self.refs[name] = sha
+        elif name.startswith("refs/heads/") and len(self._others) < _OTHERS:
+            self._others.append(name[:_LONGEST_NAME])
 
     def found(self) -> Refs:
-        return Refs(self.refs, self.head)
+        return Refs(self.refs, self.head, tuple(self._others))
 
 
 async def read_advertisement(reader: Reader, wanted: Collection[str] = ()) -> Advertisement:

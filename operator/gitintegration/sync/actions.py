@@ -161,7 +161,10 @@ class Actions:
         items: Sequence[Item],
     ) -> Done:
         ready, left = self._sorted_out(request, items, wanted.pipelines)
-        self._engine.assign_paths(ws, layout, ready)
+        placed = await self._engine.assign_paths(ws, layout, head.commit, ready)
+        if wanted.pipelines:
+            _check_problems(ready)
+        ready = placed
         changes = [self._change(item, item.target, "git") for item in ready]
         plan = Plan("push", head.branch, changes, left, len(items) - len(ready) - len(left), _invalid(ws))
         told = {"branch": head.branch, "baseCommit": head.commit or "", **plan.to_status()}
@@ -204,6 +207,9 @@ class Actions:
         ground = Ground.on(at or head.commit)
         ready, left = self._sorted_out(request, items, wanted.pipelines)
         places = await branches.places(ws, request, layout, ground, ready, {})
+        if wanted.pipelines:
+            _check_problems(ready)
+        ready = [item for item in ready if item.key in places]
         pushed = await self._pushed.load(request.namespace, request.uid)
         known = pushed if at is not None else None
         edits, changes, done = self._edits(branch, ready, places, known, left)
@@ -283,7 +289,7 @@ class Actions:
         asked = self._settled(ws, request, wanted)
         if source_commit := wanted.revision or (at if branch != head.branch else None):
             commit = source_commit if not wanted.revision else await self._revision(ws, request, at, wanted.revision)
-            source, layout, at = *await self._elsewhere(ws, asked, Head(branch, commit, 0)), commit
+            source, layout, at = *await self._elsewhere(ws, asked, Head(branch, commit, 0, named=True)), commit
         keys = self._chosen(source, request, wanted.pipelines)
         if wanted.pipelines is None or not wanted.pipelines:
             dirty = {key for key, p in ws.pending.items() if p.remote or p.conflict} | source.git_dirty

@@ -11,11 +11,13 @@ from itertools import islice
 import orjson
 
 from gitintegration.core.diff import same
-from gitintegration.core.layout import Layout, NewPaths
+from gitintegration.core.invalid import InvalidReason, Problem
+from gitintegration.core.layout import Layout
 from gitintegration.core.merge import Base, Versions, decide
 from gitintegration.core.values import Json, ObjectKey, to_bytes
 from gitintegration.core.view import restore
 from gitintegration.core.yaml_read import ReadLimits
+from gitintegration.errors import StaleRemote
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.objects import Entry
@@ -23,7 +25,7 @@ from gitintegration.git.workers import Workers
 from gitintegration.sync import files, history
 from gitintegration.sync.files import Committed, Edit, Edited, FileEdits, GitItem, Ground, Scope
 from gitintegration.sync.item import Item, Request
-from gitintegration.sync.observe import Observer
+from gitintegration.sync.observe import Observer, check_names
 from gitintegration.sync.workspace import Workspace
 
 SECONDS = 60.0
@@ -96,12 +98,14 @@ class Branches:
         items: Sequence[Item],
         known: Mapping[ObjectKey, str],
     ) -> dict[ObjectKey, Place]:
-        """Where each item lies on the ground; for a new one, where it goes. `known`: paths of items that only it has."""
-        new_paths = NewPaths(layout, [*ws.index.files, *ws.index.refused, *known.values()])
+        """Where each item lies on the ground; for a new one, where it goes. `known`: paths of items that only it has.
+
+        One that has nowhere to go has a problem, and is left out.
+        """
         paths: dict[ObjectKey, str] = {}
         for item in items:
             path = item.git.path if item.git else known.get(item.key, "")
-            paths[item.key] = path or new_paths.give(item.key.kind, item.key.name)
+            paths[item.key] = path or layout.first_path(item.key.kind, item.key.name)
         wanted = set(paths.values())
         blobs: dict[str, str] = {}
         if ground.onto:
@@ -121,12 +125,24 @@ class Branches:
         for path in wanted & same_as_default & blobs.keys():
             found.update({(path, i.key): i for i in ws.index.files[path].items})
         made = {key: Place(path, blobs.get(path, ""), found.get((path, key))) for key, path in paths.items()}
-        new_paths.take(ground.taken)
-        for item in items:
-            place = made[item.key]
-            if item.git is None and item.key not in known and place.blob and place.item is None:  # somebody else's file
-                made[item.key] = Place(new_paths.give(item.key.kind, item.key.name), "", None)
-        return made
+        new = [i for i in items if i.git is None and i.key not in known and made[i.key].item is None]
+        taken = [*ws.index.files, *ws.index.refused, *known.values(), *ground.taken]
+        await self.choose(ws, layout, ground.onto, new, taken)
+        made.update({item.key: Place(item.new_path, "", None) for item in new})
+        return {key: place for key, place in made.items() if place.path}
+
+    async def choose(
+        self, ws: Workspace, layout: Layout, onto: str | None, items: Sequence[Item], taken: Iterable[str]
+    ) -> None:
+        """Give each item, that has no file yet, a place in the tree of `onto`; one that has none has a problem."""
+        if not items:
+            return
+        wanted = [(item.key.kind, item.key.name) for item in items]
+        found = await self._workers.run(SECONDS, files.choose, ws.directory, onto, layout, sorted(taken), wanted)
+        for item, (path, why) in zip(items, found, strict=True):
+            item.new_path = path
+            if why:
+                item.problem = Problem(layout.prefix, InvalidReason.InvalidPath, f"{item.key} has no place: {why}")
 
     @staticmethod
     def edit(item: Item, place: Place, wanted: Json | None) -> Edit | None:
@@ -183,10 +199,24 @@ class Branches:
         """Move the branch from `old`. Raises StaleRemote where it is elsewhere by now."""
         assert made.commit is not None
         try:
-            await self._git.push(request.remote, ref, old, made.commit)
+            try:
+                await self._git.push(request.remote, ref, old, made.commit)
+            except StaleRemote:
+                if old is None:
+                    await self._check_name(request, ref)
+                raise
             await self._workers.run(request.remote.timeout, objects.adopt, ws.directory, made.commit)
         finally:
             made.discard()
+
+    async def _check_name(self, request: Request, ref: str) -> None:
+        """Raises SpecError where a branch that could not be made never can be."""
+        parts = ref.split("/")
+        above = ["/".join(parts[:length]) for length in range(3, len(parts))]
+        refs = await self._git.ls_refs(request.remote, [*above, f"{ref}/"])
+        found = [name for name in (*refs.refs, *refs.others) if name in above or name.startswith(f"{ref}/")]
+        others = [name.removeprefix("refs/heads/") for name in found]
+        check_names(ref.removeprefix("refs/heads/"), others)
 
 
 def edit_of(item: Item, there: GitItem | None, wanted: Json | None) -> Edit:

@@ -18,8 +18,16 @@ from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.diff import same
 from gitintegration.core.evidence import Standing, survived
 from gitintegration.core.invalid import InvalidReason, Problem
-from gitintegration.core.layout import Layout, NewPaths, commit_message
-from gitintegration.core.merge import Base, Decision, Versions, decide, rebase
+from gitintegration.core.layout import Layout, commit_message
+from gitintegration.core.merge import (
+    Base,
+    Decision,
+    Versions,
+    decide,
+    may_be_the_servers,
+    rebase,
+    with_servers_changes,
+)
 from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome
 from gitintegration.core.values import ObjectKey
 from gitintegration.core.yaml_read import ReadLimits
@@ -34,6 +42,7 @@ from gitintegration.errors import (
     StaleRemote,
 )
 from gitintegration.forge.pull_requests import Forges
+from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.objects import CommitInfo
 from gitintegration.git.workers import Workers
@@ -44,6 +53,7 @@ from gitintegration.sync.files import FileEdits, Ground
 from gitintegration.sync.intents import Intents
 from gitintegration.sync.item import Draft, Item, Request, Tally, in_turn, summary
 from gitintegration.sync.observe import Head, Observer, look
+from gitintegration.sync.refused import push_without_refused
 from gitintegration.sync.review import Review
 from gitintegration.sync.workspace import Pending, Workspace
 
@@ -67,14 +77,19 @@ class Engine:
         limits: ReadLimits = ReadLimits(),  # noqa: B008
         clock: Callable[[], float] = time.time,
         batch: int = 500,
+        memories: Sequence[BaseStore] = (),
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`batch` items are planned and pulled at a time, neighbours in the memory's shards; it bounds memory."""
+        """`batch` items are planned and pulled at a time, neighbours in the memory's shards; it bounds memory.
+
+        `memories`: what else is remembered of an integration, and forgotten with its source. `now` in seconds.
+        """
         self._git = git
         self._batch = batch
         self._cluster = cluster
         self._store, self._intents = store, Intents(intents, cluster)
-        self._clock = clock
-        self._observer = Observer(git, workers)
+        self._clock, self._now, self._workers, self._memories = clock, now, workers, memories
+        self._observer = Observer(git, workers, now)
         self.branches = Branches(git, workers, self._observer, limits, clock, max(1, batch // 2))
         self._review = Review(git, workers, offers, self.branches, forges)
         self._log = structlog.get_logger("sync")
@@ -89,7 +104,7 @@ class Engine:
         self._renounce(ws, request)
         error: GitIntegrationError | None = None
         for _ in range(_ATTEMPTS):
-            head = await look(self._git, request.remote, request.spec.default_branch, request.review)
+            head, request = await self._look(ws, request)
             error = None
             if self._is_at_rest(ws, request, head):
                 break
@@ -129,9 +144,21 @@ class Engine:
         """Look at both sides and settle what is equal already; neither is written."""
         await self.load(ws, request.namespace)
         self._renounce(ws, request)
-        looking = request.looking()
-        head = await look(self._git, request.remote, request.spec.default_branch)
-        return head, await self._once(ws, looking, head, Tally())
+        head, request = await self._look(ws, request, review=False)
+        return head, await self._once(ws, request.looking(), head, Tally())
+
+    async def _look(self, ws: Workspace, request: Request, *, review: bool = True) -> tuple[Head, Request]:
+        """The branch as it is now, and the request as it is to be carried out with it.
+
+        Where HEAD names another branch than before, and the spec names none, it is another source.
+        """
+        branch = request.review if review else None
+        head = await look(self._git, request.remote, request.spec.default_branch, branch)
+        if request.spec.default_branch is None and ws.branch not in (None, head.branch):
+            await self.leave_source(ws, request.namespace, request.name)
+            request = replace(request, rescan=True)
+        ws.branch = head.branch
+        return head, request
 
     async def _tell(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
         new = [item for item in items if not item.told]
@@ -145,19 +172,21 @@ class Engine:
             ws.base, ws.flight = await self._intents.load(self._store, namespace, ws.uid)
             ws.live_dirty |= ws.flight.keys
 
-    async def leave_source(self, ws: Workspace, namespace: str, name: str, *others: BaseStore) -> None:
+    async def leave_source(self, ws: Workspace, namespace: str, name: str) -> None:
         """Another repository, branch or prefix from now on: what was agreed, offered or pushed says nothing about it.
 
-        `others` are further memories of this integration. Cut short, it is done again.
+        Cut short, it is to be done again.
         """
         await self.load(ws, namespace)
         assert ws.base is not None
-        ws.leave_source()
+        ws.base.clear()
         await self._store.save(namespace, name, ws.uid, ws.base)
         await self._intents.forget_all(ws.flight, namespace, name, ws.uid)
         await self._review.forget_all(ws, namespace, name)
-        for memory in others:
+        for memory in self._memories:
             await memory.forget(namespace, name, ws.uid)
+        await self._workers.run(60.0, objects.wipe, ws.directory)
+        ws.leave_source()
 
     async def read(self, request: Request, kind: Kind, wanted: Mapping[str, str]) -> dict[str, Live]:
         """Objects by name, each in the version that `wanted` names."""
@@ -209,6 +238,7 @@ class Engine:
         if offering:
             self._review.find_work(ws, head)
         dirty = ws.live_dirty | ws.git_dirty
+        ws.refused.forget(self._now())
         keys = sorted((k for k in dirty if (k.group, k.kind) in request.kinds), key=key_bits)
         assert ws.base is not None
         if not keys:
@@ -247,8 +277,8 @@ class Engine:
                 await self._review.offer(ws, request, layout, head, [*wanted, *withdrawn], tally)
                 if await self._review.propose(ws, request, head, tally):
                     await self._review.save(ws, request, [*items, *withdrawn])
-            elif wanted and (draft := await self.draft(ws, request, layout, head.commit, wanted)):
-                await self.push(ws, request, head, draft, tally)
+            elif wanted:
+                await self._publish(ws, request, layout, head, wanted, tally)
         except BaseException:
             ws.live_dirty |= {item.key for item in in_turn(items) if not item.carried}
             raise
@@ -300,6 +330,7 @@ class Engine:
         asked = f"{request.generation} {request.confirmed} {request.requested_at}"
         if ws.planned_for != asked:
             ws.live_dirty |= ws.pending.keys()
+            ws.refused.clear()
             ws.planned_for = asked
         ws.live_dirty |= {key for key, p in ws.pending.items() if p.problem or p.held}
 
@@ -374,7 +405,7 @@ class Engine:
                 ws.verified.pop(key, None)
             if self._is_ours(ws, covered, item) and await self._is_served(ws, item):
                 self._review.take_over(ws, item)
-                await self._decide(ws, request, item)
+                await self._decide_alone(ws, request, item)
                 items.append(item)
         return items
 
@@ -447,6 +478,20 @@ class Engine:
             ws.pending.pop(item.key, None)
         return False
 
+    async def _decide_alone(self, ws: Workspace, request: Request, item: Item) -> None:
+        """Decide; whatever goes wrong with one item is a problem of that item."""
+        try:
+            await self._decide(ws, request, item)
+        except GitIntegrationError:
+            raise
+        except Exception as defect:
+            self._log.exception("an item can't be compared", namespace=request.namespace, item=str(item.key))
+            words = f"{item.key} can't be compared: internal error {type(defect).__name__}; please report it"
+            item.problem = Problem(item.path, InvalidReason.Refused, words)
+            item.decision = Decision(local_ahead=item.live is not None, remote_ahead=item.git is not None)
+        if item.decision.git is not None and item.problem is None:
+            item.problem = ws.refused.problem(item.key, item.decision.git.value)
+
     async def _decide(self, ws: Workspace, request: Request, item: Item) -> None:
         base = Base(item.record.git, item.record.live) if item.record else None
         live = item.live.view if item.live else None
@@ -459,11 +504,33 @@ class Engine:
         strategy, list_keys = request.strategy(item.key), item.kind.schema.list_keys
         versions = Versions(base, item.git_view, live)
         item.decision = decide(versions, strategy, list_keys)
+        if base is not None and item.git is not None and item.live is not None:
+            since = await self._base_of_now(ws, request, item, base)
+            if since != base:
+                versions = replace(versions, base=since)
+                item.decision = decide(versions, strategy, list_keys)
         unsure = item.decision.overlapping or (base is None and item.git_view != live)
         if unsure and item.git is not None and item.live is not None:
             with contextlib.suppress(Refused, Forbidden):
                 stored = await self._cluster.as_stored(item.kind, request.namespace, item.manifest, item.live)
                 item.decision = decide(replace(versions, git_as_live=stored), strategy, list_keys)
+
+    async def _base_of_now(self, ws: Workspace, request: Request, item: Item, base: Base) -> Base:
+        """The base, with what the server alone has changed since: it is asked where the live side's changes may hold that."""
+        assert ws.base is not None
+        assert item.live is not None
+        assert item.record is not None
+        if not may_be_the_servers(item.decision.local):
+            return base
+        try:
+            stored = await self._cluster.as_stored(item.kind, request.namespace, base.git, item.live)
+        except (Refused, Forbidden):
+            return base
+        since = with_servers_changes(base, item.live.view, stored, item.kind.schema.list_keys)
+        if since != base:
+            item.record = replace(item.record, live=since.live)
+            ws.base.put(item.record)
+        return since
 
     def _hold_deletes(self, ws: Workspace, request: Request, items: list[Item], known: int) -> list[HeldDeletes]:
         limit = DeleteLimit.parse(request.spec.sync.max_deletes)
@@ -555,6 +622,9 @@ class Engine:
     ) -> Draft | None:
         """The commit that carries these items onto `parent`, not pushed yet; None where it would change no file."""
         spec = request.spec
+        wanted = await self.assign_paths(ws, layout, parent, wanted)
+        if not wanted:
+            return None
         message = message or commit_message(
             summary(wanted),
             integration=request.name,
@@ -562,7 +632,6 @@ class Engine:
             template=spec.sync.push.message_template,
         )
         moment = moment or int(self._clock())
-        self.assign_paths(ws, layout, wanted)
         edits = self._edits(wanted)
         made = await self.branches.commit(ws, request, Ground.on(parent), edits, message, moment)
         failed = dict(made.edited.failed)
@@ -595,6 +664,19 @@ class Engine:
         told = history.entry(draft.info, touched, {})
         ws.history = [told, *(ws.history or [])][: request.spec.history_limit]
 
+    async def _publish(
+        self, ws: Workspace, request: Request, layout: Layout, head: Head, wanted: Sequence[Item], tally: Tally
+    ) -> None:
+        """Push these items: as one commit, or where the server declines one file's content, without that file."""
+
+        async def attempt(items: Sequence[Item]) -> None:
+            at = replace(head, commit=head.commit if ws.index.commit is None else ws.index.commit)
+            if draft := await self.draft(ws, request, layout, at.commit, items):
+                await self.push(ws, request, at, draft, tally)
+
+        for item, words in await push_without_refused(wanted, attempt):
+            ws.refused.add(item, item.target, words)
+
     @staticmethod
     def _carried(ws: Workspace, items: Sequence[Item]) -> None:
         for item in items:
@@ -602,16 +684,17 @@ class Engine:
                 item.pushed = True
                 item.git = ws.index.items.get(item.key)
 
-    @staticmethod
-    def assign_paths(ws: Workspace, layout: Layout, wanted: Sequence[Item]) -> None:
-        """Give each item that has no file yet a place of its own; what was given to it before stays."""
+    async def assign_paths(
+        self, ws: Workspace, layout: Layout, parent: str | None, wanted: Sequence[Item]
+    ) -> list[Item]:
+        """Give each item that has no file yet a place of its own in `parent`; those that have one, or need none.
+
+        What was given to an item before stays its own.
+        """
         new = [item for item in wanted if item.git is None and not item.new_path]
-        if not new:
-            return
         given = {item.new_path for item in wanted if item.new_path}
-        places = NewPaths(layout, ws.index.files.keys() | ws.index.refused.keys() | given)
-        for item in new:
-            item.new_path = places.give(item.key.kind, item.key.name)
+        await self.branches.choose(ws, layout, parent, new, given)
+        return [item for item in wanted if item.problem is None]
 
     @staticmethod
     def _edits(wanted: Sequence[Item]) -> Iterator[tuple[str, FileEdits]]:
@@ -732,6 +815,7 @@ class Engine:
             history=ws.history,
             requested_at=request.requested_at,
             source=request.source,
+            branch=head.branch,
             memory=ws.base.digest,
         )
 

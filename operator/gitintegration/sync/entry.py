@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT
@@ -104,6 +105,16 @@ class Entry:
         if outcome.refusals:
             interval = min(interval, 10.0)
         return interval * random.uniform(0.95, 1.05)  # noqa: S311
+
+
+def first_seen(body: Mapping[str, Any], directory: Path) -> Entry:
+    """An integration as a process finds it: what an earlier one left in its status. `directory` is for its cache."""
+    status = dict(body.get("status") or {})
+    ws = Workspace(body["metadata"]["uid"], directory)
+    ws.last_seen, ws.history = status.get("remoteCommit"), status.get("history")
+    ws.pull_request, ws.branch = status.get("pullRequest"), status.get("observedBranch")
+    ws.rested = rested_at(body["metadata"]["generation"], status)
+    return Entry(kept(body), ws, status)
 
 
 def kept(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import orjson
 
 from gitintegration.core.invalid import InvalidReason, ManifestError, Problem
+from gitintegration.core.layout import Layout, NewPaths, NoPlaceError, no_folder
 from gitintegration.core.manifest_file import parse_file
 from gitintegration.core.values import ObjectKey, to_bytes
 from gitintegration.core.yaml_edit import Location, remove_item, set_item
@@ -122,6 +123,15 @@ def scan(directory: Path, entries: Sequence[Entry], scope: Scope) -> list[Scanne
 
 
 def _scan_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile:
+    """Whatever goes wrong with a file is a problem of that file."""
+    try:
+        return _read_one(path, blob, content, scope)
+    except Exception as defect:
+        words = f"can't be read: internal error {type(defect).__name__}; please report it with this file"
+        return ScannedFile(path, blob, (), (Problem(path, InvalidReason.NotYAML, words),))
+
+
+def _read_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile:
     parsed = parse_file(path, content, scope.kinds, scope.namespace, scope.limits)
     items = tuple(GitItem(i.key, path, blob, i.location, i.api_version, to_bytes(i.value)) for i in parsed.items)
     return ScannedFile(path, blob, items, parsed.problems, parsed.claims, parsed.blank)
@@ -134,6 +144,24 @@ def read_text(directory: Path, sha: str) -> str:
     if len(content) > _SMALL:
         raise LimitExceeded(f"the ignore file is larger than {_SMALL >> 10} KB")
     return content.decode("utf-8", "replace")
+
+
+def choose(
+    directory: Path, onto: str | None, layout: Layout, taken: Iterable[str], wanted: Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Places for new files in the tree of `onto`, one for each (kind, name) of `wanted`; or why there is none.
+
+    `taken`: paths that are in no tree yet, or in another.
+    """
+    found: list[tuple[str, str]] = []
+    with objects.Objects(directory) as store:
+        paths = NewPaths(layout, taken, (lambda folder: store.names(onto, folder)) if onto else no_folder)
+        for kind, name in wanted:
+            try:
+                found.append((paths.give(kind, name), ""))
+            except NoPlaceError as error:
+                found.append(("", str(error)))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +231,12 @@ def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, packed: Iterab
                 made, rough = _edited(path, source, changes, scope.limits)
             except ManifestError as error:
                 failed += [(change.key, f"{path}: {error.message}") for change in changes]
+                continue
+            except Exception as defect:  # it is this file's, and the others are written
+                words = (
+                    f"{path}: can't be edited: internal error {type(defect).__name__}; please report it with this file"
+                )
+                failed += [(change.key, words) for change in changes]
                 continue
             if made == source:
                 continue

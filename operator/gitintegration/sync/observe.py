@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.core.evidence import STANDS_FOR, Course, doubted
 from gitintegration.core.layout import IGNORE_FILE, SUFFIXES, Layout
-from gitintegration.errors import Reason, RemoteError
+from gitintegration.errors import Reason, RemoteError, SpecError
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.objects import CacheCorruptError, Entry
 from gitintegration.git.remote import Remote
+from gitintegration.git.wire import Refs
 from gitintegration.git.workers import Workers
 from gitintegration.sync import files, history
 from gitintegration.sync.files import Scope
 from gitintegration.sync.workspace import GitIndex, Workspace
 
+_HEADS = "refs/heads/"
 _BATCH = 500
 """Files parsed in one call of a worker."""
 
@@ -33,6 +37,8 @@ class Head:
     review_branch: str | None = None
     review: str | None = None
     """Commit of the review branch, where one is asked for and there."""
+    named: bool = False
+    """Somebody asked for just this commit: that the branch was seen elsewhere says nothing against it."""
 
     @property
     def ref(self) -> str:
@@ -46,22 +52,45 @@ class Head:
 async def look(git: GitClient, remote: Remote, branch: str | None, review: str | None = None) -> Head:
     """One round trip. Raises RemoteError, with BranchNotFound where the repository has others but not this branch."""
     started = time.monotonic()
-    asked = [f"refs/heads/{branch or ''}", *([f"refs/heads/{review}"] if review else [])]
+    asked = [f"{_HEADS}{branch or ''}", *([f"{_HEADS}{review}"] if review else [])]
     refs = await git.ls_refs(remote, asked)
     latency = int((time.monotonic() - started) * 1000)
-    name = branch or (refs.head or "refs/heads/main").removeprefix("refs/heads/")
-    commit = refs.refs.get(f"refs/heads/{name}")
-    if commit is None and branch and "HEAD" in refs.refs and refs.head != f"refs/heads/{branch}":
-        words = f"branch {name!r} is not in the repository: create it, or change spec.defaultBranch"
-        raise RemoteError(Reason.BranchNotFound, words, retry=True)
+    name = branch or (refs.head or f"{_HEADS}main").removeprefix(_HEADS)
+    if review is not None:
+        check_names(review, [name])
+    commit = refs.refs.get(f"{_HEADS}{name}")
+    if commit is None:
+        there = refs if branch is None else await git.ls_refs(remote, [_HEADS])
+        _check_empty(name, there, wanted=branch)
     return Head(name, commit, latency, review, refs.refs.get(f"refs/heads/{review}") if review else None)
+
+
+def check_names(branch: str, others: Iterable[str]) -> None:
+    """Raises SpecError where git can't hold `branch` beside one of `others`: it takes the one for a folder of the other."""
+    for other in others:
+        if branch.startswith(f"{other}/") or other.startswith(f"{branch}/"):
+            words = f"spec.sync.push.branch {branch!r} can't be made beside branch {other!r}: name one that is no folder of the other"
+            raise SpecError(Reason.InvalidSpec, words)
+
+
+def _check_empty(name: str, refs: Refs, wanted: str | None) -> None:
+    """Raises RemoteError where a branch is missing in a repository that has others: only an empty one is begun by us."""
+    others = sorted(ref.removeprefix(_HEADS) for ref in (*refs.refs, *refs.others) if ref.startswith(_HEADS))
+    if not others:
+        return
+    known = ", ".join(others[:10]) + (f" and {len(others) - 10} more" if len(others) > 10 else "")
+    what = (
+        f"branch {wanted!r} is not in the repository" if wanted else "HEAD names a branch that is not in the repository"
+    )
+    words = f"{what}, which has {known[:1000]}: create it, or change spec.defaultBranch"
+    raise RemoteError(Reason.BranchNotFound, words, retry=True)
 
 
 class Observer:
     """Keeps the index of a workspace at the branch's head."""
 
-    def __init__(self, git: GitClient, workers: Workers) -> None:
-        self._git = git
+    def __init__(self, git: GitClient, workers: Workers, now: Callable[[], float] = time.monotonic) -> None:
+        self._git, self._now = git, now
         self._workers = workers
 
     async def bring_to(
@@ -82,13 +111,15 @@ class Observer:
         if ws.scope == scope_text and ws.index.commit == head.commit:
             return layout
         if head.commit is None:
+            if known := ws.index.commit or ws.last_seen:
+                self._doubt(ws, Course.behind, known, None)
             self._forget_all(ws)
             ws.scope = scope_text
             return layout
         old = ws.index.commit if ws.index.commit else None
         if old != head.commit:
             await self._fetch(ws, remote, head.commit, old)
-            await self._check_history(ws, remote, old, head.commit)
+            await self._check_history(ws, remote, old, head)
         whole = old is None or ws.scope != scope_text
         before = ws.index
         seconds = max(remote.timeout, 60.0)
@@ -116,6 +147,7 @@ class Observer:
             self._forget_all(ws)
         for path in gone:
             ws.git_dirty |= ws.index.remove(path)
+        ws.index.obstacle = found.obstacle
         kept = await self.unignored(layout, [*(e.path for e in found.files), *(path for path, _ in found.refused)])
         await self._read(ws, remote, [e for e in found.files if e.path in kept and layout.could_hold(e.path)], scope)
         for path, words in found.refused:
@@ -180,20 +212,41 @@ class Observer:
             old = None
         await self._git.fetch(remote, ws.directory, commit, old, history.LOOK_BACK)
 
-    async def _check_history(self, ws: Workspace, remote: Remote, old: str | None, new: str) -> None:
+    async def _check_history(self, ws: Workspace, remote: Remote, old: str | None, head: Head) -> None:
+        """Raises RemoteError where the branch went back behind what was seen of it, and that is not believed yet."""
+        new = head.commit
+        assert new
         if old is None and ws.last_seen not in (None, new):
             old = ws.last_seen
             assert old
-            if not await self._workers.run(remote.timeout, objects.is_ancestor, ws.directory, old, new):
+            if await self._course(ws, remote, old, new) is Course.unknown:
                 await self._git.fetch_commits(remote, ws.directory, new, old)
         if old is None:
             return
-        if await self._workers.run(remote.timeout, objects.is_ancestor, ws.directory, old, new):
+        course = await self._course(ws, remote, old, new)
+        if course is Course.unknown and not head.named:
+            with contextlib.suppress(RemoteError):  # one that lags does not have it
+                await self._git.fetch_commits(remote, ws.directory, old, new)
+            course = await self._course(ws, remote, old, new)
+        if not head.named:
+            self._doubt(ws, course, old, new)
+        if course is Course.onward:
             ws.rewritten = None
         else:
             ws.rewritten = (
                 f"the branch was rewritten: {new[:12]} does not follow {old[:12]}; synced on from what was remembered"
             )
+
+    async def _course(self, ws: Workspace, remote: Remote, old: str, new: str) -> Course:
+        return await self._workers.run(remote.timeout, objects.course, ws.directory, old, new)
+
+    def _doubt(self, ws: Workspace, course: Course, known: str, found: str | None) -> None:
+        ws.behind = doubted(course, found, ws.behind, self._now())
+        if ws.behind is not None:
+            where = f"is at {found[:12]}" if found else "is not there"
+            words = f"the branch {where}, behind {known[:12]}, which was seen on it: a replica of the server may lag; "
+            words += f"nothing is written until it follows, or has stood so for {STANDS_FOR:g} s"
+            raise RemoteError(Reason.RemoteBehind, words, retry=True)
 
     async def _ignore_changed(
         self,

@@ -52,7 +52,7 @@ from gitintegration.sync.cluster_side import moved
 from gitintegration.sync.connection import Connection, examine
 from gitintegration.sync.dispatcher import Dispatcher
 from gitintegration.sync.engine import Engine, explain
-from gitintegration.sync.entry import Entry, Name, kept, rested_at
+from gitintegration.sync.entry import Entry, Name, first_seen, kept
 from gitintegration.sync.item import Request, Tally
 from gitintegration.sync.logins import Logins
 from gitintegration.sync.observe import cache_directory
@@ -94,7 +94,6 @@ class Operator:
         self._engine, self._git, self._workers = engine, git, workers
         self._integrations = integrations
         self._cache, self._now, self._forges, self._apps = cache, now, forges, apps
-        self._pushed = pushed
         git.disk.evict = self._evict
         self.shard, self._metrics = shard, metrics
         self._entries: dict[Name, Entry] = {}
@@ -143,13 +142,7 @@ class Operator:
             await self.gone(name)
             entry = None
         if entry is None:
-            ws = Workspace(metadata["uid"], cache_directory(self._cache, metadata["uid"]))
-            status = dict(body.get("status") or {})
-            ws.last_seen, ws.history = status.get("remoteCommit"), status.get("history")
-            ws.pull_request = status.get("pullRequest")
-            ws.rested = rested_at(metadata["generation"], status)
-            entry = Entry(kept(body), ws, status)
-            self._entries[name] = entry
+            self._entries[name] = first_seen(body, cache_directory(self._cache, metadata["uid"]))
             self._namespaces[name[0]] += 1
             self.dispatcher.add(name, Priority.changed)
             return
@@ -366,8 +359,7 @@ class Operator:
         before = entry.status.get("observedSource")
         if before is not None and before != source:
             entry.rescan = True
-            await self._engine.leave_source(entry.ws, *name, self._pushed)
-            await self._workers.run(60.0, objects.wipe, entry.ws.directory)
+            await self._engine.leave_source(entry.ws, *name)
             entry.status["observedSource"] = source
 
     async def _probe(self, entry: Entry, made: Connection) -> None:

@@ -18,7 +18,7 @@ from gitintegration.core.layout import Layout, commit_message
 from gitintegration.core.plan import PlannedChange
 from gitintegration.core.pull_request import pull_request_text
 from gitintegration.core.values import Json, ObjectKey
-from gitintegration.errors import GitIntegrationError
+from gitintegration.errors import GitIntegrationError, Reason, RemoteError, StaleRemote
 from gitintegration.forge.dialects import Draft
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.forge.target import target_of
@@ -31,6 +31,7 @@ from gitintegration.sync.branches import SECONDS, Branches, Place, merged, same_
 from gitintegration.sync.files import Committed, Edit, Edits, Ground
 from gitintegration.sync.item import Item, Request, Tally, summary
 from gitintegration.sync.observe import Head
+from gitintegration.sync.refused import names
 from gitintegration.sync.workspace import Offered, Workspace
 
 _SHARED = "shared"
@@ -150,11 +151,18 @@ class Review:
         commit, blobs = head.review, dict[str, str]()
         known = {key: mark.path for key, mark in ws.offers.marks.items()}
         places = await self._branches.places(ws, request, layout, ground, items, known)
+        items = [item for item in items if item.key in places]
+        fresh &= places.keys()
         edits = self._edits(ws, request, ground, places, items, fresh)
         if edits or ground.is_merge:
             made = await self._commit(ws, request, head, ground, edits, [i for i in items if i.problem is None])
             if made.commit is not None:
-                await self._branches.push(ws, request, head.review_ref, head.review, made)
+                try:
+                    await self._branches.push(ws, request, head.review_ref, head.review, made)
+                except RemoteError as error:
+                    if _set_aside(ws, items, places, error):
+                        raise StaleRemote("the server declines a file: the others are offered without it") from None
+                    raise
                 commit = made.commit.sha
                 tally.commits.append(commit)
                 tally.coarse += made.edited.coarse
@@ -326,6 +334,16 @@ class Review:
             blob = blobs.get(mark.path, mark.blob) if ours.get(mark.path, True) else _SHARED
             if blob != mark.blob and (record := offers.get(key)):
                 offers.put(replace(record, blob=blob))
+
+
+def _set_aside(ws: Workspace, items: Sequence[Item], places: dict[ObjectKey, Place], error: RemoteError) -> bool:
+    """Whether a push was declined for files that the server named, which are left out of the next one."""
+    named = [
+        item for item in items if error.reason is Reason.PushRejected and names(error.message, places[item.key].path)
+    ]
+    for item in named:
+        ws.refused.add(item, places[item.key].path, error.message)
+    return bool(named)
 
 
 def _on_default(item: Item, place: Place) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gitintegration.core.base_shards import ShardSet
+from gitintegration.core.evidence import Behind
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.merge import Conflict
 from gitintegration.core.values import ObjectKey
@@ -19,6 +20,7 @@ from gitintegration.git.remote import Remote
 from gitintegration.sync.cluster_side import ABSENT_VERSION
 from gitintegration.sync.files import GitItem, ScannedFile
 from gitintegration.sync.intents import InFlight
+from gitintegration.sync.refused import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class GitIndex:
         self.files: dict[str, ScannedFile] = {}
         self.refused: dict[str, str] = {}
         """Paths that can't be taken, with the reason."""
+        self.obstacle: str = ""
+        """What lies where the prefix should be: then nothing is known of any item."""
         self._copies: dict[ObjectKey, list[GitItem]] = {}
         self._bad: set[str] = set()
         """Paths of files with problems."""
@@ -66,7 +70,7 @@ class GitIndex:
         """One that can be brought elsewhere while this stays."""
         made = GitIndex()
         made.commit, made.items, made.files = self.commit, dict(self.items), dict(self.files)
-        made.refused = dict(self.refused)
+        made.refused, made.obstacle = dict(self.refused), self.obstacle
         made._copies = {key: list(copies) for key, copies in self._copies.items()}
         made._bad, made._claims = set(self._bad), dict(self._claims)
         return made
@@ -117,6 +121,11 @@ class GitIndex:
         """All that is wrong with the files of this commit."""
         found = [p for path in sorted(self._bad) for p in self.files[path].problems]
         found += [Problem(path, InvalidReason.InvalidPath, words) for path, words in self.refused.items()]
+        if self.obstacle:
+            words = (
+                "is no folder, and lies where spec.pathPrefix should be: nothing is written or deleted until it is one"
+            )
+            found.append(Problem(self.obstacle, InvalidReason.InvalidPath, words))
         for key, copies in self._copies.items():
             paths = sorted(c.path for c in copies)
             others = ", ".join(paths[1:])
@@ -126,7 +135,7 @@ class GitIndex:
 
     def frozen(self, key: ObjectKey, known_path: str | None) -> bool:
         """Whether what git says of `key` can't be known: it stands twice, or its file can't be read as it was."""
-        if key in self._copies or key in self._claims:
+        if key in self._copies or key in self._claims or self.obstacle:
             return True
         if key in self.items or known_path is None:
             return False
@@ -201,7 +210,13 @@ class Workspace:
     pull_request: Mapping[str, Any] | None = None
     """As the forge told it last; `proposed` says that it holds all that was offered."""
     proposed: bool = True
+    refused: Refused = field(default_factory=Refused)
+    """What the server declined to take into a push."""
     rewritten: str | None = None
+    behind: Behind | None = None
+    """A head that went back and is not believed yet."""
+    branch: str | None = None
+    """The branch that all this is of."""
     history: list[dict[str, object]] | None = None
     last_seen: str | None = None
     """The branch's head as an earlier process told it in the status."""
@@ -213,9 +228,7 @@ class Workspace:
         self.ignore_blob = None
 
     def leave_source(self) -> None:
-        """Forget all that was known of another repository, branch or prefix; the memories stay to be saved, empty."""
-        if self.base is not None:
-            self.base.clear()
+        """Forget all that was known of another repository, branch or prefix, but for its memories, which are empty by now."""
         fresh = Workspace(self.uid, self.directory, base=self.base, flight=self.flight)
         for each in fields(self):
             setattr(self, each.name, getattr(fresh, each.name))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitintegration.core.invalid import ManifestError
-from gitintegration.core.layout import Layout, NewPaths, Summary, commit_message
+from gitintegration.core.layout import Layout, NewPaths, NoPlaceError, Summary, commit_message
 from gitintegration.core.manifest_file import parse_file
 from gitintegration.core.schema import Schema
 from gitintegration.core.yaml_read import ReadLimits, read_documents, read_json, resolve_plain
@@ -190,6 +190,68 @@ def test_the_place_of_a_new_file() -> None:
     long = [NewPaths(one, []).give("Pipeline", "a" * 252 + end) for end in "bc"]
     assert long[0] != long[1]
     assert all(len(path) < 220 for path in long)
+
+
+TREE: dict[str, dict[str, bool]] = {
+    "": {"p": True, "README.md": False},
+    "p/": {
+        "Orders.yaml": False,
+        "caf\u00e9.yaml": False,
+        "link.yaml": False,
+        "folder.yaml": True,
+        "task": False,
+        "Flow": True,
+        "ignored.yaml": False,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "kind", "name", "path"),
+    [
+        ("{name}.yaml", "Pipeline", "orders", "p/orders-pipeline.yaml"),
+        ("{name}.yaml", "Pipeline", "cafe\u0301", "p/cafe\u0301-pipeline.yaml"),
+        ("{name}.yaml", "Pipeline", "link", "p/link-pipeline.yaml"),
+        ("{name}.yaml", "Pipeline", "folder", "p/folder-pipeline.yaml"),
+        ("{name}.yaml", "Pipeline", "ignored", "p/ignored-pipeline.yaml"),
+        ("{name}.yaml", "Pipeline", "draft-1", None),
+        ("{name}.yaml", "Pipeline", "aux", "p/aux-pipeline.yaml"),
+        ("{name}.yaml", "Pipeline", "com1.v2", "p/com1-pipeline.v2.yaml"),
+        ("{name}.yaml", "Pipeline", "console", "p/console.yaml"),
+        ("{name}/x.yaml", "Pipeline", "nul", "p/nul-pipeline/x.yaml"),
+        ("{name}. /x.yaml", "Pipeline", "a", "p/a/x.yaml"),
+        ("a:b/{name}.yaml", "Pipeline", "a", "p/a-b/a.yaml"),
+        (".git/{name}.yaml", "Pipeline", "a", "p/_git/a.yaml"),
+        ("../{name}.yaml", "Pipeline", "a", "p/a.yaml"),
+        ("{kind}/{name}.yaml", "Task", "a", "p/task-task/a.yaml"),
+        ("{kind}/{name}.yaml", "Flow", "a", "p/flow-flow/a.yaml"),
+        ("{name}/x.yaml", "Pipeline", "orders.yaml", "p/orders-pipeline.yaml/x.yaml"),
+    ],
+)
+def test_a_new_file_gets_in_nobodys_way(template: str, kind: str, name: str, path: str | None) -> None:
+    """Neither of what is there, ignored or not, nor on a system that takes two names for one, or a name for a device."""
+    layout = Layout.of("p", template, "ignored.yaml\ndraft-*", "", 1)
+    places = NewPaths(layout, [], lambda folder: TREE.get(folder, {}))
+    if path is None:
+        with pytest.raises(NoPlaceError, match="ignored"):
+            places.give(kind, name)
+    else:
+        assert places.give(kind, name) == path
+
+
+def test_a_new_file_gets_in_the_way_of_no_other_new_one() -> None:
+    places = NewPaths(Layout.of("p", "{name}", "", "", 1), ["p/A/x.yaml"])
+    assert places.give("Pipeline", "a") == "p/a-pipeline"
+    nested = NewPaths(Layout.of("p", "{name}/x.yaml", "", "", 1), ["p/A/x.yaml", "p/b"])
+    assert nested.give("Pipeline", "a") == "p/a-pipeline/x.yaml"
+    assert nested.give("Pipeline", "b") == "p/b-pipeline/x.yaml"
+
+
+@pytest.mark.parametrize("there", [{"p": False}, {"P": True}])
+def test_a_prefix_that_is_no_folder_or_another_in_other_letters_takes_no_file(there: dict[str, bool]) -> None:
+    places = NewPaths(Layout.of("p", None, "", "", 1), [], lambda folder: there if not folder else {})
+    with pytest.raises(NoPlaceError, match="pathPrefix"):
+        places.give("Pipeline", "a")
 
 
 def test_commit_messages() -> None:

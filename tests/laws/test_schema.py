@@ -1,0 +1,137 @@
+"""Law 10: what the server does over time is nobody's edit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.laws.history import NAMES, Edit, History
+from tests.laws.test_evidence import begun, sync
+from tests.laws.test_laws import _SHARED, settle, world
+from tests.laws.world import FOLDER, World, parse
+
+
+def change(w: World, what: str) -> None:
+    """The kind's schema, or what is done to it on the way in, becomes another."""
+    match what:
+        case "field leaves":
+            w.api.pruned.add("f1")
+        case "default comes":
+            w.api.defaults["tier"] = "basic"
+        case "webhook adds":
+            w.api.webhook["grade"] = "gold"
+        case "webhook rewrites":
+            w.api.webhook["f1"] = "rewritten"
+
+
+CHANGES = ("field leaves", "default comes", "webhook adds", "webhook rewrites")
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("crowded", [False, True])
+@pytest.mark.parametrize("what", CHANGES)
+def test_the_next_edit_carries_itself_and_nothing_of_the_servers(what: str, crowded: bool, restart: bool) -> None:
+    async def act() -> None:
+        history = await begun(w)
+        history.play(Edit("git", "a", "set", "f1"))
+        await settle(w)
+        before = w.git.files()[f"{FOLDER}/a.yaml"]
+        change(w, what)
+        if restart:
+            w.restart(wipe=True)
+        old = parse(w.git.files())["a"]["f0"]
+        history.play(Edit("cluster", "a", "set", "f0"))
+        new = w.api.specs()["a"]["f0"]
+        await settle(w)
+        wanted = before.replace(f"f0: '{old}'", f"f0: '{new}'")
+        assert wanted != before
+        assert w.git.files()[f"{FOLDER}/a.yaml"] == wanted
+        head = w.git.head
+        history.play(Edit("git", "a", "set", "s0"))
+        await settle(w)
+        assert w.git.parents(w.git.head or "") == [head], "nothing but the user's own commit"
+        assert w.api.specs()["a"]["steps"][0]["name"] == "s0"
+
+    directory, w = world(crowded=crowded)
+    with directory:
+        asyncio.run(act())
+
+
+def test_an_object_that_somebody_only_touched_writes_nothing_to_git() -> None:
+    """A default came, and another tool changed what is not synced."""
+
+    async def act() -> None:
+        await begun(w)
+        head = w.git.head
+        change(w, "default comes")
+        w.api.put("a", {**w.api.specs()["a"]})
+        outcome = await settle(w)
+        assert w.git.head == head
+        assert outcome.local_ahead == 0
+        count = w.steps.count
+        await sync(w)
+        assert w.steps.count == count + 1
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+_edits = st.builds(
+    Edit, st.sampled_from(["cluster", "git"]), st.sampled_from(NAMES), st.just("set"), st.sampled_from(["f0", "s0"])
+)
+_steps = st.one_of(
+    _edits, _edits, st.sampled_from(["sync", "restart", "field leaves", "default comes", "webhook adds"])
+)
+
+
+@_SHARED
+@given(st.lists(_steps, max_size=14))
+def test_git_is_not_written_for_what_nobody_edited(steps: Sequence[Edit | str]) -> None:
+    async def act() -> None:
+        history = await begun(w)
+        for name in NAMES:
+            history.play(Edit("git", name, "set", "f1"))
+        await settle(w)
+        kept = {name: spec["f1"] for name, spec in parse(w.git.files()).items() if "f1" in spec}
+        for step in steps:
+            if isinstance(step, Edit):
+                history.play(step)
+            elif step == "sync":
+                await sync(w)
+            elif step == "restart":
+                w.restart(wipe=True)
+            else:
+                change(w, step)
+        outcome = await settle(w)
+        assert {name: spec["f1"] for name, spec in parse(w.git.files()).items() if "f1" in spec} == kept
+        torn = {c.name for c in outcome.conflicts}
+        for name, spec in parse(w.git.files()).items():
+            assert not {"tier", "grade"} & spec.keys()
+            if name not in torn:
+                assert spec["f0"] == w.api.specs()[name]["f0"]
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+def test_what_a_user_wrote_is_an_edit_also_where_the_schema_changed() -> None:
+    async def act() -> None:
+        history: History = await begun(w)
+        change(w, "default comes")
+        w.api.put("a", {**w.api.specs()["a"], "tier": "own", "f1": "1"})
+        await settle(w)
+        assert parse(w.git.files())["a"]["tier"] == "own"
+        assert parse(w.git.files())["a"]["f1"] == "1"
+        history.play(Edit("cluster", "a", "unset", "f1"))
+        await settle(w)
+        assert "f1" not in parse(w.git.files())["a"]
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
