@@ -54,6 +54,7 @@ class Reason(StrEnum):
     Forbidden = "Forbidden"
     KindUnavailable = "KindUnavailable"
     RemoteBehind = "RemoteBehind"
+    Contested = "Contested"
     LimitExceeded = "LimitExceeded"
     StaleRemote = "StaleRemote"
     PlanStale = "PlanStale"

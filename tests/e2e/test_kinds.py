@@ -276,6 +276,37 @@ def test_a_kind_whose_conversion_webhook_is_down_waits_alone(kinds: Kinds) -> No
     assert "retries: 7" in (w.repo.read("pipelines/flow.yaml") or "")
 
 
+@pytest.mark.parametrize("what", ["field leaves", "default comes"])
+def test_a_schema_that_becomes_another_writes_nothing_to_git(kinds: Kinds, what: str) -> None:
+    w = kinds.w
+    tasks = kinds.tekton_like["spec"]["versions"]
+    fields = [v["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"] for v in tasks]
+    for each in fields:
+        each["grace"] = {"type": "string"}
+    kinds.install()
+    kinds.allow()
+    text = kinds.flow() + "  grace: 5m  # as agreed\n"
+    w.repo.commit({"pipelines/flow.yaml": text})
+    w.integrate(resources=kinds.resources[:1])
+    w.in_sync()
+    for each in fields:
+        if what == "field leaves":
+            each.pop("grace", None)
+        else:
+            each["tier"] = {"type": "string", "default": "basic"}
+    kinds.install()
+    tier = "basic" if what == "default comes" else None
+    eventually(lambda: kinds.get("flows", "build")["spec"].get("tier") == tier)
+    eventually(lambda: ("grace" in kinds.get("flows", "build")["spec"]) == (what == "default comes"))
+    patch = '[{"op": "replace", "path": "/spec/tasks/0/params/0/value", "value": "b"}]'
+    w.kubectl("patch", f"flows.{kinds.group}", "build", "--type=json", "-p", patch)
+    wanted = text.replace("value: a", "value: b")
+    eventually(lambda: w.repo.read("pipelines/flow.yaml") == wanted)
+    w.in_sync()
+    assert w.repo.read("pipelines/flow.yaml") == wanted
+    assert w.repo.count() == 2
+
+
 def test_an_aggregated_api_that_is_down_waits_alone(kinds: Kinds) -> None:
     """The route of a group leads to a server that is not there, then back."""
     w = both(kinds)

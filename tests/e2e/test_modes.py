@@ -236,3 +236,42 @@ def test_the_next_commit_of_a_deleted_and_restored_pipeline_keeps_its_file(world
     w.in_sync()
     assert w.names() == {"orders", "users"}
     assert w.repo.read("pipelines/orders.yaml") == manifest("orders")
+
+
+PIPELINES = {"apiVersion": "planasonix.com/v1alpha1", "kind": "Pipeline"}
+
+
+@pytest.mark.parametrize("on_create", [True, False])
+def test_ignored_fields_are_carried_once_where_the_spec_wants_them(world: MakeWorld, on_create: bool) -> None:
+    text = manifest("orders").replace("sql: select 1", "sql: select 1\n      image: v1")
+    w = world({"pipelines/orders.yaml": text})
+    w.secret()
+    w.apply(pipeline("users", steps=[{"name": "a", "image": "v1"}, {"name": "b"}]))
+    w.integrate(resources=[{**PIPELINES, "ignoreFields": ["/spec/steps/*/image"], "onCreate": on_create}])
+    w.in_sync()
+    assert ("image" in w.spec("orders")["steps"][0]) == on_create
+    assert ("image: v1" in (w.repo.read("pipelines/users.yaml") or "")) == on_create
+    steps = [{"name": "new"}, {"name": "extract", "sql": "select 1", "image": "v2"}]
+    w.patch("orders", {"steps": steps})
+    eventually(lambda: "name: new" in (w.repo.read("pipelines/orders.yaml") or "") or not w.sync_now())
+    made = w.repo.read("pipelines/orders.yaml") or ""
+    assert "image: v1" in made
+    assert "v2" not in made
+    assert w.in_sync()
+    assert w.spec("orders")["steps"] == steps
+
+
+def test_a_manifest_of_another_namespace_is_synced_here_where_the_spec_says_so(world: MakeWorld) -> None:
+    text = manifest("orders").replace("name: orders\n", "name: orders\n  namespace: production  # as it is deployed\n")
+    w = world({"pipelines/orders.yaml": text})
+    w.secret()
+    w.integrate(resources=[PIPELINES])
+    eventually(lambda: [e["reason"] for e in w.sync_now()["invalid"]] == ["WrongNamespace"])
+    w.integrate(resources=[{**PIPELINES, "namespace": "Ignore"}])
+    w.in_sync()
+    assert w.names() == {"orders"}
+    w.patch("orders", {"owner": "cluster"})
+    wanted = text.replace("owner: ann", "owner: cluster")
+    eventually(lambda: w.repo.read("pipelines/orders.yaml") == wanted)
+    w.in_sync()
+    assert w.repo.read("pipelines/orders.yaml") == wanted

@@ -86,3 +86,12 @@ def test_it_survives_a_restart_and_a_deleted_branch_stays_away(world: MakeWorld,
     wanted = manifest("orders", schedule="1 1 * * *", owner="cluster")
     eventually(lambda: w.repo.read("pipelines/orders.yaml", BRANCH) == wanted)
     assert w.repo.files(BRANCH) == ["pipelines/orders.yaml"]
+
+
+def test_a_review_branch_that_can_never_be_made_is_the_specs_fault(world: MakeWorld) -> None:
+    w = world({"pipelines/orders.yaml": manifest("orders")})
+    w.secret()
+    w.integrate(sync={"push": {"branch": "main/changes"}})
+    ready = eventually(lambda: (c := w.condition("Ready"))["reason"] == "InvalidSpec" and c)
+    assert "main/changes" in ready["message"]
+    assert w.condition("Stalled")["status"] == "True"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.bed.gitserver import git
 from tests.bed.world import World, eventually, manifest, pipeline
 
 pytestmark = pytest.mark.xdist_group("operator")
@@ -181,6 +182,80 @@ def test_a_force_push_is_told_and_survived(world: MakeWorld) -> None:
     assert w.spec("users")["owner"] == "eve"
     assert w.condition("InSync")["reason"] == "HistoryRewritten"
     assert w.names() == {"orders", "users"}
+
+
+def test_old_refs_of_a_replica_take_nothing_back(world: MakeWorld) -> None:
+    """As after a push of the operator's own: for a while the server tells the branch as it was before."""
+    w = started(world)
+    w.in_sync()
+    old = w.repo.head()
+    w.apply(pipeline("fresh"))
+    w.in_sync()
+    new, found = w.repo.head(), w.get("fresh")
+    assert old
+    assert new
+    assert found
+    w.repo.force(old)
+    w.sync_now()
+    assert w.condition("Ready")["reason"] == w.condition("Reconciling")["reason"] == "RemoteBehind"
+    assert "replica" in w.condition("Ready")["message"]
+    w.sync_now()
+    assert w.repo.head() == old
+    w.repo.force(new)
+    w.in_sync()
+    again = w.get("fresh")
+    assert again
+    assert again["metadata"]["uid"] == found["metadata"]["uid"]
+    assert w.repo.head() == new
+    assert w.condition("InSync")["reason"] == "Succeeded"
+
+
+def test_a_branch_that_was_taken_back_is_believed_after_a_while(world: MakeWorld) -> None:
+    w = started(world)
+    w.in_sync()
+    old = w.repo.head()
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="bob")})
+    w.in_sync()
+    assert old
+    w.repo.force(old)
+    w.sync_now()
+    assert w.condition("Ready")["reason"] == "RemoteBehind"
+    assert w.spec("orders")["owner"] == "bob"
+    eventually(lambda: w.sync_now() and w.condition("InSync")["reason"] == "HistoryRewritten", 60)
+    assert w.spec("orders")["owner"] == "ann"
+
+
+def test_another_default_branch_at_the_forge_is_another_source(world: MakeWorld) -> None:
+    w = started(world)
+    w.repo.commit({"pipelines/more.yaml": manifest("more")})
+    w.in_sync()
+    git("update-ref", "refs/heads/next", "main~1", cwd=w.repo.path)
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="next")}, branch="next")
+    main = w.repo.head("main")
+    git("symbolic-ref", "HEAD", "refs/heads/next", cwd=w.repo.path)
+    status = eventually(lambda: (s := w.sync_now()).get("observedBranch") == "next" and s)
+    assert [c["name"] for c in status["conflicts"]] == ["orders"]
+    assert w.spec("orders")["owner"] == "ann"
+    assert "more" in w.names()
+    eventually(
+        lambda: w.repo.read("pipelines/more.yaml", "next") == w.repo.read("pipelines/more.yaml", "main") or w.sync_now()
+    )
+    assert w.repo.head("main") == main
+    assert w.condition("InSync")["reason"] != "HistoryRewritten"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_branch_that_is_missing_beside_others_is_never_made(world: MakeWorld, named: bool) -> None:
+    w = world({"pipelines/orders.yaml": manifest("orders")})
+    git("branch", "-m", "main", "trunk", cwd=w.repo.path)
+    git("symbolic-ref", "HEAD", "refs/heads/main", cwd=w.repo.path)
+    w.secret()
+    w.apply(pipeline("one"))
+    spec: dict[str, Any] = {"defaultBranch": "main"} if named else {}
+    w.integrate(**spec)
+    ready = eventually(lambda: (c := w.condition("Ready"))["reason"] == "BranchNotFound" and c)
+    assert "trunk" in ready["message"]
+    assert git("for-each-ref", "--format=%(refname)", cwd=w.repo.path).split() == ["refs/heads/trunk"]
 
 
 def test_an_empty_repository_is_filled(world: MakeWorld) -> None:

@@ -116,6 +116,44 @@ def test_what_is_declined_on_the_review_branch_is_offered_without_it() -> None:
         asyncio.run(act())
 
 
+def test_a_tool_that_puts_back_what_is_written_makes_its_item_rest() -> None:
+    async def act() -> None:
+        history = await begun(w)
+        own = w.api.specs()["a"]
+        for _ in range(3):
+            history.play(Edit("git", "a", "set", "f1"))
+            await sync(w)
+            w.api.put("a", own)
+            outcome = await sync(w)
+        assert len(w.git.pushed) == 2, "the third time it rests"
+        assert [r.reason for r in outcome.refusals] == [Reason.Contested]
+        history.play(Edit("git", "b", "set", "f1"))
+        await sync(w)
+        assert ("b", "f1") in history.state("cluster")
+        await settle(w)
+        assert history.state("cluster") == history.state("git")
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+def test_one_who_changes_a_value_to_and_fro_is_no_tool() -> None:
+    async def act() -> None:
+        history = await begun(w)
+        own = w.api.specs()["a"]
+        for number in range(8):
+            w.api.put("a", own if number % 2 else {**own, "f1": "on"})
+            outcome = await sync(w)
+            assert not outcome.refusals
+            assert not outcome.local_ahead
+        assert history.state("cluster") == history.state("git")
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
 def test_a_reader_or_an_editor_that_fails_at_one_file_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fault is put in at the readers; a file that makes it is not known."""
     read, write = manifest_file.parse_file, vars(sync_files)["_edited"]

@@ -181,6 +181,8 @@ class ApiServer:
         accept: str = "",
         content_type: str = "",
     ) -> Any:
+        if path == "/apis":
+            return {"groups": [{"versions": [{"groupVersion": API}]}] if self.definition else []}
         if path == "/apis/planasonix.com/v1alpha1":
             if self.definition is None:
                 raise NotFoundError("404 page not found")

@@ -131,7 +131,17 @@ class Resource(Model):
     ignore_fields: list[Annotated[str, Field(max_length=256, pattern="^/")]] | None = Field(
         None,
         max_length=64,
-        description="JSON pointers to fields that are neither compared nor carried, /spec/suspend say.",
+        description="JSON pointers to fields that are neither compared nor carried, /spec/suspend say. `*` stands for any item "
+        "of a list, and for any part of a key: /spec/steps/*/image, /metadata/annotations/example.com~1*.",
+    )
+    on_create: bool = Field(
+        False,
+        description="Carry the ignored fields once, when an object or a file is made; neither compared nor carried later.",
+    )
+    namespace: Literal["Strict", "Ignore"] = Field(
+        "Strict",
+        description="What becomes of a manifest that names another namespace. Strict: it is told in status.invalid. "
+        "Ignore: it is synced with this namespace, and the text of its file keeps the one it names.",
     )
 
 

@@ -35,6 +35,7 @@ REASONS = {
     "Forbidden": "RBAC does not let the operator read or write a kind. The message names kind and verb.",
     "KindUnavailable": "The API server does not serve a kind now, or can't: its items wait as they are, nothing of it is deleted. "
     "The message tells what brings it back.",
+    "Contested": "Another tool puts back what is written from git, again and again; that pipeline rests. The message names it.",
     "RemoteBehind": "The branch went back behind a commit that was seen before, as a lagging replica has it. It is believed once it has stood for 30 s.",
     "LimitExceeded": "A bound that protects the operator was reached; the message names it.",
 }

@@ -39,6 +39,7 @@ def parse_file(
     kinds: Set[tuple[str, str]],
     namespace: str,
     limits: ReadLimits = ReadLimits(),  # noqa: B008
+    anywhere: Set[tuple[str, str]] = frozenset(),
 ) -> ParsedFile:
     """The items whose (group, kind) is among `kinds`. Files without any are nobody's business, unless they can't be read.
 
@@ -64,7 +65,8 @@ def parse_file(
             continue
         if (key.group, key.kind) not in kinds:
             continue
-        if problem := _problem(path, value, key, namespace, location):
+        only = None if (key.group, key.kind) in anywhere else namespace
+        if problem := _problem(path, value, key, only, location):
             problems.append(problem)
             claims += [key] if problem.reason in (InvalidReason.Refused, InvalidReason.Encrypted) else []
         elif key in items:
@@ -142,7 +144,7 @@ def _no_version(path: str, value: Json, location: Location) -> Problem:
     return Problem(path, InvalidReason.InvalidVersion, words)
 
 
-def _problem(path: str, value: Json, key: ObjectKey, namespace: str, location: Location) -> Problem | None:
+def _problem(path: str, value: Json, key: ObjectKey, namespace: str | None, location: Location) -> Problem | None:
     metadata = value.get("metadata")
     where = _where(location)
     if not isinstance(metadata, dict) or metadata.get("name") is None:
@@ -156,7 +158,7 @@ def _problem(path: str, value: Json, key: ObjectKey, namespace: str, location: L
         if "{{" in str(name):
             words += "; it looks like a template: commit rendered manifests, or ignore the file"
         return Problem(path, InvalidReason.InvalidName, words)
-    if metadata.get("namespace") not in (None, "", namespace):
+    if namespace is not None and metadata.get("namespace") not in (None, "", namespace):
         words = f"{key}{where} names namespace {metadata['namespace']!r}; this integration syncs {namespace!r} only"
         return Problem(path, InvalidReason.WrongNamespace, words)
     if is_encrypted(value):

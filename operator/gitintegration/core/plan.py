@@ -12,6 +12,7 @@ import orjson
 from gitintegration.core.bounds import bounded
 from gitintegration.core.diff import ListKeys, diff, format_path
 from gitintegration.core.status import SHOWN, ConflictEntry
+from gitintegration.core.text import plain
 from gitintegration.core.values import Json, ObjectKey
 
 CHANGES_SHOWN = 200
@@ -115,7 +116,7 @@ def condition(
         "type": "Succeeded",
         "status": status,
         "reason": reason,
-        "message": message[:2000],
+        "message": plain(message[:2000]),
         "observedGeneration": generation,
         "lastTransitionTime": since,
     }

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gitintegration.core.bounds import bounded, touched
+from gitintegration.core.text import plain, plain_values
 from gitintegration.errors import CredentialError, GitIntegrationError, Reason, RemoteError
 
 SHOWN = 50
@@ -123,7 +124,7 @@ def build_status(previous: Mapping[str, Any], outcome: Outcome, now: datetime) -
     if outcome.remote_commit is not None:
         status["remoteCommit"] = outcome.remote_commit
     if outcome.observed and not outcome.suspended:
-        status.update(bounded(_observed(outcome)))
+        status.update(bounded(plain_values(_observed(outcome))))
     if outcome.suspended:
         return _same_or(previous, status)
     return _stamped(previous, status, outcome, now)
@@ -225,7 +226,7 @@ def _conditions(before: Sequence[Mapping[str, Any]], outcome: Outcome, now: date
                 "type": kind,
                 "status": verdict.status,
                 "reason": verdict.reason.value,
-                "message": verdict.message[:_MESSAGE_LIMIT],
+                "message": plain(verdict.message[:_MESSAGE_LIMIT]),
                 "observedGeneration": outcome.generation,
                 "lastTransitionTime": since,
             }

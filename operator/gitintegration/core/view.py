@@ -7,7 +7,7 @@ labels and annotations, without the keys that other tools keep for themselves.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from gitintegration.core.values import Json
@@ -42,8 +42,16 @@ def view(whole: Json, ignore: Sequence[Pointer] = ()) -> Json:
         **{k: v for k, v in whole.items() if k not in ("apiVersion", "kind", "metadata", "status")},
     }
     for pointer in ignore:
-        result = _without(result, pointer.steps)
+        for steps in reversed(list(_places(result, pointer.steps))):
+            result = _without(result, steps)
     return result
+
+
+def with_ignored(synced: Json, whole: Json, ignore: Sequence[Pointer]) -> Json:
+    """`synced` with the ignored fields as `whole` has them."""
+    for pointer in ignore:
+        synced = _carried(synced, whole, pointer.steps)
+    return synced
 
 
 def restore(whole: Json, synced: Json, ignore: Sequence[Pointer] = ()) -> Json:
@@ -61,11 +69,7 @@ def restore(whole: Json, synced: Json, ignore: Sequence[Pointer] = ()) -> Json:
     if "status" in whole:
         result["status"] = whole["status"]
     result["metadata"] = metadata
-    for pointer in ignore:
-        found, value = _get(whole, pointer.steps)
-        if found:
-            result = _with(result, pointer.steps, value)
-    return _in_order(whole, result)
+    return _in_order(whole, with_ignored(result, whole, ignore))
 
 
 def _in_order(model: Json, value: Json) -> Json:
@@ -101,14 +105,73 @@ def _without(value: Json, steps: tuple[str, ...]) -> Json:
     return {**value, step: inner_value}
 
 
-def _with(value: Json, steps: tuple[str, ...], leaf: Json) -> Json:
+def _places(value: Json, steps: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The steps to each value that a pointer names; `*` in a step stands for any part of a key, and alone for all items."""
     if not steps:
-        return leaf
+        yield ()
+        return
     step, rest = steps[0], steps[1:]
+    for name in _matching(value, step):
+        inner = value[name] if isinstance(value, dict) else value[int(name)]
+        yield from ((name, *more) for more in _places(inner, rest))
+
+
+def _matching(value: Json, step: str) -> list[str]:
+    if isinstance(value, dict):
+        return [name for name in value if name == step or ("*" in step and _fits(name, step.split("*")))]
     if isinstance(value, list):
-        index = int(step) if step.isdigit() else len(value)
-        if index < len(value) and rest:
-            return [*value[:index], _with(value[index], rest, leaf), *value[index + 1 :]]
-        return [*value[:index], leaf, *value[index:]]
-    inner = value.get(step) if isinstance(value, dict) else None
-    return {**(value if isinstance(value, dict) else {}), step: _with(inner if inner is not None else {}, rest, leaf)}
+        return [str(index) for index in range(len(value)) if step in ("*", str(index))]
+    return []
+
+
+def _fits(name: str, parts: list[str]) -> bool:
+    """Whether the parts stand in the name one after the other, the first at its begin and the last at its end."""
+    first, *between, last = parts
+    if len(name) < len(first) + len(last) or not (name.startswith(first) and name.endswith(last)):
+        return False
+    at, end = len(first), len(name) - len(last)
+    for part in between:
+        found = name.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
+def _carried(value: Json, whole: Json, steps: tuple[str, ...]) -> Json:
+    """`value` with what the steps name in `whole`; of items, those that `value` has too."""
+    if not steps:
+        return whole
+    step, rest = steps[0], steps[1:]
+    for name in _matching(whole, step):
+        inner = whole[name] if isinstance(whole, dict) else whole[int(name)]
+        if next(_places(inner, rest), None) is None:
+            continue
+        if isinstance(whole, dict):
+            fields = value if isinstance(value, dict) else {}
+            value = {**fields, name: _carried(fields.get(name), inner, rest)}
+        elif isinstance(value, list):
+            value = _with_item(value, whole, int(name), rest, by_name=step == "*")
+    return value
+
+
+def _with_item(value: list[Json], whole: list[Json], index: int, rest: tuple[str, ...], *, by_name: bool) -> list[Json]:
+    if not rest:
+        return [*value[:index], whole[index], *value[index:]]
+    at = _partner(value, whole, index) if by_name else index
+    if at is None or at >= len(value):
+        return value
+    return [*value[:at], _carried(value[at], whole[index], rest), *value[at + 1 :]]
+
+
+def _partner(value: list[Json], whole: list[Json], index: int) -> int | None:
+    """Where an item of one list is in the other: by its name where all have one, else at its place in a list as long."""
+    names, others = _names(value), _names(whole)
+    if names is not None and others is not None:
+        return names.index(others[index]) if others[index] in names else None
+    return index if len(value) == len(whole) else None
+
+
+def _names(items: list[Json]) -> list[str] | None:
+    names = [item["name"] for item in items if isinstance(item, dict) and isinstance(item.get("name"), str)]
+    return names if len(set(names)) == len(items) else None

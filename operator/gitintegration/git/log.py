@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitintegration.core.text import decoded
 from gitintegration.errors import LimitExceeded
 from gitintegration.git.objects import CacheCorruptError, Entry, Objects
 
@@ -128,8 +129,8 @@ def _extend(db: sqlite3.Connection, objects: Objects, tip: str, folder: str) -> 
         except CacheCorruptError:  # a server leaves out a tree that an older commit had as well: of a revert
             lacking |= {sha, *parents}
             continue
-        author = commit.author.decode(errors="replace")
-        subject = commit.message.decode(errors="replace").strip().partition("\n")[0][:SUBJECT]
+        author = decoded(commit.author, commit.encoding)
+        subject = decoded(commit.message, commit.encoding).strip().partition("\n")[0][:SUBJECT]
         row = (sha, " ".join(parents), commit.commit_time, author, subject)
         n = db.execute(
             "insert into commits (sha, parents, time, author, subject) values (?, ?, ?, ?, ?)", row

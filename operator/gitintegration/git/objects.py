@@ -22,6 +22,7 @@ from dulwich.objects import Commit, ObjectID, ShaFile, Tree
 
 from gitintegration.api.git_names import identity, is_file_of_git, is_unwritable
 from gitintegration.core.evidence import Course
+from gitintegration.core.text import decoded
 from gitintegration.errors import GitIntegrationError, LimitExceeded, Reason, RemoteError
 from gitintegration.git import trees
 from gitintegration.git.packs import PackWriter
@@ -550,8 +551,8 @@ def commits(
                 changed = (p for a, b in ((tree, before), (before, tree)) for p, _, _ in objects.walk(a, folder, b))
                 paths = tuple(dict.fromkeys(changed))
             if paths:
-                message = commit.message.decode(errors="replace").strip()
-                author = commit.author.decode(errors="replace")
+                message = decoded(commit.message, commit.encoding).strip()
+                author = decoded(commit.author, commit.encoding)
                 found.append(CommitInfo(sha, message, author, commit.commit_time, paths))
             sha = parent
     return found

@@ -61,7 +61,7 @@ class Branches:
         self._limits, self._clock, self._batch = limits, clock, batch
 
     def scope(self, request: Request) -> Scope:
-        return Scope(request.listed, request.namespace, self._limits)
+        return Scope(request.listed, request.namespace, self._limits, request.anywhere)
 
     async def have_tree(self, ws: Workspace, request: Request, commit: str) -> None:
         """Have the commit with its trees in the cache."""
@@ -222,7 +222,7 @@ class Branches:
 def edit_of(item: Item, there: GitItem | None, wanted: Json | None) -> Edit:
     """The edit of what lies `there`, or of a new file where nothing does, that makes it hold `wanted`."""
     if there is None:
-        return Edit(item.key, None, to_bytes(item.kind.schema.strip_defaults(wanted)))
+        return Edit(item.key, None, to_bytes(item.kind.schema.strip_defaults(item.made_with(wanted))))
     if wanted is None:
         return Edit(item.key, there.location, None)
     whole = restore(orjson.loads(there.value), wanted, item.kind.pointers)

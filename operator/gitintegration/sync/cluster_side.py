@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ import orjson
 
 from gitintegration.api.integration import Resource
 from gitintegration.api.names import split_api_version
+from gitintegration.cluster.client import FIELD_MANAGER
 from gitintegration.cluster.informer import Informer
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects, of_kind
@@ -35,6 +36,8 @@ class Live:
 
     whole: dict[str, Any]
     view: Json
+    manager: str = ""
+    """Who else wrote it last, as field managers call themselves."""
 
     @property
     def resource_version(self) -> str:
@@ -50,7 +53,7 @@ class Live:
 
     def slim(self) -> Live:
         """Without what only a write to the cluster needs."""
-        return Live({"metadata": self.whole["metadata"]}, self.view)
+        return Live({"metadata": self.whole["metadata"]}, self.view, self.manager)
 
     @property
     def leaving(self) -> bool:
@@ -184,8 +187,8 @@ class ClusterSide:
 
     @staticmethod
     def _live(kind: Kind, whole: dict[str, Any]) -> Live:
-        whole["metadata"].pop("managedFields", None)
-        return Live(whole, kind.view(whole))
+        manager = _last_writer(whole["metadata"].pop("managedFields", None) or ())
+        return Live(whole, kind.view(whole), manager)
 
     async def as_stored(self, kind: Kind, namespace: str, manifest: Json, live: Live) -> Json:
         """The manifest as the API server would store it in place of the live object: a dry run, which writes nothing.
@@ -213,6 +216,12 @@ class ClusterSide:
             return self._live(kind, await objects.create(served, namespace, body))
         body = restore(live.whole, value, kind.pointers)
         return self._live(kind, await objects.replace(served, namespace, name, body))
+
+
+def _last_writer(managed: Sequence[Mapping[str, Any]]) -> str:
+    """Of the managers other than this operator, the one that wrote something else than the status last."""
+    others = [m for m in managed if m.get("manager") != FIELD_MANAGER and m.get("subresource") != "status"]
+    return str(max(others, key=lambda m: str(m.get("time", "")), default={}).get("manager", ""))[:128]
 
 
 def moved(

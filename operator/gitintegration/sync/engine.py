@@ -305,7 +305,7 @@ class Engine:
             left = [item for item in batch if keep or item.key in gone or item.decision.git is not None]
             staying = {item.key for item in left}
             for item in left:
-                if item.live is not None and item.key not in gone:
+                if item.live is not None and item.key not in gone and not item.is_made_whole:
                     item.live = item.live.slim()
             for item in batch:
                 if item.key not in staying:
@@ -316,7 +316,7 @@ class Engine:
     @staticmethod
     def _scope_text(request: Request) -> str:
         spec = request.spec
-        parts = (spec.path_prefix, spec.ignore, sorted(request.listed), request.source)
+        parts = (spec.path_prefix, spec.ignore, sorted(request.listed), sorted(request.anywhere), request.source)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def _find_work(self, ws: Workspace, request: Request) -> None:
@@ -331,6 +331,7 @@ class Engine:
         if ws.planned_for != asked:
             ws.live_dirty |= ws.pending.keys()
             ws.refused.clear()
+            ws.contest.clear()
             ws.planned_for = asked
         ws.live_dirty |= {key for key, p in ws.pending.items() if p.problem or p.held}
 
@@ -491,6 +492,8 @@ class Engine:
             item.decision = Decision(local_ahead=item.live is not None, remote_ahead=item.git is not None)
         if item.decision.git is not None and item.problem is None:
             item.problem = ws.refused.problem(item.key, item.decision.git.value)
+        if item.live is not None and ws.contest.saw(item.key, item.live.view, item.live.manager, self._now()):
+            item.held = True
 
     async def _decide(self, ws: Workspace, request: Request, item: Item) -> None:
         base = Base(item.record.git, item.record.live) if item.record else None
@@ -588,7 +591,8 @@ class Engine:
         assert item.decision.cluster is not None
         value, before = item.decision.cluster.value, item.live
         try:
-            item.live = await self._cluster.write(item.kind, request.namespace, item.key.name, value, before)
+            made = item.made_with(value) if before is None and value is not None else value
+            item.live = await self._cluster.write(item.kind, request.namespace, item.key.name, made, before)
         except Stale:
             ws.live_dirty.add(item.key)
             item.problem = Problem(item.path, InvalidReason.Refused, "moved while it was written")
@@ -602,6 +606,8 @@ class Engine:
             item.problem = Problem(item.path, InvalidReason.Refused, error.message)
             return
         item.pulled = True
+        if value is not None and before is not None:
+            ws.contest.wrote(item.key, before.view)
         if value is None:
             tally.deleted += 1
         elif before is None:
@@ -805,7 +811,7 @@ class Engine:
             conflicts=conflicts,
             invalid=[InvalidEntry(p.path, p.reason.value, p.message) for p in problems],
             held=tuple(tally.held),
-            refusals=(*request.refusals, *ws.away.values(), *tally.troubles),
+            refusals=(*request.refusals, *ws.away.values(), *tally.troubles, *ws.contest.told()),
             warnings=(*request.warnings, *request.remote.warnings),
             rewritten=ws.rewritten,
             review=(review := _told(ws, request, head)),

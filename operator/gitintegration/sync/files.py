@@ -106,6 +106,8 @@ class Scope:
     kinds: Set[tuple[str, str]]
     namespace: str
     limits: ReadLimits
+    anywhere: Set[tuple[str, str]] = frozenset()
+    """Kinds whose manifests may name another namespace, and belong to this one all the same."""
 
 
 def scan(directory: Path, entries: Sequence[Entry], scope: Scope) -> list[ScannedFile]:
@@ -132,7 +134,7 @@ def _scan_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile
 
 
 def _read_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile:
-    parsed = parse_file(path, content, scope.kinds, scope.namespace, scope.limits)
+    parsed = parse_file(path, content, scope.kinds, scope.namespace, scope.limits, scope.anywhere)
     items = tuple(GitItem(i.key, path, blob, i.location, i.api_version, to_bytes(i.value)) for i in parsed.items)
     return ScannedFile(path, blob, items, parsed.problems, parsed.claims, parsed.blank)
 

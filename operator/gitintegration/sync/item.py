@@ -16,6 +16,7 @@ from gitintegration.core.layout import Summary
 from gitintegration.core.merge import Decision, Strategy
 from gitintegration.core.status import HeldDeletes
 from gitintegration.core.values import Json, ObjectKey
+from gitintegration.core.view import view, with_ignored
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.objects import CommitInfo
 from gitintegration.git.remote import Remote
@@ -56,6 +57,12 @@ class Request:
     def listed(self) -> frozenset[tuple[str, str]]:
         """The kinds that the spec names, by group and kind, whether they can be worked with now or not."""
         named = ((resource.api_version, resource.kind) for resource in self.spec.resources)
+        return frozenset((split_api_version(version)[0], kind) for version, kind in named)
+
+    @property
+    def anywhere(self) -> frozenset[tuple[str, str]]:
+        """The kinds whose manifests may name another namespace."""
+        named = ((r.api_version, r.kind) for r in self.spec.resources if r.namespace == "Ignore")
         return frozenset((split_api_version(version)[0], kind) for version, kind in named)
 
     @property
@@ -137,6 +144,18 @@ class Item:
             if not _is_there(self, each):  # else it was set meanwhile
                 setattr(self, each, value)
         return values[name]
+
+    @property
+    def is_made_whole(self) -> bool:
+        """Whether what it lacks on one side is made there with its ignored fields."""
+        return self.kind.resource.on_create and (self.git is None or self.live is None)
+
+    def made_with(self, value: Json) -> Json:
+        """What is to be made of `value` where the item is new: with the ignored fields of the other side, if the spec wants them."""
+        whole = self.live.whole if self.live else self.manifest
+        if not self.is_made_whole or whole is None:
+            return value
+        return with_ignored(value, view(whole), self.kind.pointers)
 
     @property
     def deletes(self) -> bool:

@@ -20,6 +20,7 @@ from gitintegration.api.syncable import OWN
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.core.plan import condition
 from gitintegration.core.status import parse_timestamp, timestamp
+from gitintegration.core.text import plain_values
 from gitintegration.errors import (
     ClusterError,
     ClusterUnavailable,
@@ -246,7 +247,12 @@ class Operations:
         fields: Mapping[str, Any] | None = None,
     ) -> bool:
         generation = int(entry.seen["metadata"].get("generation", 1))
-        status = {**entry.status, **(fields or {}), "phase": phase.value, "observedGeneration": generation}
+        status = {
+            **entry.status,
+            **plain_values(dict(fields or {})),
+            "phase": phase.value,
+            "observedGeneration": generation,
+        }
         now = timestamp(self._now())
         status["conditions"] = [condition(entry.status, verdict, reason, message, generation, now)]
         if status == entry.status:

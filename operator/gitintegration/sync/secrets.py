@@ -63,7 +63,7 @@ def read_secret(found: Mapping[str, Any] | None, name: str) -> Secret:
     if sum(map(len, encoded.values())) > _LARGEST * 4 // 3:
         raise CredentialError(Reason.InvalidSecret, f"Secret {name!r} is larger than {_LARGEST >> 10} KB")
     try:
-        data = {key: base64.b64decode(text).decode() for key, text in encoded.items()}
+        data = {key: _text(text) for key, text in encoded.items()}
     except ValueError:
         raise CredentialError(Reason.InvalidSecret, f"Secret {name!r} holds a key that is no text") from None
     metadata = found["metadata"]
@@ -78,6 +78,12 @@ def read_secret(found: Mapping[str, Any] | None, name: str) -> Secret:
         _listed(annotations.get(OWNED_BY, "")),
         tuple(owner["uid"] for owner in metadata.get("ownerReferences") or ()),
     )
+
+
+def _text(encoded: str) -> str:
+    """As it was meant: an editor of Windows ends its lines otherwise, and one line is no line of several."""
+    text = base64.b64decode(encoded).decode().replace("\r\n", "\n")
+    return text.removesuffix("\n") if text.count("\n") == 1 else text
 
 
 def _matches(host: str, pattern: str) -> bool:

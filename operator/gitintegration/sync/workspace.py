@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gitintegration.core.base_shards import ShardSet
+from gitintegration.core.contest import Contest
 from gitintegration.core.evidence import Behind
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.merge import Conflict
@@ -210,6 +211,8 @@ class Workspace:
     pull_request: Mapping[str, Any] | None = None
     """As the forge told it last; `proposed` says that it holds all that was offered."""
     proposed: bool = True
+    contest: Contest = field(default_factory=Contest)
+    """What is written, and put back by others."""
     refused: Refused = field(default_factory=Refused)
     """What the server declined to take into a push."""
     rewritten: str | None = None

@@ -118,3 +118,48 @@ def test_the_changes_lead_from_one_value_to_the_other(old: Any, new: Any) -> Non
     changes = diff(old, new)
     assert same(apply(changes, old), new)
     assert bool(changes) is not same(old, new)
+
+
+_WILD = {
+    "apiVersion": "v1",
+    "kind": "K",
+    "metadata": {"name": "a", "annotations": {"tool.example.com/a": "1", "tool.example.com/b": "2", "own": "3"}},
+    "spec": {
+        "steps": [{"name": "x", "image": "i1", "env": {"A": "1"}}, {"name": "y", "image": "i2"}, {"name": "z"}],
+        "limits": {"cpu.max": 1, "mem.max": 2, "cpu.min": 3},
+        "list": [1, 2],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "gone"),
+    [
+        ("/spec/steps/*/image", ["i1", "i2"]),
+        ("/spec/steps/*/env/*", ["'A'"]),
+        ("/metadata/annotations/tool.example.com~1*", ["tool.example.com"]),
+        ("/spec/limits/*.max", ["cpu.max", "mem.max"]),
+        ("/spec/limits/c*.*x", ["cpu.max"]),
+        ("/spec/list/*", ["[1, 2]"]),
+        ("/spec/steps/1/image", ["i2"]),
+        ("/spec/*/*/image", ["i1", "i2"]),
+    ],
+)
+def test_ignored_fields_by_wildcards_are_not_compared_and_stay(pointer: str, gone: list[str]) -> None:
+    ignore = [Pointer.parse(pointer)]
+    seen = view(_WILD, ignore)
+    assert not any(words in str(seen) for words in gone)
+    assert restore(_WILD, seen, ignore) == _WILD
+
+
+def test_an_ignored_field_follows_its_item() -> None:
+    ignore = [Pointer.parse("/spec/steps/*/image")]
+    steps = [{"name": "new"}, {"name": "y"}, {"name": "x"}]
+    seen = {**view(_WILD, ignore), "spec": {"steps": steps}}
+    made = restore(_WILD, seen, ignore)["spec"]["steps"]
+    assert made == [{"name": "new"}, {"name": "y", "image": "i2"}, {"name": "x", "image": "i1"}]
+
+
+def test_a_pattern_of_many_stars_takes_no_time() -> None:
+    ignore = [Pointer.parse("/spec/" + "a*" * 100 + "b")]
+    assert view({"metadata": {"name": "n"}, "spec": {"a" * 10_000: 1}}, ignore)["spec"] == {"a" * 10_000: 1}

@@ -1,0 +1,68 @@
+"""Another tool that puts back what is written here: after some rounds an item rests, instead of a war of commits.
+
+Only what undoes a write of ours counts, so that a person who changes a value to and fro is not taken for one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from gitintegration.core.values import Json, ObjectKey
+from gitintegration.errors import ClusterError, Reason
+
+ROUNDS, WITHIN = 3, 600.0
+"""So often a write may be undone in so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Writes:
+    """Of one item: what its object held before the last write, and when writes were undone."""
+
+    before: str
+    undone: tuple[float, ...] = ()
+    rival: str = ""
+
+
+@dataclass(slots=True)
+class Contest:
+    """The items of one integration whose objects were written lately."""
+
+    _items: dict[ObjectKey, _Writes] = field(default_factory=dict)
+
+    def wrote(self, key: ObjectKey, before: Json) -> None:
+        """An object was written that held `before`."""
+        known = self._items.get(key) or _Writes("")
+        self._items[key] = replace(known, before=_digest(before))
+
+    def saw(self, key: ObjectKey, live: Json, manager: str, now: float) -> bool:
+        """Whether an object, as it is now, makes its item rest; `manager` wrote it last."""
+        known = self._items.get(key)
+        if known is None:
+            return False
+        undone = tuple(at for at in known.undone if now - at < WITHIN)
+        if known.before and known.before == _digest(live):
+            known = replace(known, before="", rival=manager)
+            undone = (*undone, now)
+        self._items[key] = replace(known, undone=undone)
+        return len(undone) >= ROUNDS
+
+    def clear(self) -> None:
+        """Somebody asks for another try."""
+        self._items.clear()
+
+    def told(self) -> Iterator[ClusterError]:
+        """Of each item that rests, who undoes what is written."""
+        for key, known in self._items.items():
+            if len(known.undone) >= ROUNDS:
+                who = f"{known.rival!r} (its field manager)" if known.rival else "another tool"
+                words = f"{key}: {who} puts back what is written from git; nothing of it is written any more: let one of the two keep it, "
+                words += "then annotate the GitIntegration with planasonix.com/requestedAt"
+                yield ClusterError(Reason.Contested, words, retry=True)
+
+
+def _digest(value: Json) -> str:
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
