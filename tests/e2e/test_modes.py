@@ -275,3 +275,20 @@ def test_a_manifest_of_another_namespace_is_synced_here_where_the_spec_says_so(w
     eventually(lambda: w.repo.read("pipelines/orders.yaml") == wanted)
     w.in_sync()
     assert w.repo.read("pipelines/orders.yaml") == wanted
+
+
+def test_what_an_ignored_manager_writes_is_nobodys_edit(world: MakeWorld) -> None:
+    w = started(world, resources=[{**PIPELINES, "ignoreManagers": ["scaler"]}])
+    count = w.repo.count()
+    patch = '{"spec": {"schedule": "1 1 * * *", "replicas": 3}}'
+    w.kubectl("patch", "pipeline", "orders", "--type=merge", "--field-manager=scaler", "-p", patch)
+    status = w.sync_now()
+    assert (status["inSync"], status["localAheadCount"], w.repo.count()) == (True, 0, count)
+    w.patch("orders", {"owner": "cluster"})
+    wanted = manifest("orders", owner="cluster")
+    eventually(lambda: w.repo.read("pipelines/orders.yaml") == wanted)
+    w.in_sync()
+    assert w.spec("orders")["schedule"] == "1 1 * * *"
+    w.repo.commit({"pipelines/orders.yaml": wanted.replace("0 5", "6 6")})
+    w.in_sync()
+    assert (w.spec("orders")["schedule"], w.spec("orders")["replicas"]) == ("6 6 * * *", 3)

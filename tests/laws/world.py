@@ -30,6 +30,7 @@ from gitintegration.cluster.client import NotFoundError
 from gitintegration.cluster.informer import Meta
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects
+from gitintegration.core.base_shards import decode
 from gitintegration.core.status import Outcome, build_status
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import (
@@ -111,6 +112,8 @@ class ApiServer:
         self.defaults: dict[str, str] = {"mode": "auto"}
         self.webhook: dict[str, str] = {}
         """What of every spec a mutating webhook sets."""
+        self.strict = True
+        """A write that no stored intent covers is a failure."""
         self.leaving = False
         """Whether the namespace is being deleted."""
         self.trouble: str | None = None
@@ -235,6 +238,7 @@ class ApiServer:
             if any(wanted.get(f) not in (None, old["metadata"][f]) for f in ("resourceVersion", "uid")):
                 raise Stale(f"{name} moved")
         if method == "DELETE":
+            self._check_told(plural, name)
             self.writes.append((method, plural, name))
             self.changed.add(name)
             return self.objects.pop((plural, name))
@@ -243,6 +247,7 @@ class ApiServer:
     def _written(self, method: str, plural: str, name: str, body: Any, query: Mapping[str, str]) -> Any:
         if "dryRun" in query:
             return self._admitted(body) if plural == "pipelines" else body
+        self._check_told(plural, name)
         self.writes.append((method, plural, name))
         return copy.deepcopy(self._store(plural, name, body))
 
@@ -257,6 +262,15 @@ class ApiServer:
         if plural == "pipelines":
             self.changed.add(name)
         return self.objects[(plural, name)]
+
+    def told(self) -> set[str]:
+        """Of which pipelines it is stored that they are about to be written."""
+        stored = [o for (plural, name), o in self.objects.items() if name.startswith("intent-")]
+        return {record.key.name for each in stored for record in decode(each["spec"]["data"])}
+
+    def _check_told(self, plural: str, name: str) -> None:
+        if plural == "pipelines" and self.strict:
+            assert name in self.told(), f"{name} is written, and nobody would know of it who came after"
 
     def _admitted(self, body: dict[str, Any]) -> dict[str, Any]:
         """As it is stored: what a mutating webhook makes of it, and a `size` of thousandths written as whole ones."""
@@ -314,6 +328,7 @@ class GitHost:
         self.lagging: dict[str, str] | None = None
         """The heads as a replica tells them that has not heard of what was pushed since."""
         self.declined = 0
+        self.check_told: Callable[[Mapping[str, str], Mapping[str, str]], None] = lambda before, after: None
         self.pushed: list[str] = []
         """Commits of the operator that were taken."""
 
@@ -423,6 +438,8 @@ class GitHost:
             if words := self.rule(self.files(commit.sha)):
                 self.declined += 1
                 raise RemoteError(Reason.PushRejected, f"the server declines the push: {words}", retry=True)
+            if branch == self.default:
+                self.check_told(self.files(old) if old else {}, self.files(commit.sha))
             self.heads[branch] = commit.sha
             self.pushed.append(commit.sha)
 
@@ -507,6 +524,7 @@ class World:
         self._directory, self._crowded = directory, crowded
         self.steps = Steps()
         self.api, self.git = ApiServer(self.steps), GitHost(self.steps)
+        self.git.check_told = self._check_push
         self.watched = Watched()
         self._generations = itertools.count(1)
         self.now = 0.0
@@ -569,6 +587,13 @@ class World:
         self.watches = Watches(self.kinds, self.watched, entries, lambda *_: None)  # type: ignore[arg-type]
         self.rescan = True
         self.deliver()
+
+    def _check_push(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        """A push to the default branch is told of before, item by item."""
+        old, new = parse(before), parse(after)
+        changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+        if self.api.strict:
+            assert changed <= self.api.told(), f"{changed - self.api.told()} is pushed, and nobody would know of it"
 
     def deliver(self) -> None:
         """The watch catches up; as the operator does, what it tells of and was not looked at yet is noted."""

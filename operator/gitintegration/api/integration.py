@@ -134,6 +134,12 @@ class Resource(Model):
         description="JSON pointers to fields that are neither compared nor carried, /spec/suspend say. `*` stands for any item "
         "of a list, and for any part of a key: /spec/steps/*/image, /metadata/annotations/example.com~1*.",
     )
+    ignore_managers: list[Annotated[str, Field(min_length=1, max_length=128)]] | None = Field(
+        None,
+        max_length=16,
+        description="Field managers whose writes are nobody's edits, an autoscaler's say: what they change in an object is not "
+        "carried to git. A change in git is carried all the same.",
+    )
     on_create: bool = Field(
         False,
         description="Carry the ignored fields once, when an object or a file is made; neither compared nor carried later.",

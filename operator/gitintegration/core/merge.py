@@ -128,9 +128,13 @@ def with_servers_changes(base: Base, live: Json, stored: Json, list_keys: ListKe
     `stored` is what the server makes now of the manifest that was agreed on: a field that left the schema is not in it, a default
     that came is, and what a webhook adds. Changes of the live object that it holds as well are no edit.
     """
-    own = [c for c in diff(base.live, live, list_keys) if _is_in(stored, live, c)]
+    return without(base, [c for c in diff(base.live, live, list_keys) if _is_in(stored, live, c)])
+
+
+def without(base: Base, changes: Sequence[Change]) -> Base:
+    """The base that holds these changes of the live side already: they are nobody's edits."""
     try:
-        return Base(base.git, apply(own, base.live)) if own else base
+        return Base(base.git, apply(changes, base.live)) if changes else base
     except UnappliableError:
         return base
 

@@ -17,6 +17,7 @@ from gitintegration.cluster.informer import Informer
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects, of_kind
 from gitintegration.core.evidence import Definition, Standing, standing
+from gitintegration.core.managers import Owned, owned_by
 from gitintegration.core.schema import Schema
 from gitintegration.core.selection import selects
 from gitintegration.core.values import Json, ObjectKey, to_bytes
@@ -38,6 +39,8 @@ class Live:
     view: Json
     manager: str = ""
     """Who else wrote it last, as field managers call themselves."""
+    ignored: frozenset[Owned] = frozenset()
+    """Fields that were written by managers whose writes are nobody's edits."""
 
     @property
     def resource_version(self) -> str:
@@ -53,7 +56,7 @@ class Live:
 
     def slim(self) -> Live:
         """Without what only a write to the cluster needs."""
-        return Live({"metadata": self.whole["metadata"]}, self.view, self.manager)
+        return Live({"metadata": self.whole["metadata"]}, self.view, self.manager, self.ignored)
 
     @property
     def leaving(self) -> bool:
@@ -139,7 +142,8 @@ class ClusterSide:
             with contextlib.suppress(KindUnavailable, Forbidden):  # who reads one of them is told the same
                 async for whole in self._objects.acting_as(kind.user).list(kind.kind, namespace):
                     if whole["metadata"]["name"] in names:
-                        whole["metadata"].pop("managedFields", None)
+                        if not kind.resource.ignore_managers:
+                            whole["metadata"].pop("managedFields", None)
                         found[whole["metadata"]["name"]] = to_bytes(whole)
                 ahead[kind_id] = found
         return ahead
@@ -187,8 +191,9 @@ class ClusterSide:
 
     @staticmethod
     def _live(kind: Kind, whole: dict[str, Any]) -> Live:
-        manager = _last_writer(whole["metadata"].pop("managedFields", None) or ())
-        return Live(whole, kind.view(whole), manager)
+        managed = whole["metadata"].pop("managedFields", None) or ()
+        ignored = owned_by(managed, kind.resource.ignore_managers or ())
+        return Live(whole, kind.view(whole), _last_writer(managed), ignored)
 
     async def as_stored(self, kind: Kind, namespace: str, manifest: Json, live: Live) -> Json:
         """The manifest as the API server would store it in place of the live object: a dry run, which writes nothing.

@@ -19,6 +19,7 @@ from gitintegration.core.diff import same
 from gitintegration.core.evidence import Standing, survived
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, commit_message
+from gitintegration.core.managers import is_owned
 from gitintegration.core.merge import (
     Base,
     Decision,
@@ -27,6 +28,7 @@ from gitintegration.core.merge import (
     may_be_the_servers,
     rebase,
     with_servers_changes,
+    without,
 )
 from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome
 from gitintegration.core.values import ObjectKey
@@ -519,17 +521,19 @@ class Engine:
                 item.decision = decide(replace(versions, git_as_live=stored), strategy, list_keys)
 
     async def _base_of_now(self, ws: Workspace, request: Request, item: Item, base: Base) -> Base:
-        """The base, with what the server alone has changed since: it is asked where the live side's changes may hold that."""
+        """The base, with what nobody edited since: what ignored managers wrote, and what the server changed by itself.
+
+        The server is asked where the live side's changes may hold that.
+        """
         assert ws.base is not None
         assert item.live is not None
         assert item.record is not None
-        if not may_be_the_servers(item.decision.local):
-            return base
-        try:
-            stored = await self._cluster.as_stored(item.kind, request.namespace, base.git, item.live)
-        except (Refused, Forbidden):
-            return base
-        since = with_servers_changes(base, item.live.view, stored, item.kind.schema.list_keys)
+        ignored = [c for c in item.decision.local if is_owned(c, item.live.ignored)]
+        since = without(base, ignored)
+        if may_be_the_servers([c for c in item.decision.local if c not in ignored]):
+            with contextlib.suppress(Refused, Forbidden):
+                stored = await self._cluster.as_stored(item.kind, request.namespace, base.git, item.live)
+                since = with_servers_changes(since, item.live.view, stored, item.kind.schema.list_keys)
         if since != base:
             item.record = replace(item.record, live=since.live)
             ws.base.put(item.record)
