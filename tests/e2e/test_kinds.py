@@ -335,7 +335,7 @@ def test_an_aggregated_api_that_is_down_waits_alone(kinds: Kinds) -> None:
     ("resource", "words"),
     [
         ({"apiVersion": "v1", "kind": "Node"}, "cluster-scoped"),
-        ({"apiVersion": "planasonix.com/v1alpha1", "kind": "Nothing"}, "does not serve Nothing"),
+        ({"apiVersion": "nothing.example.com/v1", "kind": "Nothing"}, "does not serve Nothing"),
     ],
 )
 def test_kinds_that_can_be_no_pipelines(world: MakeWorld, resource: dict[str, str], words: str) -> None:

@@ -200,13 +200,13 @@ def test_a_pull_of_one_that_is_held_leaves_it_held() -> None:
 
 
 def test_a_plan_tells_the_paths_that_are_written() -> None:
-    """Two new pipelines whose template gives one path, beside a file that lies there already."""
+    """Two new pipelines that come to one path, because of a file that lies there already."""
 
     async def act() -> None:
         await settle(w)
-        w.configure("Manual", new_file_path="all.yaml")
-        w.git.commit({**w.git.files(), f"{FOLDER}/all.yaml": "# nothing yet\n"})
-        for name in ("x", "y"):
+        w.configure("Manual")
+        w.git.commit({**w.git.files(), f"{FOLDER}/x.yaml": "# nothing yet\n"})
+        for name in ("x", "x-pipeline"):
             w.api.put(name, {"f0": "1"})
         plan = await Operation(w, PushOperation(dry_run=True)).to_its_end()
         before = set(w.git.files())

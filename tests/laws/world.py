@@ -539,7 +539,6 @@ class World:
         strategy: str = "merge",
         max_deletes: str = "100%",
         review: str | None = None,
-        new_file_path: str | None = None,
         default_branch: str | None = "main",
     ) -> None:
         push = {"branch": review} if review else {}
@@ -548,7 +547,6 @@ class World:
                 "repositoryURL": "https://git.example.com/r.git",
                 "defaultBranch": default_branch,
                 "sync": {"mode": mode, "strategy": strategy, "maxDeletes": max_deletes, "push": push},
-                **({"newFilePath": new_file_path} if new_file_path else {}),
             }
         )
         self.generation = next(self._generations)
