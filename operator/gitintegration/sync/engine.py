@@ -671,7 +671,7 @@ class Engine:
         touched: dict[str, list[str]] = {}
         for item in draft.items:
             touched.setdefault(item.target, []).append(history.pipeline_id(item.git) if item.git else item.id)
-        told = history.entry(draft.info, touched, {})
+        told = history.shown(draft.info, touched, {})
         ws.history = [told, *(ws.history or [])][: request.spec.history_limit]
 
     async def _publish(
