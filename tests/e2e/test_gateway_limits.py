@@ -149,9 +149,12 @@ async def test_bodies_of_the_unknown_are_not_read(gateway: GatewayProcess, tenan
                 writer.write(head + b"x" * 900_000)
             assert await served(gateway, tenant, token) < 5
             answers = await asyncio.gather(*(said(reader) for reader, _ in made))
-            told = [answer for answer in answers if answer]
-            assert told  # others may be reset while they still send
+            told = [answer for answer in answers if answer]  # others are reset while they still send
             assert all(b" 401 " in answer or b" 503 " in answer for answer in told)
+        async with connections(gateway, 1) as ((reader, writer),):
+            writer.write(head)  # not one byte of the body, and the answer is there
+            answer = await said(reader)
+            assert b" 401 " in answer or b" 503 " in answer, answer
     bounded(gateway)
 
 
@@ -212,7 +215,6 @@ async def test_guessing_tokens_does_not_reach_the_api_server(
     assert codes.count(401) >= 10
     assert codes.count(401) + codes.count(503) == 2000
     assert asked <= 10 + 32 + 5 * seconds + 10, (asked, seconds)
-    assert asked < 500
 
 
 async def test_a_token_is_asked_for_once_in_seconds(
