@@ -44,6 +44,12 @@ CASES = {
     "tabs.yaml": ("a:\n\t- b\n", "NotYAML", "line 2"),
     "broken.json": ('{"a": 1,}', "NotYAML", ""),
     "bomb.yaml": (_BOMB, "TooLarge", "aliases"),
+    "long.yaml": ("a: &a " + "x" * 100_000 + "\nb: [" + "*a, " * 1000 + "]\n", "TooLarge", "aliases"),
+    "nested.yaml": ("a: &a " + "[" * 60 + "]" * 60 + "\nb: " + "[" * 60 + "*a" + "]" * 60 + "\n", "TooDeep", ""),
+    "base64.yaml": (manifest("b").replace("owner: ann", "owner: !!binary abc"), "NotYAML", "base64"),
+    "twice.json": ('{"a": 1, "a": 2}', "NotYAML", "stands twice"),
+    "quotes.json": ('"' * 600_000, "NotYAML", ""),
+    "digits.json": ('{"a": ' + "1" * 5000 + "}", "NotYAML", ""),
     "deep.yaml": ("[" * 5000 + "]" * 5000, "TooDeep", ""),
     "huge.yaml": ("a: " + "x" * (1 << 21), "TooLarge", "1048576"),
     "template.yaml": (manifest("a").replace("name: a\n", "name: {{ .Values.name }}\n"), "NotYAML", "template"),
@@ -60,6 +66,11 @@ CASES = {
     "version.yaml": (manifest("v").replace("v1alpha1", "v9"), "Refused", "v9"),
     "twice-a.yaml": (manifest("twice"), "Duplicate", "twice-b.yaml"),
     "twice-b.yaml": (manifest("twice"), "", ""),
+    "digits.yaml": (
+        manifest("d5").replace("owner: ann", f"owner: {'1' * 5000}\n  account: 123456789012345678901"),
+        "",
+        "",
+    ),
     "nobody.yaml": ("kind: ConfigMap\napiVersion: v1\nmetadata: {name: x}\n", "", ""),
     "values.yaml": ("replicas: 3\n", "", ""),
 }
@@ -68,7 +79,7 @@ CASES = {
 def test_each_bad_file_is_told_with_its_reason_and_the_rest_is_synced(world: MakeWorld) -> None:
     w = started(world, {f"pipelines/{name}": text for name, (text, _, _) in CASES.items()})
     told = invalid(w, sum(bool(reason) for _, reason, _ in CASES.values()))
-    assert w.names() == {"good"}
+    assert w.names() == {"good", "d5"}
     assert {p: e["reason"] for p, e in told.items()} == {f"pipelines/{n}": r for n, (_, r, _) in CASES.items() if r}
     for name, (_, reason, words) in CASES.items():
         if reason:
@@ -81,9 +92,9 @@ def test_each_bad_file_is_told_with_its_reason_and_the_rest_is_synced(world: Mak
     w.repo.commit(
         {f"pipelines/{name}": manifest(f"mended-{name.split('.')[0]}") for name in CASES if name.endswith("yaml")}
     )
-    w.repo.commit({"pipelines/broken.json": None})
+    w.repo.commit({f"pipelines/{name}": None for name in CASES if name.endswith("json")})
     w.in_sync()
-    assert len(w.names()) == len(CASES)
+    assert len(w.names()) == 1 + sum(name.endswith("yaml") for name in CASES)
 
 
 def test_paths_that_no_checkout_could_hold(world: MakeWorld) -> None:

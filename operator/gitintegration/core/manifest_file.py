@@ -46,7 +46,7 @@ def parse_file(
     A bad manifest leaves the others of its file alone; a file that can't be read has one problem and no items.
     """
     try:
-        documents = [read_json(source, limits)] if path.endswith(".json") else read_documents(source, limits)
+        documents = read_file(path, source, limits)
     except ManifestError as error:
         if source.startswith(_SEALED):
             return ParsedFile((), (Problem(path, InvalidReason.Encrypted, _ENCRYPTED),))
@@ -107,6 +107,16 @@ def is_encrypted(value: Json) -> bool:
     """Whether SOPS made it: its values are sealed, and a MAC over all of them forbids any edit."""
     sealed = value.get("sops") if isinstance(value, dict) else None
     return isinstance(sealed, dict) and "mac" in sealed
+
+
+def read_file(path: str, source: bytes, limits: ReadLimits) -> list[Json]:
+    """The value of each document. Whatever is wrong belongs to this file, and never ends a sync. Raises ManifestError."""
+    try:
+        return [read_json(source, limits)] if path.endswith(".json") else read_documents(source, limits)
+    except (ManifestError, MemoryError):
+        raise
+    except Exception as error:
+        raise ManifestError(InvalidReason.NotYAML, f"can't be read ({type(error).__name__})") from error
 
 
 def _with_remedy(error: ManifestError, source: bytes) -> str:

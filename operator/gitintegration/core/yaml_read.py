@@ -1,15 +1,18 @@
 """YAML as kubectl reads it: YAML 1.1 with Go's idea of numbers and booleans, to plain JSON values.
 
 A walk over libyaml's events straight to values. Events come without recursion, so depth is bounded before anything
-recurses (composing 30,000 nested brackets ends the process), and aliases are counted before they multiply.
+recurses (composing 30,000 nested brackets ends the process), and what an alias stands for is counted, in values, bytes
+and depth, before it is followed. All of it is linear in the file's size, and what comes out can be written as JSON.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
+import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -25,11 +28,13 @@ MERGE = "<<"
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """`size` in bytes; `nodes` counts values after aliases are followed."""
+    """`size` in bytes; `nodes` counts values after aliases are followed, `unfolds` says how much larger they may be."""
 
     size: int = 1 << 20
     depth: int = 100
     nodes: int = 500_000
+    unfolds: int = 8
+    """Times `size`: what a file may come to, in characters, once its aliases are followed."""
 
 
 _TRUE = {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y"}
@@ -41,11 +46,14 @@ _SPECIAL = frozenset(sign + word for sign in ("", "+", "-") for word in (".inf",
     ".NaN",
     ".NAN",
 }
-_FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
-_INTEGER = re.compile(r"^([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))$")
-_GO_INTEGRAL = 1e21
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
+_INT64, _UINT64 = 1 << 63, 1 << 64
+_DIGITS = 70
+"""More digits than any base needs for 64 bits, leading zeros aside: what is longer is no integer to Go either."""
 _NUMERIC = frozenset("+-.0123456789")
 _TAG = "tag:yaml.org,2002:"
+_SURROGATE = re.compile("[\udc80-\udcff]")
 
 
 def resolve_plain(text: str) -> Json:
@@ -57,19 +65,34 @@ def resolve_plain(text: str) -> Json:
     if text in _SPECIAL:
         raise ManifestError(InvalidReason.NotYAML, f"{text} has no place in JSON")
     plain = text.replace("_", "")
-    if match := _INTEGER.match(plain):
-        sign, *digits = match.groups()
-        base, number = next((b, d) for b, d in zip((16, 2, 8, 10), digits, strict=True) if d is not None)
-        value = int(number, base) * (-1 if sign == "-" else 1)
-        return value if -(1 << 63) <= value < 1 << 63 else _number(float(value))
-    if not _FLOAT.match(plain) or math.isinf(parsed := float(plain)):
+    if (match := _INTEGER.fullmatch(plain)) and (value := _integer(*match.groups())) is not None:
+        return value
+    if not _FLOAT.fullmatch(plain) or math.isinf(parsed := float(plain)):
         return text
     return _number(parsed)
 
 
+def _integer(sign: str, *digits: str | None) -> Json:
+    """None where it doesn't fit 64 bits."""
+    base, number = next((b, d) for b, d in zip((16, 2, 8, 10), digits, strict=True) if d is not None)
+    number = number.lstrip("0") or "0"
+    if len(number) > _DIGITS:
+        return None
+    value = int(number, base) * (-1 if sign == "-" else 1)
+    if -_INT64 <= value < _INT64:
+        return value
+    return _number(float(value)) if not sign and value < _UINT64 else None
+
+
 def _number(value: float) -> Json:
-    """As Go writes it in JSON: the shortest digits that name the float, without a fraction written like an integer."""
-    return int(Decimal(repr(value))) if value.is_integer() and abs(value) < _GO_INTEGRAL else value
+    """As Go writes it in JSON: the shortest digits that name the float, without a fraction written like an integer.
+
+    Beyond 64 bits it stays a float, as JSON's readers take it.
+    """
+    if not value.is_integer() or not -_INT64 <= value < _UINT64:
+        return value
+    whole = int(Decimal(repr(value)))
+    return whole if -_INT64 <= whole < _UINT64 else value
 
 
 def read_documents(source: bytes, limits: ReadLimits = ReadLimits()) -> list[Json]:
@@ -77,7 +100,7 @@ def read_documents(source: bytes, limits: ReadLimits = ReadLimits()) -> list[Jso
     text = decode_text(source, limits)
     walker = _Walker(limits)
     try:
-        parser = CParser(text)
+        parser = CParser(ended(text))
         get = parser.get_event
         while walker.take(get()):
             pass
@@ -93,15 +116,46 @@ def read_documents(source: bytes, limits: ReadLimits = ReadLimits()) -> list[Jso
 def read_json(source: bytes, limits: ReadLimits = ReadLimits()) -> Json:
     """A JSON file's value. Raises ManifestError."""
     text = decode_text(source, limits)
-    depth = 0
-    for ch in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
-        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(ch[0], 0)
-        if depth > limits.depth:
-            raise ManifestError(InvalidReason.TooDeep, f"is nested deeper than {limits.depth} levels")
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)  # strict, and has a bound on depth of its own
     except orjson.JSONDecodeError as error:
-        raise ManifestError(InvalidReason.NotYAML, f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+        reason = InvalidReason.TooDeep if "depth" in error.msg else InvalidReason.NotYAML
+        raise ManifestError(reason, f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    _check_depth(value, limits.depth)
+    return json.loads(text, object_pairs_hook=_unique, parse_int=_json_integer)
+
+
+def _check_depth(value: Json, depth: int) -> None:
+    level = _collections([value])
+    for _ in range(depth):
+        level = [inner for outer in level for inner in _collections(outer)]
+        if not level:
+            return
+    raise ManifestError(InvalidReason.TooDeep, f"is nested deeper than {depth} levels")
+
+
+def _collections(value: Json) -> list[Json]:
+    inside = value.values() if isinstance(value, dict) else value
+    return [inner for inner in inside if isinstance(inner, dict | list)]
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    value: dict[str, Json] = {}
+    for name, inner in pairs:
+        if name in value:
+            raise _twice(name)
+        value[name] = inner
+    return value
+
+
+def _json_integer(digits: str) -> Json:
+    """As the API server takes it: what is beyond 64 bits is a float."""
+    value = int(digits) if len(digits) <= _DIGITS else None
+    return value if value is not None and -_INT64 <= value < _INT64 else _number(float(digits))
+
+
+def _twice(name: str) -> ManifestError:
+    return ManifestError(InvalidReason.NotYAML, f"the key {name[:80]!r} stands twice in one map")
 
 
 def decode_text(source: bytes, limits: ReadLimits) -> str:
@@ -117,6 +171,11 @@ def decode_text(source: bytes, limits: ReadLimits) -> str:
     return text
 
 
+def ended(text: str) -> str:
+    """With a line break at its end, as kubectl adds one: a block scalar there ends in it."""
+    return text if text.endswith("\n") else f"{text}\n"
+
+
 def _told(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -127,12 +186,22 @@ class _MergeKey:
     """A plain `<<`; quoted, it is a key like any other."""
 
 
-class _Merge(list[Json]):
-    """The values of a `<<` key, until the map is closed."""
-
-
 _MERGE_KEY = _MergeKey()
-_MERGE_SLOT: Any = object()  # no key of a document is it
+_NO_KEY: Any = object()  # no key of a document is it
+
+
+@dataclass(slots=True)
+class _Frame:
+    """An open collection, and what it holds so far, aliases followed."""
+
+    value: Json
+    anchor: str | None = None
+    key: Json = _NO_KEY
+    own: set[str] = field(default_factory=set)
+    """Its keys that are not merged into it."""
+    nodes: int = 1
+    size: int = 2
+    depth: int = 1
 
 
 class _Walker:
@@ -141,29 +210,30 @@ class _Walker:
     def __init__(self, limits: ReadLimits) -> None:
         self.documents: list[Json] = []
         self._limits = limits
-        self._stack: list[tuple[Json, str | None, list[Json]]] = []
-        self._anchors: dict[str, tuple[Json, int]] = {}
-        self._nodes = 0
-        self._sizes: list[int] = []
+        self._stack: list[_Frame] = []
+        self._anchors: dict[str, _Frame] = {}
+        self._nodes = self._size = 0
         self._root: Json = None
 
     def take(self, event: Any) -> bool:
         """False at the end of the stream."""
         kind = type(event)
         if kind is yaml.ScalarEvent:
-            self._add(self._scalar(event), event.anchor, 1)
+            value = self._scalar(event)
+            self._keep(_Frame(value, event.anchor, size=len(event.value) + 4, depth=0))
         elif kind is yaml.MappingStartEvent:
             self._open({}, event)
         elif kind is yaml.SequenceStartEvent:
             self._open([], event)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            self._close()
+            self._count(1, 2)
+            self._place(self._stack.pop())
         elif kind is yaml.AliasEvent:
-            self._alias(event.anchor)
+            self._alias(event)
         elif kind is yaml.DocumentStartEvent:
             self._root, self._anchors = None, {}
         elif kind is yaml.DocumentEndEvent:
-            self.documents.append(self._root)
+            self.documents.append(MERGE if self._root is _MERGE_KEY else self._root)
         elif kind is yaml.StreamEndEvent:
             return False
         return True
@@ -177,7 +247,7 @@ class _Walker:
         if tag == f"{_TAG}str":
             return event.value
         if tag == f"{_TAG}binary":
-            return base64.b64decode(event.value).decode("utf-8", "replace")
+            return _binary(event)
         value = resolve_plain(event.value)
         known: Any = {
             f"{_TAG}int": int,
@@ -191,52 +261,69 @@ class _Walker:
 
     def _open(self, value: Json, event: Any) -> None:
         if len(self._stack) >= self._limits.depth:
-            words = f"is nested deeper than {self._limits.depth} levels (line {event.start_mark.line + 1})"
-            raise ManifestError(InvalidReason.TooDeep, words)
-        self._stack.append((value, event.anchor, []))
-        self._sizes.append(1)
+            raise self._too_deep(event)
+        self._stack.append(_Frame(value, event.anchor))
 
-    def _close(self) -> None:
-        value, anchor, _ = self._stack.pop()
-        size = self._sizes.pop()
-        if isinstance(value, dict) and _MERGE_SLOT in value:
-            value = _merge(value.pop(_MERGE_SLOT), value)
-        self._add(value, anchor, size)
+    def _alias(self, event: Any) -> None:
+        meant = self._anchors.get(event.anchor)
+        if meant is None:
+            raise ManifestError(InvalidReason.NotYAML, f"unknown anchor {event.anchor[:80]!r}")
+        if len(self._stack) + meant.depth > self._limits.depth:
+            raise self._too_deep(event)
+        self._keep(_Frame(meant.value, nodes=meant.nodes, size=meant.size, depth=meant.depth))
 
-    def _alias(self, name: str) -> None:
-        if name not in self._anchors:
-            raise ManifestError(InvalidReason.NotYAML, f"unknown anchor {name!r}")
-        value, size = self._anchors[name]
-        self._add(value, None, size)
+    def _too_deep(self, event: Any) -> ManifestError:
+        words = f"is nested deeper than {self._limits.depth} levels (line {event.start_mark.line + 1})"
+        return ManifestError(InvalidReason.TooDeep, words)
 
-    def _add(self, value: Json, anchor: str | None, size: int) -> None:
-        self._nodes += size
-        if self._nodes > self._limits.nodes * 4:
+    def _keep(self, leaf: _Frame) -> None:
+        self._count(leaf.nodes, leaf.size)
+        self._place(leaf)
+
+    def _count(self, nodes: int, size: int) -> None:
+        self._nodes += nodes
+        self._size += size
+        if self._nodes > self._limits.nodes or self._size > self._limits.size * self._limits.unfolds:
             raise ManifestError(InvalidReason.TooLarge, "holds too many values once its aliases are followed")
-        if anchor:
-            self._anchors[anchor] = (value, size)
-        if not self._stack:
-            self._root = value
-            return
-        self._sizes[-1] += size
-        into, _, pending = self._stack[-1]
-        if isinstance(into, list):
-            into.append(MERGE if value is _MERGE_KEY else value)
-        elif not pending:
-            pending.append(value)
-        else:
-            key = pending.pop()
-            self._set(into, key, value)
 
-    def _set(self, into: dict[str, Json], key: Json, value: Json) -> None:
-        value = MERGE if value is _MERGE_KEY else value
+    def _place(self, done: _Frame) -> None:
+        """Put a value where it stands: into the collection that is open, or at the root."""
+        if done.anchor:
+            self._anchors[done.anchor] = done
+        if not self._stack:
+            self._root = done.value
+            return
+        frame = self._stack[-1]
+        frame.nodes += done.nodes
+        frame.size += done.size
+        frame.depth = max(frame.depth, done.depth + (frame.key is not _MERGE_KEY))
+        if isinstance(frame.value, list):
+            frame.value.append(MERGE if done.value is _MERGE_KEY else done.value)
+        elif frame.key is _NO_KEY:
+            frame.key = done.value
+        else:
+            key, frame.key = frame.key, _NO_KEY
+            self._set(frame, key, MERGE if done.value is _MERGE_KEY else done.value)
+
+    def _set(self, frame: _Frame, key: Json, value: Json) -> None:
         if key is _MERGE_KEY:
-            into[_MERGE_SLOT] = _Merge(value if isinstance(value, list) else [value])
+            frame.value.update(_merged(value if isinstance(value, list) else [value]))
             return
         name = _key(key)
-        if name in into:
-            raise ManifestError(InvalidReason.NotYAML, f"the key {name!r} stands twice in one map")
-        into[name] = value
+        if name in frame.own:
+            raise _twice(name)
+        frame.own.add(name)
+        frame.value[name] = value
+
+
+def _binary(event: Any) -> str:
+    """Text as Go decodes it: each byte that is no UTF-8 becomes one replacement character."""
+    try:
+        data = base64.b64decode(event.value.replace("\n", "").replace("\r", ""), validate=True)
+    except (binascii.Error, ValueError):
+        words = f"line {event.start_mark.line + 1}: !!binary holds no base64"
+        raise ManifestError(InvalidReason.NotYAML, words) from None
+    return _SURROGATE.sub("\ufffd", data.decode("utf-8", "surrogateescape"))
 
 
 def _key(key: Json) -> str:
@@ -252,11 +339,12 @@ def _key(key: Json) -> str:
     raise ManifestError(InvalidReason.NotYAML, "null, a list or a map can't be a key")
 
 
-def _merge(sources: list[Json], own: dict[str, Json]) -> dict[str, Json]:
+def _merged(sources: list[Json]) -> dict[str, Json]:
+    """What a merge key brings in: of several maps, the first one wins. Keys that stand before it are overridden."""
     result: dict[str, Json] = {}
     for source in sources:
         if not isinstance(source, dict):
             raise ManifestError(InvalidReason.NotYAML, "a merge key (<<) takes a map or a list of maps")
         for name, value in source.items():
             result.setdefault(name, value)
-    return {**result, **own}
+    return result

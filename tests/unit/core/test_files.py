@@ -42,6 +42,15 @@ GOOD = "apiVersion: planasonix.com/v1alpha1\nkind: Pipeline\nmetadata: {name: %s
         ("v1", "v1"),
         ("1.2.3", "1.2.3"),
         ("-", "-"),
+        ("18446744073709551615", 18446744073709552000.0),
+        ("123456789012345678901", 123456789012345680000.0),
+        ("1e20", 1e20),
+        ("1e18", 10**18),
+        ("-9223372036854775809", -9223372036854775808.0),
+        ("0xffffffffffffffffff", "0xffffffffffffffffff"),
+        ("0x" + "f" * 300, "0x" + "f" * 300),
+        ("1" * 5000, "1" * 5000),
+        ("0" * 5000 + "7", 7),
     ],
 )
 def test_plain_scalars_as_kubectl_reads_them(text: str, value: Any) -> None:
@@ -63,6 +72,13 @@ def test_plain_scalars_as_kubectl_reads_them(text: str, value: Any) -> None:
         (b"a: !!binary aGk=\n", [{"a": "hi"}]),
         (b"a: !!str 12\n", [{"a": "12"}]),
         (b"a: |\n  x\n  y\n", [{"a": "x\ny\n"}]),
+        (b"a: |\n  x\n  y", [{"a": "x\ny\n"}]),
+        (b"{x: &a {p: 1}, z: {p: 2, <<: *a}}", [{"x": {"p": 1}, "z": {"p": 1}}]),
+        (
+            b"{x: &a {p: 1}, w: &b {p: 2, q: 3}, z: {<<: [*a, *b]}}",
+            [{"x": {"p": 1}, "w": {"p": 2, "q": 3}, "z": {"p": 1, "q": 3}}],
+        ),
+        (b"{x: &a {p: 1}, w: &b {p: 2}, z: {<<: *a, <<: *b}}", [{"x": {"p": 1}, "w": {"p": 2}, "z": {"p": 2}}]),
     ],
 )
 def test_documents(source: bytes, values: list[Any]) -> None:
@@ -80,13 +96,42 @@ def test_documents(source: bytes, values: list[Any]) -> None:
         (b"a: .nan\n", "NotYAML"),
         (b"- " * 200 + b"1", "TooDeep"),
         (b"x" * 2000, "TooLarge"),
-        (b"a: &a [1,1,1]\nb: &b [*a,*a,*a]\nc: [*b,*b,*b]\n", "TooLarge"),
+        (b"a: &a [1,1,1,1]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nd: [*c,*c,*c,*c]\n", "TooLarge"),
+        (b"a: &a " + b"x" * 600 + b"\nb: [" + b"*a," * 14 + b"]\n", "TooLarge"),
+        (b"a: &a " + b"[" * 60 + b"]" * 60 + b"\nb: " + b"[" * 60 + b"*a" + b"]" * 60, "TooDeep"),
+        (b"a: !!binary abc\n", "NotYAML"),
     ],
 )
 def test_what_is_no_yaml_for_us(source: bytes, reason: str) -> None:
     with pytest.raises(ManifestError) as told:
-        read_documents(source, ReadLimits(size=1000, depth=100, nodes=30))
+        read_documents(source, ReadLimits(size=1000, depth=100, nodes=200))
     assert told.value.reason.value == reason
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (b'{"a": 1, "a": 2}', "NotYAML"),
+        (b"[" * 101 + b"]" * 101, "TooDeep"),
+        (b"[" * 5000, "TooDeep"),
+        (b'{"a": 1e400}', "NotYAML"),
+        (b'{"a": ' + b"9" * 900 + b"}", "NotYAML"),
+        (b'{"a": "\\ud800"}', "NotYAML"),
+        (b'{"a": NaN}', "NotYAML"),
+    ],
+)
+def test_what_is_no_json_for_us(source: bytes, reason: str) -> None:
+    with pytest.raises(ManifestError) as told:
+        read_json(source, ReadLimits(size=10_000))
+    assert told.value.reason.value == reason
+
+
+def test_numbers_of_json_are_those_of_the_api_server() -> None:
+    read = read_json(
+        b'{"a": 9223372036854775807, "b": 18446744073709551615, "c": 123456789012345678901, "d": 1.50, "e": 1e3}'
+    )
+    assert read == {"a": 2**63 - 1, "b": 18446744073709552000.0, "c": 123456789012345680000.0, "d": 1.5, "e": 1000}
+    assert read_json(b"[" * 100 + b"]" * 100)
 
 
 @given(st.binary(max_size=200))
