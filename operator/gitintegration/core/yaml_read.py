@@ -106,7 +106,7 @@ def read_documents(source: bytes, limits: ReadLimits = ReadLimits()) -> list[Jso
             pass
     except yaml.YAMLError as error:
         deep = "nesting depth" in str(getattr(error, "problem", ""))  # libyaml's own bound, met while it looks ahead
-        raise ManifestError(InvalidReason.TooDeep if deep else InvalidReason.NotYAML, _told(error)) from None
+        raise ManifestError(InvalidReason.TooDeep if deep else InvalidReason.NotYAML, told(error)) from None
     finally:
         if "parser" in locals():
             parser.dispose()
@@ -176,7 +176,7 @@ def ended(text: str) -> str:
     return text if text.endswith("\n") else f"{text}\n"
 
 
-def _told(error: yaml.YAMLError) -> str:
+def told(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return f"{where}{getattr(error, 'problem', None) or str(error).splitlines()[0]}"
@@ -186,7 +186,7 @@ class _MergeKey:
     """A plain `<<`; quoted, it is a key like any other."""
 
 
-_MERGE_KEY = _MergeKey()
+MERGE_KEY = _MergeKey()
 _NO_KEY: Any = object()  # no key of a document is it
 
 
@@ -219,7 +219,7 @@ class _Walker:
         """False at the end of the stream."""
         kind = type(event)
         if kind is yaml.ScalarEvent:
-            value = self._scalar(event)
+            value = read_scalar(event)
             self._keep(_Frame(value, event.anchor, size=len(event.value) + 4, depth=0))
         elif kind is yaml.MappingStartEvent:
             self._open({}, event)
@@ -233,31 +233,10 @@ class _Walker:
         elif kind is yaml.DocumentStartEvent:
             self._root, self._anchors = None, {}
         elif kind is yaml.DocumentEndEvent:
-            self.documents.append(MERGE if self._root is _MERGE_KEY else self._root)
+            self.documents.append(MERGE if self._root is MERGE_KEY else self._root)
         elif kind is yaml.StreamEndEvent:
             return False
         return True
-
-    def _scalar(self, event: Any) -> Json:
-        tag = event.tag
-        if tag is None or tag == "!":
-            if not event.implicit[0] or tag is not None:
-                return event.value
-            return _MERGE_KEY if event.value == MERGE else resolve_plain(event.value)
-        if tag == f"{_TAG}str":
-            return event.value
-        if tag == f"{_TAG}binary":
-            return _binary(event)
-        value = resolve_plain(event.value)
-        known: Any = {
-            f"{_TAG}int": int,
-            f"{_TAG}float": (int, float),
-            f"{_TAG}bool": bool,
-            f"{_TAG}null": type(None),
-        }.get(tag)
-        if known and not isinstance(value, known):
-            raise ManifestError(InvalidReason.NotYAML, f"line {event.start_mark.line + 1}: cannot decode as {tag}")
-        return value if known else event.value
 
     def _open(self, value: Json, event: Any) -> None:
         if len(self._stack) >= self._limits.depth:
@@ -296,24 +275,47 @@ class _Walker:
         frame = self._stack[-1]
         frame.nodes += done.nodes
         frame.size += done.size
-        frame.depth = max(frame.depth, done.depth + (frame.key is not _MERGE_KEY))
+        frame.depth = max(frame.depth, done.depth + (frame.key is not MERGE_KEY))
         if isinstance(frame.value, list):
-            frame.value.append(MERGE if done.value is _MERGE_KEY else done.value)
+            frame.value.append(MERGE if done.value is MERGE_KEY else done.value)
         elif frame.key is _NO_KEY:
             frame.key = done.value
         else:
             key, frame.key = frame.key, _NO_KEY
-            self._set(frame, key, MERGE if done.value is _MERGE_KEY else done.value)
+            self._set(frame, key, MERGE if done.value is MERGE_KEY else done.value)
 
     def _set(self, frame: _Frame, key: Json, value: Json) -> None:
-        if key is _MERGE_KEY:
-            frame.value.update(_merged(value if isinstance(value, list) else [value]))
+        if key is MERGE_KEY:
+            frame.value.update(merged(value if isinstance(value, list) else [value]))
             return
-        name = _key(key)
+        name = key_text(key)
         if name in frame.own:
             raise _twice(name)
         frame.own.add(name)
         frame.value[name] = value
+
+
+def read_scalar(event: Any) -> Json:
+    """What a scalar stands for; MERGE_KEY for a plain `<<`. Raises ManifestError."""
+    tag = event.tag
+    if tag is None or tag == "!":
+        if not event.implicit[0] or tag is not None:
+            return event.value
+        return MERGE_KEY if event.value == MERGE else resolve_plain(event.value)
+    if tag == f"{_TAG}str":
+        return event.value
+    if tag == f"{_TAG}binary":
+        return _binary(event)
+    value = resolve_plain(event.value)
+    known: Any = {
+        f"{_TAG}int": int,
+        f"{_TAG}float": (int, float),
+        f"{_TAG}bool": bool,
+        f"{_TAG}null": type(None),
+    }.get(tag)
+    if known and not isinstance(value, known):
+        raise ManifestError(InvalidReason.NotYAML, f"line {event.start_mark.line + 1}: cannot decode as {tag}")
+    return value if known else event.value
 
 
 def _binary(event: Any) -> str:
@@ -326,7 +328,7 @@ def _binary(event: Any) -> str:
     return _SURROGATE.sub("\ufffd", data.decode("utf-8", "surrogateescape"))
 
 
-def _key(key: Json) -> str:
+def key_text(key: Json) -> str:
     """JSON has string keys only; written as kubectl writes them."""
     if isinstance(key, str):
         return key
@@ -339,7 +341,7 @@ def _key(key: Json) -> str:
     raise ManifestError(InvalidReason.NotYAML, "null, a list or a map can't be a key")
 
 
-def _merged(sources: list[Json]) -> dict[str, Json]:
+def merged(sources: list[Json]) -> dict[str, Json]:
     """What a merge key brings in: of several maps, the first one wins. Keys that stand before it are overridden."""
     result: dict[str, Json] = {}
     for source in sources:

@@ -661,7 +661,7 @@ class Engine:
         await self.branches.push(ws, request, head.ref, head.commit, draft.made)
         edited = draft.made.edited
         tally.commits.append(draft.info.sha)
-        tally.coarse += edited.coarse
+        tally.lossy += edited.lossy
         for path in edited.removed:
             ws.index.remove(path)
         for scanned in edited.files:

@@ -13,9 +13,8 @@ from gitintegration.core.invalid import InvalidReason, ManifestError, Problem
 from gitintegration.core.layout import Layout, NewPaths, NoPlaceError, no_folder
 from gitintegration.core.manifest_file import parse_file
 from gitintegration.core.values import ObjectKey, to_bytes
-from gitintegration.core.yaml_edit import Location, remove_item, set_item
+from gitintegration.core.yaml_edit import Location, edit_file, new_file
 from gitintegration.core.yaml_read import ReadLimits
-from gitintegration.core.yaml_render import render
 from gitintegration.errors import LimitExceeded
 from gitintegration.git import objects
 from gitintegration.git.objects import Entry, Kept, NewCommit
@@ -72,7 +71,8 @@ class Edited:
     """Path -> the blob that it has then; None: it is removed. Files that stay as they are, are left out."""
     files: tuple[ScannedFile, ...] = ()
     failed: tuple[tuple[ObjectKey, str], ...] = ()
-    coarse: tuple[str, ...] = ()
+    lossy: tuple[str, ...] = ()
+    """Files that lost a comment or a line that no edit owns."""
 
     @property
     def removed(self) -> list[str]:
@@ -83,7 +83,7 @@ class Edited:
             {**self.blobs, **more.blobs},
             self.files + more.files,
             self.failed + more.failed,
-            self.coarse + more.coarse,
+            self.lossy + more.lossy,
         )
 
 
@@ -225,12 +225,12 @@ def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, packed: Iterab
     blobs: dict[str, str | None] = {}
     scanned: list[ScannedFile] = []
     failed: list[tuple[ObjectKey, str]] = []
-    coarse: list[str] = []
+    lossy: list[str] = []
     with objects.Objects(directory) as store, PackWriter(pack, filter(None, packed)) as writer:
         for path, (blob, changes) in edits.items():
             source = store.raw(blob) if blob else None
             try:
-                made, rough = _edited(path, source, changes, scope.limits)
+                made, lost = _edited(path, source, changes, scope.limits)
             except ManifestError as error:
                 failed += [(change.key, f"{path}: {error.message}") for change in changes]
                 continue
@@ -242,27 +242,20 @@ def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, packed: Iterab
                 continue
             if made == source:
                 continue
-            coarse += [path] if rough else []
+            lossy += [path] if lost else []
             blobs[path] = writer.add_blob(made) if made is not None else None
             if made is not None:
                 scanned.append(_scan_one(path, blobs[path] or "", made, scope))
-    return Edited(blobs, tuple(scanned), tuple(failed), tuple(coarse))
+    return Edited(blobs, tuple(scanned), tuple(failed), tuple(lossy))
 
 
 def _edited(path: str, source: bytes | None, edits: Sequence[Edit], limits: ReadLimits) -> tuple[bytes | None, bool]:
-    """Sets first, then removals from the last to the first, because a removal moves what is behind it."""
-    coarse = False
-    for edit in edits:
-        if edit.value is not None and edit.location is None:
-            made = render(orjson.loads(edit.value), path)
-            if source is not None:
-                raise ManifestError(InvalidReason.InvalidPath, "lies where a new file should go")
-            source = made
-        elif edit.value is not None and source is not None and edit.location is not None:
-            result = set_item(source, path, edit.location, orjson.loads(edit.value), limits)
-            source, coarse = result.source, coarse or result.coarse
-    removals = [edit.location for edit in edits if edit.value is None and edit.location is not None]
-    for location in sorted(removals, key=lambda at: (at.document, at.item or 0), reverse=True):
-        if source is not None:
-            source = remove_item(source, path, location, limits)
-    return source, coarse
+    """The file with all its edits, and whether something went that none of them owns. Raises ManifestError."""
+    changes = {e.location: orjson.loads(e.value) if e.value is not None else None for e in edits if e.location}
+    new = [orjson.loads(e.value) for e in edits if e.location is None and e.value is not None]
+    if source is None:
+        return (new_file(new[0], path, limits), False) if new else (None, False)
+    if new:
+        raise ManifestError(InvalidReason.InvalidPath, "lies where a new file should go")
+    result = edit_file(source, path, changes, limits)
+    return result.source, result.lossy

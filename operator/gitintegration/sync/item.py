@@ -229,7 +229,7 @@ class Tally:
     troubles: list[GitIntegrationError] = field(default_factory=list)
     """What went wrong beside the sync, with the pull request say; the rest was done."""
     held: list[HeldDeletes] = field(default_factory=list)
-    coarse: list[str] = field(default_factory=list)
+    lossy: list[str] = field(default_factory=list)
 
     @property
     def wrote(self) -> bool:

@@ -415,8 +415,8 @@ class Operator:
         if status != before:
             for refusal in outcome.refusals:
                 log.warning("a kind is not synced", reason=refusal.reason.value, error=refusal.message)
-        for path in tally.coarse:
-            log.warning("manifest written anew, its comments did not survive", path=path)
+        for path in tally.lossy:
+            log.warning("an edit took comments or lines beside its own from a file; see the commit", path=path)
 
     async def _write(self, entry: Entry, before: Mapping[str, Any], status: dict[str, Any]) -> dict[str, Any]:
         """The status as it was written: without its lists where the API server does not take it with them."""

@@ -165,7 +165,7 @@ class Review:
                     raise
                 commit = made.commit.sha
                 tally.commits.append(commit)
-                tally.coarse += made.edited.coarse
+                tally.lossy += made.edited.lossy
             failed = dict(made.edited.failed)
             for item in items:
                 if item.key in failed:
