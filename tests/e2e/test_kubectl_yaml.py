@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 
 from gitintegration.core.diff import same
@@ -131,7 +132,7 @@ def kubectl(plane: ControlPlane, text: str) -> str:
 
 def decoded(text: str) -> Iterator[Any]:
     """kubectl prints one JSON object after the other."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(parse_int=orjson.loads)  # beyond 64 bits a float, as the operator reads the API server
     while text := text.lstrip():
         value, end = decoder.raw_decode(text)
         yield value

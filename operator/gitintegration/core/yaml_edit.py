@@ -66,7 +66,7 @@ class _Layout(NamedTuple):
         return text if self.ended else f"{text}\n"
 
     def restored(self, text: str) -> str:
-        text = text if self.ended else text.removesuffix("\n")
+        text = text if self.ended or text.endswith("\n\n") else text.removesuffix("\n")  # blank lines may be content
         return text.replace("\n", "\r\n") if self.crlf else text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from gitintegration.core.diff import same
 from gitintegration.core.values import Json
 from gitintegration.core.yaml_match import matched
 from gitintegration.core.yaml_render import Style, flow, flow_key, ordered_names
-from gitintegration.core.yaml_style import is_tall, line_indent
+from gitintegration.core.yaml_style import is_tall, line_indent, usual_quote
 from gitintegration.core.yaml_tree import Entry, Node, Text, TooFineError
 
 
@@ -63,16 +64,16 @@ class FlowEdit:
     def _inner_style(self, node: Node, *, tall: bool) -> Style:
         """Strings have the quotes that all strings beside them have."""
         spread = tall or "\n" in self.source.text[node.content : node.end]
-        strings = {e.value.style for e in node.entries if e.value.kind == "scalar" and isinstance(e.value.value, str)}
-        quoted = strings == {'"'} if strings else self.style.quoted
-        quote = "'" if strings == {"'"} else self.style.quote
+        usual = usual_quote(node, flow=True)
+        quoted = self.style.quoted if usual is None else usual == '"'
+        quote = "'" if usual == "'" else self.style.quote
         return replace(self.style, tall=spread and self.style.tall, quoted=quoted, quote=quote)
 
     def _list(self, node: Node, new: list[Json]) -> list[_Part]:
         return [_Part(place, None, value) for place, value in zip(matched(node.value, new), new, strict=True)]
 
     def _map(self, node: Node, new: dict[str, Json]) -> list[_Part]:
-        """Old keys stay in their order; a new one goes behind the one that stands before it in `new`."""
+        """Old keys stay in their order; a new one goes behind the one that stands before it in `new`, or to the front."""
         given: dict[str, Json] = {}
         explicit = {e.name for e in node.entries if not e.is_merge}
         for entry in node.entries:
@@ -93,7 +94,8 @@ class FlowEdit:
             elif name not in given or not same(given[name], new[name]):
                 behind.setdefault(None if given else before, []).append(_Part(None, name, new[name]))
         placed = [part for old in parts for part in (old, *behind.get(old.name, ()))]
-        return [*placed, *behind.get(None, ())]
+        first = behind.get(None, [])
+        return [*placed, *first] if given else [*first, *placed]
 
     def _same_shape(self, node: Node, texts: Mapping[int, str]) -> str:
         text, at, out = self.source.text, node.content, []
@@ -120,7 +122,7 @@ class FlowEdit:
                 lines.append(f"{pad}{core}{end}\n")
                 continue
             lines += [_unowned(leads[i]) for i in range(at, place) if i not in kept]
-            rest = text[node.entries[place].end : ends[place]].lstrip(" \t").removeprefix(",")
+            rest = re.sub(r"^[ \t]*,", "", text[node.entries[place].end : ends[place]])
             lines.append(f"{leads[place]}{pad}{core}{end}{rest if rest.strip() else chr(10)}")
             at = max(at, place + 1)
         lines += [_unowned(leads[i]) for i in range(at, len(leads)) if i not in kept]

@@ -59,6 +59,9 @@ def is_lossy(tree: Tree, owned: Iterable[Owned], made: str) -> bool:
     return bool(lines - Counter(_bare(line) for line in made.split("\n")))
 
 
+_EDGES = re.compile(r"^\s*(?:- +)*|,?(?=\s+#)|,?\s*$")
+
+
 def _bare(line: str) -> str:
     """Without indentation, a dash before it, and the comma that tells whether more follows."""
-    return re.sub(r"^(?:- +)+", "", line.strip()).rstrip(",")
+    return _EDGES.sub("", line)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 
 from gitintegration.core.values import Json
 
 _MANY = 10_000
+_SAME = 0.6
+_HARDLY = 0.1
 
 
 def matched(old: Sequence[Json], new: Sequence[Json]) -> list[int | None]:
@@ -17,7 +19,10 @@ def matched(old: Sequence[Json], new: Sequence[Json]) -> list[int | None]:
     head = _common(a, b)
     tail = _common(a[head:][::-1], b[head:][::-1])
     found: list[int | None] = [*range(head), *[None] * (len(b) - head - tail), *range(len(a) - tail, len(a))]
-    ids_a, ids_b = _identities(old, new) or (a, b)
+    ids = _identities(old, new)
+    if ids is None and _in_place(a[head : len(a) - tail], b[head : len(b) - tail]):
+        return [*range(len(a))]
+    ids_a, ids_b = ids or (a, b)
     places: dict[str, deque[int]] = {}
     for index in range(head, len(a) - tail):
         places.setdefault(ids_a[index], deque()).append(index)
@@ -26,6 +31,13 @@ def matched(old: Sequence[Json], new: Sequence[Json]) -> list[int | None]:
             found[index] = same.popleft()
     _pair_left(old, new, found, sorted(index for indexes in places.values() for index in indexes))
     return found
+
+
+def _in_place(a: Sequence[str], b: Sequence[str]) -> bool:
+    """Whether as many items stayed where they are as there are at all in both: then none was moved, or went."""
+    if len(a) != len(b):
+        return False
+    return sum(x == y for x, y in zip(a, b, strict=True)) >= (Counter(a) & Counter(b)).total()
 
 
 def _canonical(value: Json) -> str:
@@ -73,6 +85,19 @@ def _pair_left(old: Sequence[Json], new: Sequence[Json], found: list[int | None]
             between.append(waiting.popleft())
         _pair(old, new, found, between, gap)
         before, gap = place, []
+    taken = {place for place in found if place is not None}
+    _pair_moved(old, new, found, [place for place in left if place not in taken])
+
+
+def _pair_moved(old: Sequence[Json], new: Sequence[Json], found: list[int | None], left: list[int]) -> None:
+    """What is most of an item is the item, renamed and moved at once."""
+    fresh = [index for index, place in enumerate(found) if place is None]
+    if len(left) * len(fresh) <= _MANY:
+        for index in fresh:
+            best = max(left, key=lambda place: _likeness(old[place], new[index]), default=None)
+            if best is not None and isinstance(new[index], dict) and _likeness(old[best], new[index]) > _SAME:
+                found[index] = best
+                left.remove(best)
 
 
 def _pair(old: Sequence[Json], new: Sequence[Json], found: list[int | None], olds: list[int], news: list[int]) -> None:
@@ -80,7 +105,7 @@ def _pair(old: Sequence[Json], new: Sequence[Json], found: list[int | None], old
     if len(olds) == len(news) or len(olds) * len(news) > _MANY:
         pairs = [(1.0, a, b) for a, b in zip(olds, news, strict=False)]
     else:
-        pairs = [(_likeness(old[a], new[b]), a, b) for a in olds for b in news]
+        pairs = [(like, a, b) for a in olds for b in news if (like := _likeness(old[a], new[b])) > _HARDLY]
     taken: set[int] = set()
     for _, a, b in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
         if a not in taken and found[b] is None and _likeness(old[a], new[b]) > 0:
@@ -89,12 +114,12 @@ def _pair(old: Sequence[Json], new: Sequence[Json], found: list[int | None], old
 
 
 def _likeness(a: Json, b: Json) -> float:
-    """Between 0, another item, and 1."""
+    """Between 0, another item, and 1, the same."""
     if isinstance(a, dict) and isinstance(b, dict):
         keys = a.keys() | b.keys()
-        if not keys or a.keys().isdisjoint(b):
-            return 0 if keys else 1
+        if a.keys().isdisjoint(b):
+            return _HARDLY
         return sum(1 if a[k] == b[k] else 0.5 for k in a.keys() & b.keys()) / len(keys)
     if isinstance(a, dict | list) or isinstance(b, dict | list):
         return 0.5 if type(a) is type(b) else 0
-    return 0.5
+    return 0.5  # two scalars

@@ -10,7 +10,7 @@ is replaced by what it should be.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -32,7 +32,7 @@ from gitintegration.core.yaml_render import (
     ordered_names,
     scalar,
 )
-from gitintegration.core.yaml_style import is_tall, line_indent, style_of
+from gitintegration.core.yaml_style import is_tall, line_indent, style_of, usual_quote
 from gitintegration.core.yaml_tree import Entry, Node, Text, TooFineError
 
 _TAIL = re.compile(r"[ \t]+#[^\n]*")
@@ -87,6 +87,8 @@ class Rewriter:
     # What stays, and what aliases stand for
 
     def _stays(self, node: Node, new: Json) -> bool:
+        if node.kind == "alias":
+            return same(self._meant(node), new)
         if not same(node.value, new):
             return False
         return not (node.has_alias and self._planned) or self._follows(node)
@@ -240,30 +242,31 @@ class Rewriter:
         lines: dict[str, list[str]],
         column: int,
     ) -> None:
-        """Put each added key behind the one that stands before it in `new`, or before the one behind it."""
-        wanted = ordered_names(new)
-        where = {name: index for index, name in enumerate(wanted)}
-        known = [slot for slot in order if slot in where]
-        last = order[-1]
-        for name in added:
-            text = "".join(self._new_lines({name: new[name]}, column, node))
-            before = next((n for n in reversed(wanted[: where[name]]) if n in lines), None)
-            if before is not None:
-                lines[before].append(text)
-                lines[name] = lines[before]
-            elif known and not any(e.is_merge for e in node.entries):
-                gap, *rest = lines[known[0]]
-                compact = not self.source.starts_line(node.entries[0].start)
-                lines[known[0]][:] = [gap, *rest, text] if compact else [gap, text, *rest]
-                if compact:
-                    lines[name] = lines[known[0]]
+        """Put each added key behind the old one that stands before it in `new`; where none does, at the top.
+
+        Behind the first key where that one stands behind a dash, and behind all where a `<<` would hide it.
+        """
+        fresh, merging = set(added), {k for e in node.entries if e.is_merge for k in self._sources(e)}
+        before: str | None = None
+        at: dict[str | None, list[str]] = {}
+        for name in ordered_names(new):
+            if name in fresh:
+                place = order[-1] if name in merging else before
+                at.setdefault(place, []).append("".join(self._new_lines({name: new[name]}, column, node)))
+            elif name in lines:
+                before = name
+        for place, texts in at.items():
+            if place is not None:
+                lines[place] += texts
+            elif self.source.starts_line(node.entries[0].start):
+                lines[order[0]].insert(1, "".join(texts))
             else:
-                lines[last].append(text)
+                lines[order[0]][len(lines[order[0]]) :] = texts
 
     def _new_lines(self, values: Mapping[str, Json], column: int, node: Node) -> list[str]:
         if not values:
             return []
-        quote = _siblings_quote(e.value for e in node.entries)
+        quote = usual_quote(node)
         made = []
         for name, value in values.items():
             if quote and isinstance(value, str) and "\n" not in value:
@@ -291,20 +294,21 @@ class Rewriter:
         self, node: Node, new: list[Json], places: list[int | None], texts: dict[int, str], gaps: list[str], column: int
     ) -> str:
         """The items in their new order; what lay between them stays where it was, as far as there are items left."""
-        quote = _siblings_quote(e.value for e in node.entries)
+        quote = usual_quote(node)
         out: list[str] = []
         at = 0
+        slots = iter(sorted(place for place in places if place is not None))
         for value, place in zip(new, places, strict=True):
             if place is None:
                 out.append(self._new_item(value, column, quote))
                 continue
-            stop = max(at, place + 1) if place >= at else at
+            stop = next(slots) + 1
             out += gaps[at:stop]
             at = stop
             out.append(texts[place])
         return "".join([*out, *gaps[at:]])
 
-    def _new_item(self, value: Json, column: int, quote: str) -> str:
+    def _new_item(self, value: Json, column: int, quote: str | None) -> str:
         if quote and isinstance(value, str) and "\n" not in value:
             return f"{' ' * column}- {scalar(value, quote=quote)}\n"
         return "".join(f"{line}\n" for line in item(value, column, self.style))
@@ -337,6 +341,8 @@ class Rewriter:
         """What an edit owns of an entry at `start` that is written anew: where its value is another one."""
         if self._stays(node, new):
             return
+        if node.entries and isinstance(new, dict | list) and not new:
+            self.owned.removed.append(Span(node.content, node.end))
         if not node.is_block or type(new) is not type(node.value) or not new:
             self.owned.changed.append(Span(start, node.end))
         if not node.is_block or type(new) is not type(node.value):
@@ -500,10 +506,18 @@ class Rewriter:
             self.owned.changed.append(Span(node.content, node.end))
 
         def drop(entry: Entry) -> None:
-            self.owned.removed.append(Span(entry.start, entry.end))
+            self.owned.removed.append(self._flow_span(entry))
             self._forget(entry.value, but=False)
 
         return FlowEdit(self.source, self.style, edit, drop, self._sources).rewritten(node, new)
+
+    def _flow_span(self, entry: Entry) -> Span:
+        """With the comments above it and behind it, where it has lines of its own."""
+        if not self.source.starts_line(entry.start):
+            return Span(entry.start, entry.end)
+        rest = self.text[entry.end : self.source.line_end(entry.end)].lstrip(" ,")
+        end = self.source.line_end(entry.end) if not rest.strip() or rest.startswith("#") else entry.end
+        return Span(self._lead(0, self.source.line_start(entry.start)), end)
 
     def _flow_entry(self, entry: Entry, new: Json, style: Style, level: int) -> str:
         node, text = entry.value, self.text
@@ -536,12 +550,6 @@ class Piece:
     gap: int
     lead: int
     end: int
-
-
-def _siblings_quote(nodes: Iterable[Node]) -> str:
-    """The quote sign that all strings beside have, or nothing."""
-    styles = {node.style for node in nodes if node.kind == "scalar" and isinstance(node.value, str)}
-    return styles.pop() if len(styles) == 1 and styles <= {"'", '"'} else ""
 
 
 def _indent(lines: list[str], default: int) -> int:

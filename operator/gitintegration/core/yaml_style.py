@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from gitintegration.core.yaml_render import Style
+from gitintegration.core.yaml_render import Style, is_plain
 from gitintegration.core.yaml_tree import Node, Text
 
 
@@ -63,7 +63,7 @@ def _see_flow(
     text = source.text
     for entry in node.entries:
         value = entry.value
-        if value.kind == "scalar" and isinstance(value.value, str):
+        if value.kind == "scalar" and isinstance(value.value, str) and is_plain(value.value, flow=True):
             seen["quoted" if value.style else "plain"] += 1
         if entry.key is not None and entry.sign is not None:
             seen["quoted key" if entry.key.style else "plain key"] += 1
@@ -92,3 +92,13 @@ def is_tall(source: Text, node: Node) -> bool:
         not source.text[source.line_start(at) : at].strip(" \t")
         for at in (*(e.start for e in node.entries), node.end - 1)
     )
+
+
+def usual_quote(node: Node, *, flow: bool = False) -> str | None:
+    """The quote sign of the strings in a collection that need none but have one, all alike; "" where they have none.
+
+    None where there is no such string, or they differ.
+    """
+    values = [e.value for e in node.entries if e.value.kind == "scalar" and isinstance(e.value.value, str)]
+    styles = {value.style for value in values if is_plain(value.value, flow=flow)}
+    return styles.pop() if len(styles) == 1 and styles <= {"'", '"', ""} else None
