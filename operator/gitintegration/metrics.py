@@ -58,6 +58,11 @@ class Metrics:
             ["kind", "phase"],
             registry=self._registry,
         )
+        self._lossy = Counter(
+            "gitintegration_lossy_edits_total",
+            "Files from which an edit took a comment or a line beside its own.",
+            registry=self._registry,
+        )
         self._wait = Histogram(
             "gitintegration_queue_wait_seconds",
             "From when a sync was due until it began.",
@@ -95,6 +100,10 @@ class Metrics:
 
     def operation(self, kind: str, phase: str) -> None:
         self._operations.labels(kind, phase).inc()
+
+    def lossy(self, files: int) -> None:
+        """So many files lost a comment or a line that no edit owns."""
+        self._lossy.inc(files)
 
     def waited(self, seconds: float) -> None:
         self._wait.observe(seconds)

@@ -208,6 +208,9 @@ class GitOperationStatus(Model):
     changes_truncated: bool | None = Field(None, description="There are more than 200 changes.")
     conflicts: list[ConflictStatus] | None = Field(None, description="What was left alone in conflict, at most 50.")
     conflicts_truncated: bool | None = Field(None, description="There are more than 50 conflicts.")
+    lossy: list[str] | None = Field(
+        None, max_length=50, description="Files that lost a comment or a line beside those edited, at most 50."
+    )
     plan_digest: str | None = Field(None, description="Names exactly this plan.")
     test: TestResult | None = Field(None, description="How the repository was met.")
     history: list[HistoryEntry] | None = Field(None, max_length=500, description="The commits, newest first.")

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from gitintegration.api.base_model import API_VERSION, GROUP, VERSION
+from gitintegration.api.base_model import GROUP, VERSION
 from gitintegration.api.names import is_subdomain
 from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.events import write_event
 from gitintegration.cluster.kinds import ResourceKind
-from gitintegration.errors import ClusterError, Stale
+from gitintegration.errors import Stale
 
 KIND = ResourceKind(GROUP, VERSION, "GitIntegration", "gitintegrations", True)
 FINALIZER = f"{GROUP}/cleanup"
 SECRETS = ResourceKind("", "v1", "Secret", "secrets", True)
-_EVENTS = ResourceKind("", "v1", "Event", "events", True)
-_EVENT_LIMIT = 1000
 
 
 class Integrations:
@@ -71,31 +68,4 @@ class Integrations:
             return
 
     async def event(self, seen: Mapping[str, Any], kind: str, reason: str, message: str) -> None:
-        """Best effort: an event that can't be written is no reason to fail a sync."""
-        metadata = seen["metadata"]
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        involved = {
-            "apiVersion": API_VERSION,
-            "kind": KIND.kind,
-            "namespace": metadata["namespace"],
-            "name": metadata["name"],
-            "uid": metadata["uid"],
-            "resourceVersion": metadata.get("resourceVersion", ""),
-        }
-        body = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": f"{metadata['name']}.{time.time_ns():x}", "namespace": metadata["namespace"]},
-            "involvedObject": involved,
-            "type": kind,
-            "reason": reason,
-            "message": message[:_EVENT_LIMIT],
-            "source": {"component": "gitintegration"},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-        }
-        try:
-            await self._cluster.request("POST", _EVENTS.path(metadata["namespace"]), body=body)
-        except ClusterError:
-            return
+        await write_event(self._cluster, seen, of=KIND.kind, kind=kind, reason=reason, message=message)

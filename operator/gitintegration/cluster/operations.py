@@ -7,6 +7,7 @@ from typing import Any
 
 from gitintegration.api.base_model import GROUP, VERSION
 from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.events import write_event
 from gitintegration.cluster.integrations import SECRETS
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.errors import Stale
@@ -40,6 +41,9 @@ class OperationObjects:
             await self._cluster.request("DELETE", path, body={"preconditions": {"uid": metadata["uid"]}})
         except (NotFoundError, Stale):
             return
+
+    async def event(self, seen: Mapping[str, Any], kind: str, reason: str, message: str) -> None:
+        await write_event(self._cluster, seen, of=KIND.kind, kind=kind, reason=reason, message=message)
 
     async def delete(self, seen: Mapping[str, Any]) -> None:
         metadata = seen["metadata"]

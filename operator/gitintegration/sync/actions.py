@@ -37,8 +37,8 @@ from gitintegration.sync.branches import SECONDS, Place, merged
 from gitintegration.sync.cluster_side import by_kind
 from gitintegration.sync.connection import Connection, examine
 from gitintegration.sync.engine import Engine
-from gitintegration.sync.files import Edits, Ground
-from gitintegration.sync.item import Item, Request, Tally, summary
+from gitintegration.sync.files import Committed, Edits, Ground
+from gitintegration.sync.item import LOSSY, Item, Request, Tally, summary
 from gitintegration.sync.observe import Head
 from gitintegration.sync.workspace import Workspace
 
@@ -179,6 +179,7 @@ class Actions:
         if draft is None:
             await self._engine.remember(ws, request, ready)
             return Done("nothing to push", {**told, "counts": Plan("push", head.branch).counts, "changes": []})
+        told = {**told, **_lossy(draft.made)}
         try:
             await order.record({**told, "commit": draft.info.sha})
             await self._engine.push(ws, request, head, draft, Tally())
@@ -231,6 +232,7 @@ class Actions:
             if made.edited.failed:
                 raise OperationError(Reason.InvalidManifests, "; ".join(words for _, words in made.edited.failed[:3]))
             assert made.commit is not None
+            told = {**told, **_lossy(made)}
             await order.record({**told, "commit": made.commit.sha})
             await branches.push(ws, request, f"refs/heads/{branch}", at, made)
         finally:
@@ -590,6 +592,11 @@ def _invalid(ws: Workspace) -> int:
 
 def _line(message: str | None) -> str | None:
     return f"{message.rstrip()}\n" if message else None
+
+
+def _lossy(made: Committed) -> dict[str, list[str]]:
+    """The files that lost something beside what was edited, for the status."""
+    return {"lossy": list(made.edited.lossy[:LOSSY])} if made.edited.lossy else {}
 
 
 def _words(kind: str, plan: Plan, *, dry_run: bool) -> str:

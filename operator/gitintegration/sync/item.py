@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from gitintegration.api.base_model import PIPELINE_ID
 from gitintegration.api.integration import GitIntegrationSpec, Mode
@@ -234,6 +234,18 @@ class Tally:
     @property
     def wrote(self) -> bool:
         return bool(self.created or self.updated or self.deleted or self.commits)
+
+
+_NAMED: Final = 3
+LOSSY: Final = 50
+"""Paths that are told at most."""
+
+
+def lossy_words(paths: Sequence[str]) -> str:
+    """For an event."""
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    named = ", ".join(path[:200] for path in paths[:_NAMED])
+    return f"edits took comments or lines beside their own from {named}{more}; see the commit"
 
 
 def summary(items: Sequence[Item]) -> Summary:

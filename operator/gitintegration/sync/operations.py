@@ -33,7 +33,7 @@ from gitintegration.metrics import Metrics
 from gitintegration.sync.actions import Actions, Done, Order, Partly
 from gitintegration.sync.connection import Connection
 from gitintegration.sync.engine import explain
-from gitintegration.sync.item import Request
+from gitintegration.sync.item import Request, lossy_words
 from gitintegration.sync.workspace import Workspace
 
 Name = tuple[str, str]
@@ -275,6 +275,10 @@ class Operations:
         log = self._log.bind(namespace=metadata["namespace"], operation=metadata["name"], reason=reason)
         (log.info if phase is Phase.Succeeded else log.warning)("operation ended", message=message)
         self._metrics.operation(str((entry.seen.get("spec") or {}).get("kind")), phase.value)
+        if lossy := more.get("lossy"):
+            self._metrics.lossy(len(lossy))
+            log.warning("edits took comments or lines beside their own", paths=lossy)
+            await self._objects.event(entry.seen, "Warning", "LossyEdit", lossy_words(lossy))
         for attempt in range(5):
             try:
                 await self._tell(entry, phase, verdict, reason, message, more)

@@ -53,7 +53,7 @@ from gitintegration.sync.connection import Connection, examine
 from gitintegration.sync.dispatcher import Dispatcher
 from gitintegration.sync.engine import Engine, explain
 from gitintegration.sync.entry import Entry, Name, first_seen, kept
-from gitintegration.sync.item import Request, Tally
+from gitintegration.sync.item import LOSSY, Request, Tally, lossy_words
 from gitintegration.sync.logins import Logins
 from gitintegration.sync.observe import cache_directory
 from gitintegration.sync.operations import Operations
@@ -415,8 +415,10 @@ class Operator:
         if status != before:
             for refusal in outcome.refusals:
                 log.warning("a kind is not synced", reason=refusal.reason.value, error=refusal.message)
-        for path in tally.lossy:
-            log.warning("an edit took comments or lines beside its own from a file; see the commit", path=path)
+        if tally.lossy:
+            self._metrics.lossy(len(tally.lossy))
+            log.warning("edits took comments or lines beside their own", paths=tally.lossy[:LOSSY])
+            await self._integrations.event(entry.seen, "Warning", "LossyEdit", lossy_words(tally.lossy))
 
     async def _write(self, entry: Entry, before: Mapping[str, Any], status: dict[str, Any]) -> dict[str, Any]:
         """The status as it was written: without its lists where the API server does not take it with them."""
