@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
+
+import orjson
 
 from gitintegration.core.diff import same
 from gitintegration.core.invalid import InvalidReason, ManifestError
@@ -37,6 +39,7 @@ class Location(NamedTuple):
     item: int | None = None
 
 
+_NO_WAY = "the change can't be written into this file; edit it by hand"
 _Changes: TypeAlias = "Mapping[int | None, Json | None]"
 """Of one document: by the place in its `items`, or None for the document itself. The value None removes."""
 
@@ -89,14 +92,36 @@ def edit_file(
     for number, piece in enumerate(pieces):
         piece.edit(by_document, last=number + 1 == len(pieces), limits=limits)
     wanted = [value for piece in pieces for value in piece.wanted(limits)]
-    lossy = any(piece.lossy for piece in pieces)
     if any(piece.gone for piece in pieces) and all(value is None for value in wanted):
-        return EditResult(None, [], lossy)
+        return EditResult(None, [], False)
+    made, documents = _joined(pieces, layout, source, path, limits)
+    if documents is None or not _equal(documents, wanted):
+        for piece in pieces:
+            piece.settle(limits)
+        made, documents = _joined(pieces, layout, source, path, limits)
+    if documents is None or not _equal(documents, wanted):
+        raise ManifestError(InvalidReason.NotYAML, _NO_WAY)
+    return EditResult(made, documents, any(piece.is_lossy() for piece in pieces))
+
+
+def _joined(
+    pieces: Sequence[_Piece], layout: _Layout, source: bytes, path: str, limits: ReadLimits
+) -> tuple[bytes, list[Json] | None]:
+    """The file, and what it reads as: None where it can't be read."""
     made = _encoded(layout.restored("".join(piece.text for piece in pieces)), source)
-    documents = [read_json(made, limits)] if is_json else read_documents(made, limits)
-    if not same(documents, wanted):
-        raise ManifestError(InvalidReason.NotYAML, "the change can't be written into this file; edit it by hand")
-    return EditResult(made, documents, lossy)
+    try:
+        return made, [read_json(made, limits)] if path.endswith(".json") else read_documents(made, limits)
+    except ManifestError:
+        return made, None
+
+
+def _equal(a: Json, b: Json) -> bool:
+    """As `same`: what is written alike is the same, and soon found to be."""
+    try:
+        alike = orjson.dumps(a, option=orjson.OPT_SORT_KEYS) == orjson.dumps(b, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a number beyond 64 bits
+        alike = False
+    return alike or same(a, b)
 
 
 def new_file(value: Json, path: str, limits: ReadLimits = LIMITS) -> bytes:
@@ -134,13 +159,15 @@ class _Piece:
 
     def __init__(self, text: str, first: int, is_json: bool = False, whole: bool = False) -> None:
         self.text = text
-        self.lossy = False
         self.gone = False
         """Documents were removed from it."""
         self._first = first
         self._is_json = is_json
         self._whole = whole
         self._wanted: list[Json] | None = None
+        self._edited: tuple[Tree, dict[int, Json]] | None = None
+        self._owned: list[Owned] = []
+        self._deepest = 0
 
     def wanted(self, limits: ReadLimits) -> list[Json]:
         """The values of its documents, once edited."""
@@ -164,23 +191,28 @@ class _Piece:
         if self.gone and not self._wanted:
             self.text = _remains(tree, first=self._first == 0, last=last)
         elif own:
-            self._make(tree, wanted, limits)
+            self._edited = tree, wanted
+            self._make(FINEST)
 
-    def _make(self, tree: Tree, wanted: Mapping[int, Json], limits: ReadLimits) -> None:
-        """As fine as it reads back; each time it does not, one level coarser."""
-        depth = FINEST
-        while depth >= 0:
-            made, owned, deepest = _spliced(tree, wanted, self._is_json, depth)
-            if self._reads_back(made, limits):
-                self.lossy = not self._is_json and is_lossy(tree, owned, made)
-                self.text = made
-                return
-            depth = min(depth, deepest) - 1
-        raise ManifestError(InvalidReason.NotYAML, "the change can't be written into this file; edit it by hand")
+    def _make(self, depth: int) -> None:
+        if self._edited is not None:
+            self.text, self._owned, self._deepest = _spliced(*self._edited, self._is_json, depth)
 
-    def _reads_back(self, made: str, limits: ReadLimits) -> bool:
+    def settle(self, limits: ReadLimits) -> None:
+        """Where it does not read as it should: one level coarser, until it does. Raises ManifestError."""
+        depth = self._deepest
+        while self._edited is not None and not self._reads_back(limits):
+            if depth < 0:
+                raise ManifestError(InvalidReason.NotYAML, _NO_WAY)
+            self._make(depth)
+            depth -= 1
+
+    def is_lossy(self) -> bool:
+        return self._edited is not None and not self._is_json and is_lossy(self._edited[0], self._owned, self.text)
+
+    def _reads_back(self, limits: ReadLimits) -> bool:
         try:
-            return same(self._read(made, limits), self._wanted)
+            return same(self._read(self.text, limits), self._wanted)
         except ManifestError:
             return False
 

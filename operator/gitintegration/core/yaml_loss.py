@@ -48,17 +48,28 @@ def is_lossy(tree: Tree, owned: Iterable[Owned], made: str) -> bool:
     text = tree.source.text
     removed = _Cover(span for each in all_owned for span in each.removed)
     touched = _Cover(span for each in all_owned for span in (*each.removed, *each.changed))
-    if "#" in text:
-        had = Counter(text[a:b].rstrip() for a, b in tree.comments() if not removed.touches(a, b))
-        has = Counter(made[a:b].rstrip() for a, b in parse_yaml(made).comments())
-        if had - has:
-            return True
-    lines = Counter(
-        _bare(match[0]) for match in re.finditer(r"[^\n]*\S", text) if not touched.touches(match.start(), match.end())
-    )
-    return bool(lines - Counter(_bare(line) for line in made.split("\n")))
+    return _comments_gone(tree, removed, made) or _lines_gone(text, touched, made)
 
 
+def _comments_gone(tree: Tree, removed: _Cover, made: str) -> bool:
+    text = tree.source.text
+    if "#" not in text:
+        return False
+    seen = Counter(_HASH.findall(made))  # also what only looks like one: enough to be sure, not to accuse
+    if not Counter(m[0] for m in _HASH.finditer(text) if not removed.touches(m.start(), m.end())) - seen:
+        return False
+    had = Counter(text[a:b].rstrip() for a, b in tree.comments() if not removed.touches(a, b))
+    return bool(had - Counter(made[a:b].rstrip() for a, b in parse_yaml(made).comments()))
+
+
+def _lines_gone(text: str, touched: _Cover, made: str) -> bool:
+    lines = Counter(m[0] for m in _LINE.finditer(text) if not touched.touches(m.start(), m.end()))
+    gone, come = lines - (there := Counter(_LINE.findall(made))), there - lines
+    return bool(Counter(map(_bare, gone.elements())) - Counter(map(_bare, come.elements())))
+
+
+_HASH = re.compile(r"#[^\n]*")
+_LINE = re.compile(r"[^\n]*[^\s]")
 _EDGES = re.compile(r"^\s*(?:- +)*|,?(?=\s+#)|,?\s*$")
 
 
