@@ -263,7 +263,7 @@ def _header(above: str) -> str:
     head, blank, _ = above.removeprefix("---\n").partition("\n\n")
     if not head.lstrip().startswith("#") or not (blank or _LICENCE.search(head)):
         return ""
-    return head + ("\n" if blank else "")
+    return head + blank
 
 
 def _footer(below: str, *, last: bool) -> str:
