@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bed.cluster import ROOT
-from tests.bench import failover, operations, scenarios
+from tests.bench import edits, failover, operations, scenarios
 from tests.bench.results import Failover, Idle, Machine, Operations, Results, Size, Storm
 from tests.bench.table import render
 
@@ -72,6 +72,8 @@ async def measure(options: argparse.Namespace) -> Results:
     if options.idle:
         tell(f"{options.idle} idle integrations")
         idle = await scenarios.idle(tuple(sorted(options.idle)), options.window, min(20.0, options.window))
+    tell("edits of one file")
+    edited = edits.measure(1000 if max(options.sizes, default=0) >= 100 else 50)
     return Results(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         revision=revision(),
@@ -82,6 +84,7 @@ async def measure(options: argparse.Namespace) -> Results:
         storm=storm,
         operations=found,
         failover=ends,
+        edits=edited,
         notes=tuple(options.note),
     )
 

@@ -82,6 +82,17 @@ class Operations:
 
 
 @dataclass(frozen=True)
+class Edits:
+    """Seconds of CPU on a file of so many documents and bytes: one parse, and one edit of one and of all."""
+
+    documents: int
+    size: int
+    parse: float
+    one: float
+    every: float
+
+
+@dataclass(frozen=True)
 class Failover:
     """Seconds from the signal to the leading replica until an edit made right after it is in git."""
 
@@ -126,4 +137,5 @@ class Results:
     storm: Storm | None = None
     operations: Operations | None = None
     failover: Failover | None = None
+    edits: Edits | None = None
     notes: tuple[str, ...] = field(default=())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tests.bench.results import Failover, Idle, Load, Operations, Results, Size, Storm, Timing
+from tests.bench.results import Edits, Failover, Idle, Load, Operations, Results, Size, Storm, Timing
 
 MEASURED = """\
 Every scenario has a control plane of the test bed of its own (kube-apiserver, etcd without fsync, controller manager), a real
@@ -26,6 +26,7 @@ once), CPU that of the tree.
 - Floor of *history*: `git log -30 --name-only -- path` on the server's own repository, for the *first time* after a `git clone
   --bare --filter=blob:none`; the operation has an index of which commit changed what, which the first one makes. Floor of a *push*: write the files, commit, push a new branch from a clone that is there. The figures run from the creation of the
   GitOperation until its status says that it has ended.
+- *Edits of one file* are made in one process, with the read-back that each one has; their floor is one parse by our reader.
 - *Failover*: from the signal to the leading replica until an edit made right after it is in git.
 - *Idle* integrations have a namespace and a repository each, and an interval of 5 min. *Ready after a restart*: pipelines of
   20 of them, evenly spread, are edited while no operator runs; the seconds from the start of the process until all 20 are in git.
@@ -51,6 +52,7 @@ def render(results: Results) -> str:
         *sizes(results.sizes),
         *(storm(results.storm) if results.storm else ()),
         *(operations(results.operations) if results.operations else ()),
+        *(edits(results.edits) if results.edits else ()),
         *(failover(results.failover) if results.failover else ()),
         *idle(results.idle),
         "## What falls short",
@@ -100,6 +102,18 @@ def operations(found: Operations) -> list[str]:
         [f"push of {found.pushed:,}", "", _timing(found.push_many)],
     ]
     return [f"## Operations ({where})", "", *_table(["", "aim", "measured"], rows), ""]
+
+
+def edits(found: Edits) -> list[str]:
+    rows = [
+        [
+            f"{what} of {found.documents:,} documents ({found.size / _MB:.1f} MB)",
+            f"{seconds:.2f} s",
+            f"{seconds / found.parse:.1f}x",
+        ]
+        for what, seconds in (("one parse", found.parse), ("one edit", found.one), ("an edit in each", found.every))
+    ]
+    return ["## Edits of one file", "", *_table(["", "CPU", "one parse"], rows), ""]
 
 
 def failover(found: Failover) -> list[str]:

@@ -26,6 +26,8 @@ def test_the_smallest_bench_fills_its_table() -> None:
     assert len(results.storm.waits) == 20
     assert results.operations is not None
     assert results.operations.pushed == 10
+    assert results.edits is not None
     page = render(results)
+    assert "| an edit in each of 50 documents" in page
     assert "| nothing changed" in page
     assert "small" in page
