@@ -9,8 +9,10 @@ from typing import Any
 
 from gitintegration.api.base_model import API_VERSION
 from gitintegration.cluster.client import Cluster
+from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.errors import ClusterError
 
+_EVENTS = ResourceKind("", "v1", "Event", "events", True)
 _LIMIT = 1000
 """Characters of a message; the API server takes 1024."""
 
@@ -43,6 +45,6 @@ async def write_event(
         "count": 1,
     }
     try:
-        await cluster.request("POST", f"/api/v1/namespaces/{metadata['namespace']}/events", body=body)
+        await cluster.request("POST", _EVENTS.path(metadata["namespace"]), body=body)
     except ClusterError:
         return
