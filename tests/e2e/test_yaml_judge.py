@@ -41,7 +41,7 @@ WHOLE = [
 
 def ours(text: str) -> Any:
     try:
-        return read_documents(text.encode())[0]
+        return next(iter(read_documents(text.encode())), None)
     except ManifestError as error:
         return error
 
@@ -71,7 +71,7 @@ def test_whatever_both_read_they_read_alike() -> None:
     gather()
     compared = 0
     for text, theirs in zip(gathered, judged(gathered), strict=True):
-        mine = ours(text) if text.strip() else None
+        mine = ours(text)
         if not isinstance(mine, ManifestError) and not isinstance(theirs, Refused):
             assert same(mine, theirs), (text, mine, theirs)
             compared += 1

@@ -80,7 +80,8 @@ def flow(value: Json, style: Style = PLAIN, indent: int = 0) -> str:
     if not isinstance(value, dict | list) or not value:
         return _flow_scalar(value, style)
     if isinstance(value, dict):
-        parts = [f"{flow_key(k, style)}{style.colon}{flow(v, style, indent + style.step)}" for k, v in value.items()]
+        ordered = [(name, value[name]) for name in ordered_names(value)]
+        parts = [f"{flow_key(k, style)}{style.colon}{flow(v, style, indent + style.step)}" for k, v in ordered]
         return _braces("{", parts, "}", style, indent)
     if style.tall and not style.json and all(isinstance(v, dict | list) and v for v in value):
         return "[" + ", ".join(flow(v, style, indent) for v in value) + "]"  # as kubectl's KYAML
@@ -111,8 +112,8 @@ def block(value: Json, indent: int = 0, style: Style = PLAIN) -> list[str]:
     pad = " " * indent
     lines: list[str] = []
     if isinstance(value, dict):
-        for key, inner in value.items():
-            head, rest = behind(inner, indent, style)
+        for key in ordered_names(value):
+            head, rest = behind(value[key], indent, style)
             lines += [f"{pad}{scalar(key)}:{head}", *rest]
     else:
         for inner in value:
