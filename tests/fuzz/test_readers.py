@@ -1,27 +1,22 @@
-"""Whatever bytes a committer writes: a file is read or refused, by its own name, in time linear in its size.
-
-FUZZ=n tries n files of each kind, other ones in each run with HISTORIES; without it, a bounded number of the same ones.
-"""
+"""Whatever bytes a committer writes: a file is read or refused, by its own name, in time linear in its size."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gitintegration.core.invalid import InvalidReason, ManifestError
 from gitintegration.core.manifest_file import parse_file, read_file
 from gitintegration.core.values import to_bytes
 from gitintegration.core.yaml_read import ReadLimits
+from tests.fuzz.budget import fuzzed
 
-EXAMPLES = int(os.environ.get("FUZZ", os.environ.get("HISTORIES", "150")))
-_SHARED = settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
 LIMITS = ReadLimits()
 KINDS = {("planasonix.com", "Pipeline")}
 HEAD = "apiVersion: planasonix.com/v1alpha1\nkind: Pipeline\nmetadata: {name: a}\nspec:\n"
@@ -153,7 +148,7 @@ def held(path: str, source: bytes, limits: ReadLimits = LIMITS) -> None:
 
 
 @given(TEXTS | st.binary(max_size=60), st.booleans())
-@_SHARED
+@fuzzed
 @example(b"!!binary abc", True)
 @example(b"0x" + b"f" * 300, True)
 @example(b"1" * 5000, True)
@@ -164,7 +159,7 @@ def test_any_yaml(source: bytes, inside: bool) -> None:
 
 
 @given(JSON_TEXTS | st.binary(max_size=60), st.booleans())
-@_SHARED
+@fuzzed
 @example(b"123456789012345678901", True)
 @example(b"-" + b"1" * 5000, True)
 @example(b'"\\ud800"', True)
@@ -180,7 +175,7 @@ def test_any_json(source: bytes, inside: bool) -> None:
     ),
     st.integers(1, 40),
 )
-@_SHARED
+@fuzzed
 def test_aliases_are_counted_as_they_unfold(value: str, levels: int) -> None:
     """Each level names the one before: depth adds up, values and bytes multiply."""
     lines = [
