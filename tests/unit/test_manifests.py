@@ -81,8 +81,10 @@ def test_the_operator_holds_no_right_that_it_does_not_use() -> None:
     held = rights(".", "gitintegration")
     assert {(r, v) for g, r, v in held if g == ""} == {
         ("secrets", "get"), ("secrets", "list"), ("secrets", "watch"), ("secrets", "delete"), ("events", "create"),
+        ("namespaces", "get"),
     }  # fmt: skip
-    assert {g for g, _, _ in held} == {"", "planasonix.com"}
+    assert {(r, v) for g, r, v in held if g == "apiextensions.k8s.io"} == {("customresourcedefinitions", "get")}
+    assert {g for g, _, _ in held} == {"", "apiextensions.k8s.io", "planasonix.com"}
     assert {v for _, r, v in held if r == "gitintegrations"} == {"get", "list", "watch", "patch"}
     assert {v for _, r, v in held if r.endswith("/status")} == {"patch"}
     assert not {("*", "*", "*")} & held

@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 import pytest
@@ -102,7 +103,9 @@ class Recorder:
         listed = path.rpartition("/")[2] in ("secrets", "configmaps", *_OWN.split("|"))
         if known is None and request.method == "GET" and listed and "watch" not in request.query:
             known = {"items": [], "metadata": {"resourceVersion": "1"}}
-        return web.json_response(known or {"message": "not found"}, status=200 if known else 404)
+        name = unquote(path.rpartition("/")[2])
+        missing = {"kind": "Status", "reason": "NotFound", "message": "not found", "details": {"name": name}}
+        return web.json_response(known or missing, status=200 if known else 404)
 
     def strays(self) -> list[str]:
         """What was asked that nobody may be led to; the record is emptied."""

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gitintegration.api.integration import GitIntegrationSpec
-from gitintegration.errors import GitIntegrationError
+from gitintegration.errors import CredentialError, GitIntegrationError
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.github_app import AppTokens, GitHubApp
 from gitintegration.git.remote import Tls
@@ -112,12 +112,14 @@ def test_where_it_comes_from() -> None:
     assert app_of(spec(), SECRET) == GitHubApp("1", "2", "k\n")
     assert app_of(spec(type="token"), SECRET) is None
     assert app_of(spec(), {"token": "t"}) is None
-    named = app_of(spec("https://git.corp.example/o/r", type="githubApp", installationID="9"), SECRET)
+    enterprise = {**SECRET, "githubAppBaseURL": "https://git.corp.example/api/v3"}
+    named = app_of(spec("https://git.corp.example/o/r", type="githubApp", installationID="9"), enterprise)
     assert named
     assert (named.installation_id, named.base) == ("9", "https://git.corp.example/api/v3")
-    own = app_of(spec(), {**SECRET, "githubAppBaseURL": "https://ghe.example/api/v3"})
-    assert own
-    assert own.base == "https://ghe.example/api/v3"
+    with pytest.raises(CredentialError, match="githubAppBaseURL"):
+        app_of(spec("https://git.corp.example/o/r", type="githubApp", installationID="9"), SECRET)
+    with pytest.raises(CredentialError, match=r"git\.corp\.example"):
+        app_of(spec(), enterprise)
 
 
 @pytest.mark.parametrize(
