@@ -6,9 +6,11 @@ gives back is the key without its passphrase, which takes no time to read.
 
 from __future__ import annotations
 
+import math
 import ssl
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import astuple, replace
+from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -29,6 +31,8 @@ _PASSPHRASE = 1 << 10
 _RSA_BITS = 8192
 """A signature with 8192 bits takes 20 ms, and it is made on the event loop."""
 _SECONDS = 3.0
+_AGAIN = 600.0
+"""Seconds after which a key that took too long is tried again: it may have been the machine that was slow."""
 _KEPT = 4096
 
 Run = Callable[..., Awaitable[Any]]
@@ -39,12 +43,20 @@ async def _here(seconds: float, function: Callable[..., R], *args: Any) -> R:
     return function(*args)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What came of reading: a value, None, or an error. `until`: on the clock."""
+
+    found: Any
+    until: float = math.inf
+
+
 class Keys:
     """What was read of Secrets, by the digest of what they hold. `run` is Workers.run of a pool for keys alone."""
 
-    def __init__(self, run: Run = _here) -> None:
-        self._run = run
-        self._read: Recent[str, Any] = Recent(_KEPT)
+    def __init__(self, run: Run = _here, clock: Callable[[], float] = time.monotonic) -> None:
+        self._run, self._clock = run, clock
+        self._read: Recent[str, _Known] = Recent(_KEPT)
 
     async def ssh(self, key: SshKey) -> bytes:
         """The private key as PEM without a passphrase. Raises CredentialError."""
@@ -72,19 +84,22 @@ class Keys:
 
     async def _once(self, what: str, read: Callable[..., R], *args: Any) -> R:
         digest = sha256(repr((read.__name__, args)).encode(errors="surrogatepass")).hexdigest()
-        known: R | CredentialError | None = self._read.get(digest)
-        if known is None:
-            try:
-                known = await self._run(_SECONDS, read, *args)
-            except CredentialError as error:
-                known = error
-            except (RemoteUnavailable, LimitExceeded):
-                words = f"{what} of the Secret can't be read within {_SECONDS:g} s: does it ask for many rounds of its derivation?"
-                raise CredentialError(Reason.InvalidSecret, words, retry=True) from None
-            self._read.put(digest, known if known is not None else "")
-        if isinstance(known, CredentialError):
-            raise CredentialError(known.reason, known.message, retry=known.retry)
-        return known
+        known = self._read.get(digest)
+        if known is None or known.until < self._clock():
+            known = self._read.put(digest, await self._tried(what, read, *args))
+        if isinstance(known.found, CredentialError):
+            raise CredentialError(known.found.reason, known.found.message, retry=known.found.retry)
+        made: R = known.found
+        return made
+
+    async def _tried(self, what: str, read: Callable[..., Any], *args: Any) -> _Known:
+        try:
+            return _Known(await self._run(_SECONDS, read, *args))
+        except CredentialError as error:
+            return _Known(error)
+        except (RemoteUnavailable, LimitExceeded):
+            words = f"{what} of the Secret can't be read within {_SECONDS:g} s: does it ask for many rounds of its derivation?"
+            return _Known(CredentialError(Reason.InvalidSecret, words, retry=True), self._clock() + _AGAIN)
 
 
 def _bound(what: str, size: int, limit: int) -> None:

@@ -56,18 +56,21 @@ class Turns:
         self._running[share] -= 1
         if not self._running[share]:
             del self._running[share]
+        if share in self._waiting:  # it had its turn: now it waits behind the others
+            self._waiting[share] = self._waiting.pop(share)
         self._hand_on()
 
     def _hand_on(self) -> None:
-        """Give what is free to those that wait, first to those who have least."""
-        for share in sorted(self._waiting, key=lambda share: self._running[share]):
-            waiting = self._waiting[share]
-            while waiting and self._may_run(share):
-                told = waiting.popleft()
-                if not told.done():
-                    self._running[share] += 1
-                    told.set_result(None)
-            while waiting and waiting[0].done():
-                waiting.popleft()
-            if not waiting:
+        """Give what is free to those that wait: first to those who have least, of them to whose turn is longest ago."""
+        self._waiting = {share: left for share, all_ in self._waiting.items() if (left := _undone(all_))}
+        while ready := [share for share in self._waiting if self._may_run(share)]:
+            share = min(ready, key=lambda share: self._running[share])
+            self._running[share] += 1
+            self._waiting[share].popleft().set_result(None)
+            if not self._waiting[share]:
                 del self._waiting[share]
+
+
+def _undone(waiting: deque[asyncio.Future[None]]) -> deque[asyncio.Future[None]]:
+    """Without those that were cancelled."""
+    return deque(told for told in waiting if not told.done())

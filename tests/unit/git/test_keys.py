@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from gitintegration.errors import CredentialError
+from gitintegration.errors import CredentialError, Reason, RemoteUnavailable
 from gitintegration.git.keys import Keys
 from gitintegration.git.remote import SshKey, Tls
 from gitintegration.git.workers import Workers
@@ -175,4 +175,28 @@ async def test_what_was_read_once_is_not_read_again() -> None:
         await keys.app(text)
         with pytest.raises(CredentialError):
             await keys.app("x")
+    assert asked == 2
+
+
+async def test_a_key_that_took_too_long_is_tried_again_later() -> None:
+    """A machine that was busy must not make a good key a bad one for good."""
+    times, asked, busy = [0.0, 1.0, 599.0, 601.0, 10_000.0], 0, True
+
+    async def run(seconds: float, function: Any, *args: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if busy:
+            raise RemoteUnavailable(Reason.Timeout, "it took longer")
+        return function(*args)
+
+    keys, text = Keys(run, lambda: times[0]), plain(of_rsa(2048)).decode()
+    while times[0] < 600:
+        with pytest.raises(CredentialError, match="many rounds"):
+            await keys.app(text)
+        assert asked == 1
+        times.pop(0)
+    busy = False
+    assert await keys.app(text)
+    times.pop(0)
+    assert await keys.app(text)
     assert asked == 2

@@ -63,6 +63,36 @@ async def test_who_comes_late_does_not_wait_behind_who_has_much_to_do() -> None:
     await after.task
 
 
+@pytest.mark.parametrize("places", [1, 2])
+async def test_who_had_a_turn_waits_behind_all_others(places: int) -> None:
+    """Each share always has more to do: of some, none would ever come to its turn."""
+    turns = Turns(places, lambda: False)
+    works = [Work(turns, share) for share in "abcd" for _ in range(9)]
+    begun: list[Work] = []
+    for ended in range(8):
+        await settled()
+        begun += [work for work in works if work.runs and work not in begun]
+        begun[ended].end()
+        await begun[ended].task
+    order = [work.share for work in begun[:8]]
+    assert max(Counter(order).values()) == 2, order
+    for work in works:
+        work.task.cancel()
+
+
+async def test_one_turn_of_another_is_all_that_who_comes_late_waits_for() -> None:
+    turns = Turns(1)
+    greedy = [Work(turns, "a") for _ in range(20)]
+    await settled()
+    modest = Work(turns, "b")
+    await settled()
+    greedy[0].end()
+    await settled()
+    assert modest.runs
+    for work in (*greedy, modest):
+        work.task.cancel()
+
+
 @given(
     st.lists(st.tuples(st.sampled_from(["start", "end", "cancel"]), st.integers(0, 9)), max_size=50), st.integers(1, 3)
 )
