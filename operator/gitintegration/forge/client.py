@@ -29,6 +29,12 @@ _NUMBER = 40
 """Characters of a header that holds a number or a date."""
 _LARGEST = 4 << 20
 """Bytes of an answer. A page of pull requests takes less than one megabyte."""
+_EACH_CHUNK = 256
+"""Bytes that a piece of an answer counts for beside its own: a megabyte in pieces of one byte takes the event loop a minute."""
+_CHUNKS = 16
+"""After so many pieces without a pause the others have their turn."""
+_VALUES = 100_000
+"""Values of an answer, so that reading it takes the event loop no longer than 50 ms: 100 pull requests have 40,000."""
 _TOGETHER = 64 << 20
 """Bytes of all answers that are being read."""
 _CLIENTS = 64
@@ -53,7 +59,7 @@ class ForgeHttp:
         self._clients: Recent[str, _Client] = Recent(_CLIENTS, self._retire)
         """By the fingerprint of trust and proxy."""
         self._closing: set[asyncio.Task[None]] = set()
-        self._budget = Budget(_LARGEST, _TOGETHER)
+        self._budget = Budget(2 * _LARGEST, _TOGETHER)
 
     async def __aenter__(self) -> ForgeHttp:
         return self
@@ -175,11 +181,17 @@ async def _whole(stream: httpx.Response, exchange: Exchange) -> httpx.Response:
         words = f"{host} packs its answer (Content-Encoding), though it was asked for it as it is"
         raise RemoteError(Reason.NetworkUnreachable, words, retry=True)
     body = bytearray()
+    chunks = 0
     async for chunk in stream.aiter_bytes():
         if len(body) + len(chunk) > _LARGEST:
             raise RemoteError(Reason.LimitExceeded, f"{host} answers more than {_LARGEST >> 20} MB", retry=True)
-        exchange.take(len(chunk))
+        exchange.take(len(chunk) + _EACH_CHUNK)
         body += chunk
+        chunks += 1
+        if chunks % _CHUNKS == 0:
+            await asyncio.sleep(0)
+    if sum(map(body.count, (b",", b"[", b"{"))) > _VALUES:
+        raise RemoteError(Reason.LimitExceeded, f"{host} answers more than {_VALUES} values", retry=True)
     return httpx.Response(stream.status_code, headers=stream.headers, content=bytes(body), request=stream.request)
 
 
@@ -190,16 +202,16 @@ def _host(url: str) -> str:
 def _read(answer: httpx.Response) -> Any:
     status, host = answer.status_code, answer.request.url.host
     is_json = "json" in answer.headers.get("Content-Type", "")
-    said = _words(answer) if is_json else ""
+    body = _parsed(answer.content) if is_json else None
+    said = _words(body)
     told = f": {said}" if said else ""
     if wait := _limited(answer):
         words = f"{host} asks to wait ({status}){told}"
         raise RemoteUnavailable(Reason.RateLimited, words, retry_after=wait)
     if status in (200, 201) and is_json:
-        try:
-            return orjson.loads(answer.content)
-        except ValueError:
-            raise RemoteUnavailable(Reason.NetworkUnreachable, f"{host} answers what is no JSON") from None
+        if body is _NO_JSON:
+            raise RemoteUnavailable(Reason.NetworkUnreachable, f"{host} answers what is no JSON")
+        return body
     if status == 401 or status == 203 or (status < 400 and not is_json and status not in range(300, 400)):
         raise RemoteError(
             Reason.AuthenticationFailed, f"{host} does not accept the token for its API{told}", retry=True
@@ -220,11 +232,18 @@ def _read(answer: httpx.Response) -> Any:
     raise RemoteUnavailable(Reason.NetworkUnreachable, f"{host} answers {status}{told}")
 
 
-def _words(answer: httpx.Response) -> str:
+_NO_JSON = object()
+
+
+def _parsed(content: bytes) -> Any:
     try:
-        body = orjson.loads(answer.content)
+        return orjson.loads(content)
     except ValueError:
-        return ""
+        return _NO_JSON
+
+
+def _words(body: Any) -> str:
+    """What it says of itself."""
     if not isinstance(body, dict):
         return ""
     said = body.get("message") or body.get("error_description") or body.get("error") or ""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gitintegration.errors import RemoteError, RemoteUnavailable
+from gitintegration.errors import LimitExceeded, RemoteError, RemoteUnavailable
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.git.remote import Bearer, Proxy, Tls
 
@@ -125,6 +125,36 @@ async def test_an_answer_without_end_is_cut(server: Server) -> None:
     assert server.sent < 64 << 20
 
 
+@pytest.mark.parametrize("piece", [b"1\r\n \r\n" * 10_000, b"2\r\n[]\r\n" * 5_000], ids=["spaces", "values"])
+async def test_an_answer_in_small_pieces_ends_and_others_have_their_turn(server: Server, piece: bytes) -> None:
+    server.headers, server.body = b"Transfer-Encoding: chunked\r\n", itertools.repeat(piece)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    other = asyncio.create_task(others())
+    async with ForgeHttp() as http:
+        with pytest.raises(LimitExceeded, match="sends more than"):
+            await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
+    other.cancel()
+    assert server.sent < 16 << 20
+    assert turns > 1000
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]", b"1", b'{"a":1}'])
+async def test_an_answer_of_too_many_values_is_not_read(server: Server, value: bytes) -> None:
+    async with ForgeHttp() as http:
+        server.body = [b"[" + b",".join([value] * 30_000) + b"]"]
+        assert len(await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)) == 30_000
+        server.body = [b"[" + b",".join([value] * 101_000) + b"]"]
+        with pytest.raises(RemoteError, match="100000 values"):
+            await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
+
+
 async def test_an_answer_by_drops_has_the_deadline_of_all(server: Server) -> None:
     server.body, server.pause = itertools.repeat(b" "), 0.05
     async with ForgeHttp() as http:
@@ -141,7 +171,7 @@ async def test_a_packed_answer_is_refused_unread(server: Server, encoding: str) 
             await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
 
 
-@pytest.mark.parametrize("body", [b"[" * 1_000_000, b'{"a":' * 200_000, b"{", b"\xff", b""])
+@pytest.mark.parametrize("body", [b"[" * 90_000, b'{"a":' * 90_000, b"{", b"\xff", b""])
 async def test_an_answer_that_is_no_json(server: Server, body: bytes) -> None:
     server.body = [body]
     async with ForgeHttp() as http:
