@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
+import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ _CONNECTIONS = 512
 """So many are kept; each holds some 100 KB and a file descriptor."""
 _WINDOW = 1 << 20
 """Bytes that a server may send ahead of what is read."""
+_PIECE = 16 << 10
+"""Bytes that are read at once. The smallest packets, which say nothing, take 30 ms of the event loop for so many."""
+_SLOW, _SLOW_SUM = 0.005, 0.5
+"""Seconds of CPU: pieces that take more are told from others, and so much of them a connection may cost. Of packets with content
+a piece takes less than one millisecond, and the handshake some twenty once or twice."""
 _KEX = "-diffie-hellman-group-exchange-*,diffie-hellman-group17-*,diffie-hellman-group18-*,rsa*"
 """None in which the server names a group of its own, for a power in a large one takes the event loop minutes; nor the largest
 of the others."""
@@ -55,6 +61,25 @@ class _Kept:
 
     connection: asyncssh.SSHClientConnection
     used: float
+
+
+class _Careful(asyncssh.SSHClient):
+    """Reads in small pieces, and ends a connection that takes the event loop much time for little: what it sends is counted
+    nowhere else where it says nothing."""
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._connection, self._read, self._spent = conn, conn.data_received, 0.0
+        conn._transport.max_size = _PIECE  # type: ignore[union-attr]  # asyncio's, which takes 256 KB at once
+        conn.data_received = self._take  # type: ignore[method-assign]  # asyncssh tells nobody of packets without content
+
+    def _take(self, data: bytes, datatype: int | None = None) -> None:
+        began = time.thread_time()
+        self._read(data, datatype)
+        took = time.thread_time() - began
+        if took > _SLOW:
+            self._spent += took
+            if self._spent > _SLOW_SUM:
+                self._connection.abort()
 
 
 class SshTransport:
@@ -140,6 +165,7 @@ async def _dial(remote: Remote, egress: Egress, keys: Keys) -> asyncssh.SSHClien
         username=remote.url.user or "git",
         client_keys=[key],
         known_hosts=known,
+        client_factory=_Careful,
         config=None,
         agent_path=None,
         preferred_auth="publickey",

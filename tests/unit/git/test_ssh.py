@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -66,3 +68,26 @@ async def test_no_server_chooses_the_group_of_a_key_exchange(git: GitClient, kex
 @pytest.mark.parametrize("kex", ["curve25519-sha256", "ecdh-sha2-nistp256"])
 async def test_others_serve(git: GitClient, kex: str) -> None:
     assert await ask(git, kex_algs=[kex]) == ["none"]
+
+
+async def test_packets_that_say_nothing_end_the_connection(git: GitClient) -> None:
+    """Sixteen bytes each, without end: they count for no exchange, and took the event loop half a second at a time."""
+    sent = 0
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"SSH-2.0-Harm\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write((b"\0\0\0\x0c\x06\x02" + bytes(10)) * 1000)
+                await writer.drain()
+                sent += 16_000
+        writer.transport.abort()
+
+    async with await asyncio.start_server(flood, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        remote = Remote(parse_url(f"ssh://git@127.0.0.1:{port}/a"), SshKey(CLIENT.export_private_key(), b""))
+        with pytest.raises(RemoteUnavailable) as found:
+            await git.ls_refs(remote, [])
+    assert found.value.reason.value == "NetworkUnreachable"
+    assert sent > 100_000
