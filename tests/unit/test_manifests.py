@@ -131,3 +131,14 @@ def test_each_policy_is_bound_and_denies(overlay: str) -> None:
         checks = sum(v["expression"].count(".check(") for v in policy["spec"]["validations"])
         assert checks * 350_000 < 10_000_000, name  # what the API server lets a policy cost
         assert all(v["expression"].count(".check(") <= 2 for v in policy["spec"]["validations"])
+
+
+def test_the_clusters_own_view_and_edit_come_to_hold_our_kinds() -> None:
+    roles = {n: r for n, r in of(".", "ClusterRole").items() if n in ("gitintegration-view", "gitintegration-edit")}
+    to = "rbac.authorization.k8s.io/aggregate-to-"
+    assert {name: {label.removeprefix(to) for label in r["metadata"]["labels"]} for name, r in roles.items()} == {
+        "gitintegration-view": {"view", "edit", "admin"},
+        "gitintegration-edit": {"edit", "admin"},
+    }
+    for role in roles.values():
+        assert {r for rule in role["rules"] for r in rule["resources"]} == {"gitintegrations", "gitoperations", "pipelines"}
