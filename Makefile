@@ -25,7 +25,7 @@ lock:  ## write the lock files anew from pyproject.toml (needs uv)
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(COMPILE) --allow-unsafe - -o requirements-build.lock
 
-.PHONY: generate verify test bed forge promtool yamljudge testbed demo bench soak fuzz
+.PHONY: generate verify test bed forge promtool yamljudge kstatus testbed demo bench soak fuzz
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models
 	$(BIN)/python -m gitintegration.api
 
@@ -49,7 +49,10 @@ promtool: $(STAMP)  ## build what checks the alert rules, once; minutes, cached 
 yamljudge: $(STAMP)  ## build kubectl's decoder of YAML, the judge of ours, once; cached like the bed
 	$(BIN)/python -m tests.bed.yamljudge
 
-test: verify bed forge promtool yamljudge  ## everything: verify, unit tests, end to end on a real control plane and real git servers
+kstatus: $(STAMP)  ## build what judges our statuses as GitOps tools do, once; cached like the bed
+	$(BIN)/python -m tests.bed.kstatus
+
+test: verify bed forge promtool yamljudge kstatus  ## everything: verify, unit tests, end to end on a real control plane and real git servers
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 fuzz: $(STAMP)  ## parsers of what servers, Secrets and repositories hold, with 20,000 examples each (EXAMPLES=n)

@@ -144,7 +144,7 @@ class _Standings:
         ready = gauge("ready", "1 where the condition Ready is True.")
         ready_why = GaugeMetricFamily(
             "gitintegration_ready_reason",
-            "The reason of the condition Ready, where it is not True.",
+            "The reason of the condition Ready, where it is another than Succeeded.",
             labels=["namespace", "name", "reason"],
         )
         counts = {
@@ -159,7 +159,7 @@ class _Standings:
                 (c for c in one.status.get("conditions", ()) if c["type"] == "Ready"), {}
             )
             ready.add_metric(at, float(condition.get("status") == "True"))
-            if condition.get("status", "True") != "True":
+            if condition and condition["reason"] != "Succeeded":
                 ready_why.add_metric((*at, condition["reason"]), 1.0)
             for field, family in counts.items():
                 family.add_metric(at, float(one.status.get(field) or 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,13 +56,13 @@ def _structural(node: Any, definitions: Mapping[str, Any], open_objects: set[str
         if rest.get("default", ...) is None:
             del rest["default"]
         if node.get("x-kubernetes-int-or-string"):
-            return {k: v for k, v in rest.items() if k not in _DROPPED}
+            return _told({k: v for k, v in rest.items() if k not in _DROPPED})
         return _structural({**kept[0], **rest}, definitions, open_objects)
     if node.get("default", ...) is None:
         node = {k: v for k, v in node.items() if k != "default"}
     result = {k: v for k, v in node.items() if k not in _DROPPED and k not in ("properties", "items", "const")}
     if "default" in result:
-        result["default"] = _without_nulls(result["default"])
+        result = _told({**result, "default": _without_nulls(result["default"])})
     if "const" in node:
         result["enum"] = [node["const"]]
     if "properties" in node:
@@ -74,6 +75,18 @@ def _structural(node: Any, definitions: Mapping[str, Any], open_objects: set[str
     elif extra is True or node.get("title") in open_objects:
         result["x-kubernetes-preserve-unknown-fields"] = True
     return result
+
+
+def _told(field: dict[str, Any]) -> dict[str, Any]:
+    return {**field, "description": field.get("description", "") + default_words(field)}
+
+
+def default_words(field: Mapping[str, Any]) -> str:
+    """What kubectl explain is to say of a default, which it does not show by itself: at the end of the description."""
+    value = field.get("default")
+    if value is None or isinstance(value, dict | list):
+        return ""
+    return f" Default: {json.dumps(value) if value == '' or not isinstance(value, str) else value}."
 
 
 def _without_nulls(value: Any) -> Any:
@@ -158,7 +171,10 @@ def _integration() -> dict[str, Any]:
     fields["defaultBranch"]["x-kubernetes-validations"] = [_BRANCH_RULE]
     for text in fields["author"]["properties"].values():
         text["x-kubernetes-validations"] = [_IDENT_RULE]
-    fields["resources"]["x-kubernetes-validations"] = _RESOURCES_RULES
+    resources = fields["resources"]
+    del resources["default"]  # it would be an item that no manager owns, and so one that no apply can take away
+    resources |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["apiVersion", "kind"]}
+    resources["x-kubernetes-validations"] = _RESOURCES_RULES
     sync = fields["sync"]["properties"]
     sync["interval"]["x-kubernetes-validations"] = [
         _rule("duration(self) >= duration('10s')", "sync.interval must be at least 10s")
@@ -208,8 +224,8 @@ def _column(name: str, kind: str, path: str, *, wide: bool = False) -> dict[str,
 _READY = '.status.conditions[?(@.type=="Ready")]'
 _COLUMNS = [
     _column("Repository", "string", ".spec.repositoryURL", wide=True),
-    _column("Branch", "string", ".spec.defaultBranch", wide=True),
-    _column("In-Sync", "boolean", ".status.inSync"),
+    _column("Branch", "string", ".status.branch", wide=True),
+    _column("In-Sync", "string", '.status.conditions[?(@.type=="InSync")].status'),
     _column("Local-Ahead", "integer", ".status.localAheadCount"),
     _column("Remote-Ahead", "integer", ".status.remoteAheadCount"),
     _column("Conflicts", "integer", ".status.conflictCount"),
@@ -228,12 +244,13 @@ _OPERATION_COLUMNS = [
     _column("Kind", "string", ".spec.kind"),
     _column("Branch", "string", ".status.branch"),
     _column("Phase", "string", ".status.phase"),
-    _column("Created", "integer", ".status.counts.created"),
-    _column("Updated", "integer", ".status.counts.updated"),
-    _column("Deleted", "integer", ".status.counts.deleted"),
+    _column("Dry-Run", "boolean", ".spec..dryRun"),
+    _column("Reason", "string", '.status.conditions[?(@.type=="Succeeded")].reason'),
+    _column("Created", "integer", ".status.counts.created", wide=True),
+    _column("Updated", "integer", ".status.counts.updated", wide=True),
+    _column("Deleted", "integer", ".status.counts.deleted", wide=True),
     _column("Conflicts", "integer", ".status.counts.conflicted", wide=True),
-    _column("Commit", "string", ".status.commit"),
-    _column("Reason", "string", '.status.conditions[?(@.type=="Succeeded")].reason', wide=True),
+    _column("Commit", "string", ".status.commit", wide=True),
     _column("Age", "date", ".metadata.creationTimestamp"),
 ]
 
@@ -313,6 +330,8 @@ def _crd(
         "kind": {"type": "string", "description": f"{kind}."},
         "metadata": {"type": "object"},
     }
+    if status and (seen := status.get("properties", {}).get("observedGeneration")):
+        status = {**status, "default": {"observedGeneration": seen["default"]}}  # new is in progress, not current
     properties = {**meta, "spec": spec, **({"status": status} if status else {})}
     version: dict[str, Any] = {
         "name": VERSION,

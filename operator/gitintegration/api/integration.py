@@ -252,7 +252,10 @@ class GitIntegrationSpec(Model):
     )
     author: Author = Field(Author(), description="Who the operator's commits are by.")
     resources: list[Resource] = Field(
-        list(DEFAULT_RESOURCES), min_length=1, max_length=32, description="The kinds that are pipelines here."
+        list(DEFAULT_RESOURCES),
+        min_length=1,
+        max_length=32,
+        description="The kinds that are pipelines here. Default: Pipeline of planasonix.com/v1alpha1.",
     )
     sync: Sync = Field(Sync(), description="When and how to sync.")
     proxy_secret_ref: SecretRef | None = Field(
@@ -264,7 +267,9 @@ class GitIntegrationSpec(Model):
 class Condition(Model):
     """As in every Kubernetes API."""
 
-    type: str = Field(max_length=316, description="Ready, Reconciling, Stalled, Connected or InSync.")
+    type: str = Field(
+        max_length=316, description="Ready, Reconciling, Stalled; Connected, InSync; of an operation Succeeded, Failed."
+    )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     reason: str = Field(max_length=1024, description="Why, in one word.")
     message: str = Field(max_length=32768, description="Why, and what to do.")
@@ -349,14 +354,21 @@ class ReviewStatus(Model):
 class GitIntegrationStatus(Model):
     """What was found, written by the operator."""
 
-    observed_generation: int | None = Field(None, description="Generation of the spec that was looked at last.")
+    observed_generation: int = Field(
+        -1, description="Generation of the spec that was looked at last; -1 until the first sync has ended."
+    )
     conditions: list[Condition] | None = Field(
         None,
         description="Ready; Reconciling and Stalled while they are true; Connected; InSync.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     connection: Connection | None = Field(None, description="How the git server was met last.")
-    in_sync: bool | None = Field(None, description="Both sides are the same.")
+    branch: str | None = Field(
+        None, description="Branch that is synced with: spec.defaultBranch, else the remote's own."
+    )
+    in_sync: bool | None = Field(
+        None, description="Both sides are the same. Absent where a side could not be seen at the last look."
+    )
     pipeline_count: int | None = Field(None, description="Pipelines known on either side.")
     local_ahead_count: int | None = Field(None, description="Pipelines changed in the cluster and not yet in git.")
     remote_ahead_count: int | None = Field(None, description="Pipelines changed in git and not yet in the cluster.")
@@ -376,7 +388,7 @@ class GitIntegrationStatus(Model):
     last_synced_commit: str | None = Field(None, description="The commit at which both sides last agreed.")
     last_sync_at: str | None = Field(
         None,
-        description="Last sync; refreshed at most every 10 minutes while nothing else changes.",
+        description="Last sync that saw both sides; refreshed at most every 10 minutes while nothing else changes.",
         json_schema_extra={"format": "date-time"},
     )
     last_successful_sync_at: str | None = Field(

@@ -142,6 +142,10 @@ class GitOperationSpec(Model):
     pull: PullOperation | None = Field(None, description="For kind pull.")
     test: TestOperation | None = Field(None, description="For kind test.")
     history: HistoryOperation | None = Field(None, description="For kind history.")
+    force: bool = Field(
+        False,
+        description="Push or pull though the integration is suspended; without, such an operation fails with Suspended.",
+    )
     ttl_seconds_after_finished: int | None = Field(
         None,
         ge=0,
@@ -194,7 +198,7 @@ class TestResult(Model):
 class GitOperationStatus(Model):
     """How it went, written by the operator."""
 
-    observed_generation: int | None = Field(None, description="Generation of the spec that was acted on.")
+    observed_generation: int = Field(-1, description="Generation of the spec that was acted on; -1 before.")
     phase: Phase | None = Field(None, description="Pending, Running, Succeeded or Failed.")
     started_at: str | None = Field(None, description="When it began.", json_schema_extra={"format": "date-time"})
     finished_at: str | None = Field(None, description="When it ended.", json_schema_extra={"format": "date-time"})
@@ -216,6 +220,6 @@ class GitOperationStatus(Model):
     history: list[HistoryEntry] | None = Field(None, max_length=500, description="The commits, newest first.")
     conditions: list[Condition] | None = Field(
         None,
-        description="Succeeded: True, False, or Unknown until it has ended.",
+        description="Succeeded and Ready: True, False, or Unknown until it has ended; Reconciling, Stalled and Failed while they are true.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )

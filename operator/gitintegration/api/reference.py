@@ -7,13 +7,13 @@ from typing import Any
 
 import yaml
 
-from gitintegration.api.crd import render_crds
+from gitintegration.api.crd import default_words, render_crds
 
 REASONS = {
     "Succeeded": "All is well.",
     "Progressing": "Pipelines are ahead that the mode does not carry, or a sync is under way.",
     "ProgressingWithRetry": "Something passing went wrong; it is tried again by itself.",
-    "Suspended": "spec.enabled is false. Set it to true to go on.",
+    "Suspended": "spec.enabled is false: Ready with this reason. Set it to true to go on; operations meanwhile need spec.force.",
     "InvalidSpec": "The spec asks for what can't be done. Mend the field that the message names.",
     "InvalidURL": "spec.repositoryURL can't be used. The message says why, and where a redirect leads.",
     "SecretNotFound": "A Secret that the spec names is not there. Create it; it is noticed at once.",
@@ -62,7 +62,7 @@ def render_reference() -> str:
 def _rows(schema: dict[str, Any], path: str) -> Iterator[str]:
     for name, field in schema.get("properties", {}).items():
         here = f"{path}.{name}"
-        words = field.get("description", "").replace("|", "\\|").replace("\n", " ")
+        words = field.get("description", "").removesuffix(default_words(field)).replace("|", "\\|").replace("\n", " ")
         if "enum" in field:
             words += f" One of: {', '.join(map(str, field['enum']))}."
         default = field.get("default", "")

@@ -106,17 +106,27 @@ class Plan:
         return ", ".join(parts) or "nothing to do"
 
 
-def condition(
-    previous: Mapping[str, Any], status: str, reason: str, message: str, generation: int, now: str
-) -> dict[str, Any]:
-    """The condition Succeeded of an operation."""
-    before = next((c for c in previous.get("conditions", ()) if c["type"] == "Succeeded"), None)
-    since = before["lastTransitionTime"] if before and before["status"] == status else now
-    return {
-        "type": "Succeeded",
-        "status": status,
-        "reason": reason,
-        "message": plain(message[:2000]),
-        "observedGeneration": generation,
-        "lastTransitionTime": since,
-    }
+_TELLS = {
+    "True": {"Succeeded": "True", "Ready": "True"},
+    "False": {"Succeeded": "False", "Ready": "False", "Failed": "True", "Stalled": "True"},
+    "Unknown": {"Succeeded": "Unknown", "Ready": "Unknown", "Reconciling": "True"},
+}
+"""What the conditions of an operation say, by whether it succeeded; those that kstatus takes for trouble only while they are true."""
+
+
+def conditions(
+    previous: Mapping[str, Any], succeeded: str, reason: str, message: str, generation: int, now: str
+) -> list[dict[str, Any]]:
+    """Those of an operation, Succeeded first. `succeeded`: True, False, or Unknown until it has ended."""
+    since = {(c["type"], c["status"]): c["lastTransitionTime"] for c in previous.get("conditions", ())}
+    return [
+        {
+            "type": kind,
+            "status": status,
+            "reason": reason,
+            "message": plain(message[:2000]),
+            "observedGeneration": generation,
+            "lastTransitionTime": since.get((kind, status), now),
+        }
+        for kind, status in _TELLS[succeeded].items()
+    ]

@@ -1,7 +1,7 @@
 """From the outcome of a sync to the status of the resource. Pure: the caller brings the time.
 
 Conditions follow kstatus: Ready says whether all is well; Reconciling and Stalled are there only while they are true.
-Stalled means that a person must act, and the message says how.
+Stalled means that a person must act, and the message says how. Suspended is as its user wants it: Ready, with that reason.
 """
 
 from __future__ import annotations
@@ -106,13 +106,15 @@ class _Verdict:
     message: str
 
 
-def build_status(previous: Mapping[str, Any], outcome: Outcome, now: datetime) -> dict[str, Any]:
-    """The whole new status; equal to `previous` where nothing is worth a write."""
+def build_status(
+    previous: Mapping[str, Any], outcome: Outcome, now: datetime, *, branch: str | None = None
+) -> dict[str, Any]:
+    """The whole new status; equal to `previous` where nothing is worth a write. `branch`: the one that the spec names."""
     dropped = (
         "conflictsTruncated",
         "invalidTruncated",
         "activeOperation",
-        *(["review", "pullRequest"] if outcome.observed else []),
+        *(["review", "pullRequest"] if outcome.observed else ["inSync"]),  # of what is not seen, nobody knows
     )
     status = {k: v for k, v in previous.items() if k not in dropped}
     status["observedGeneration"] = outcome.generation
@@ -121,6 +123,8 @@ def build_status(previous: Mapping[str, Any], outcome: Outcome, now: datetime) -
         status["lastHandledReconcileAt"] = outcome.requested_at
     if outcome.connection is not None:
         status["connection"] = _connection(previous.get("connection"), outcome.connection, now)
+    if found := branch or (status.get("connection") or {}).get("defaultBranch"):
+        status["branch"] = found
     if outcome.remote_commit is not None:
         status["remoteCommit"] = outcome.remote_commit
     if outcome.observed and not outcome.suspended:
@@ -181,10 +185,10 @@ def without_lists(status: Mapping[str, Any], refusal: str) -> dict[str, Any]:
     """What is left to tell where the API server refuses the whole as too large: the counts, and that it did."""
     kept = {name: value for name, value in status.items() if not isinstance(value, list) or name == "conditions"}
     words = f"the API server does not take the whole status: {refusal[: _MESSAGE_LIMIT // 2]}; its lists are left out"
-    told = [
-        {**c, "status": "False", "reason": Reason.StatusTooLarge.value, "message": words} if c["type"] == "Ready" else c
-        for c in status["conditions"]
-    ]
+    (ready,) = (c for c in status["conditions"] if c["type"] == "Ready")
+    ready = {**ready, "status": "False", "reason": Reason.StatusTooLarge.value, "message": words}
+    others = [c for c in status["conditions"] if c["type"] not in ("Ready", "Reconciling", "Stalled")]
+    told = [ready, {**ready, "type": "Stalled", "status": "True"}, *others]
     return {**kept, "conditions": [{**c, "message": c["message"][:_MESSAGE_LIMIT]} for c in told]}
 
 
@@ -194,8 +198,9 @@ def _same_or(previous: Mapping[str, Any], status: dict[str, Any]) -> dict[str, A
 
 def _stamped(previous: Mapping[str, Any], status: dict[str, Any], outcome: Outcome, now: datetime) -> dict[str, Any]:
     last = previous.get("lastSyncAt")
-    if status == dict(previous) and last and now - parse_timestamp(last) < REFRESH:
-        return dict(previous)
+    unmoved = status == dict(previous)
+    if not outcome.observed or (unmoved and last and now - parse_timestamp(last) < REFRESH):
+        return dict(previous) if unmoved else status
     status["lastSyncAt"] = timestamp(now)
     if outcome.error is None:
         status["lastSuccessfulSyncAt"] = timestamp(now)
@@ -254,7 +259,7 @@ def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
 
 def _ready(outcome: Outcome) -> _Verdict:
     if outcome.suspended:
-        return _Verdict("False", Reason.Suspended, "syncing is suspended: set spec.enabled to true to go on")
+        return _Verdict("True", Reason.Suspended, "syncing is suspended: set spec.enabled to true to go on")
     if outcome.error is not None:
         return _Verdict("False", outcome.error.reason, outcome.error.message)
     if trouble := _trouble(outcome):

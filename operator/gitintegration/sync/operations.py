@@ -18,7 +18,7 @@ from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.api.operation import GitOperationSpec, OperationKind, Phase
 from gitintegration.api.syncable import OWN
 from gitintegration.cluster.operations import OperationObjects
-from gitintegration.core.plan import condition
+from gitintegration.core.plan import conditions
 from gitintegration.core.status import parse_timestamp, timestamp
 from gitintegration.core.text import plain_values
 from gitintegration.errors import (
@@ -38,6 +38,7 @@ from gitintegration.sync.workspace import Workspace
 
 Name = tuple[str, str]
 _ENDED = (Phase.Succeeded.value, Phase.Failed.value)
+_CARRYING = (OperationKind.push, OperationKind.pull)
 _SECRET_WITHIN, _LOOK_EVERY = 5.0, 0.1
 """Seconds after an operation in which the Secret of its own must be there, and between looks for it."""
 
@@ -51,6 +52,10 @@ class Turn(Protocol):
     @property
     def since(self) -> str:
         """When the integration was made, as its metadata says; empty where there is none."""
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the integration carries nothing now. Raises SpecError."""
 
     async def is_ours(self) -> bool:
         """Whether no other operator answers for it: one of another shard."""
@@ -187,6 +192,8 @@ class Operations:
         if spec.kind is OperationKind.test:
             assert spec.test is not None
             return await self._test(spec, turn, entry)
+        if spec.kind in _CARRYING and not (spec.force or resumed) and turn.suspended:
+            raise OperationError(Reason.Suspended, _rests(entry))
         ws, request = await turn.prepared()
         if spec.pull and not spec.pull.dry_run and entry.order[0] < turn.since:
             _check_unseen(request.spec)
@@ -254,7 +261,7 @@ class Operations:
             "observedGeneration": generation,
         }
         now = timestamp(self._now())
-        status["conditions"] = [condition(entry.status, verdict, reason, message, generation, now)]
+        status["conditions"] = conditions(entry.status, verdict, reason, message, generation, now)
         if status == entry.status:
             return True
         there = await self._objects.write_status({**entry.seen, "status": entry.status}, status)
@@ -317,6 +324,12 @@ def own_secret(seen: Mapping[str, Any]) -> str | None:
     name = str(seen["metadata"]["name"])
     own = f"gitop-test-{name.removeprefix('gitop-')}"
     return own if name.startswith("gitop-") and wanted == own else None
+
+
+def _rests(entry: _Entry) -> str:
+    namespace, name = entry.integration
+    on = f'kubectl -n {namespace} patch gitintegration {name} --type=merge -p \'{{"spec":{{"enabled":true}}}}\''
+    return f"GitIntegration {name!r} is suspended, so nothing was done. Resume it: {on}; or make the operation anew with spec.force: true"
 
 
 def _age(entry: _Entry, now: datetime) -> float:

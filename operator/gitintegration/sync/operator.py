@@ -321,8 +321,12 @@ class Operator:
             return ()
         return (f"Secret {ref!r} will stay when this is deleted: {_how_to_own(name[1])}",)
 
+    def suspended(self, entry: Entry) -> bool:
+        """Whether it carries nothing now. Raises SpecError."""
+        return not self._parse(entry).enabled
+
     async def prepared(self, name: Name, entry: Entry) -> tuple[Workspace, Request]:
-        """What an operation needs of its integration; a suspended one serves too, because it was asked by hand."""
+        """What an operation needs of its integration."""
         return entry.ws, await self._request(name, entry, self._parse(entry))
 
     async def connection(self, name: Name, entry: Entry | None, spec: GitIntegrationSpec | None) -> Connection:
@@ -390,7 +394,8 @@ class Operator:
     async def _finish(self, name: Name, entry: Entry, outcome: Outcome, tally: Tally, seconds: float) -> None:
         """The one place that writes status."""
         before = entry.status
-        status = build_status(before, outcome, self._now())
+        branch = (entry.seen.get("spec") or {}).get("defaultBranch")
+        status = build_status(before, outcome, self._now(), branch=branch)
         if status != before:
             status = await self._write(entry, before, status)
             await self._tell(entry, before, status, tally)
@@ -527,7 +532,7 @@ def shard_of(body: Mapping[str, Any]) -> str:
 class _Alone:
     """The turn of an integration that is not there."""
 
-    exists, since = False, ""
+    exists, since, suspended = False, "", False
 
     def __init__(self, operator: Operator, name: Name) -> None:
         self._operator, self._name = operator, name
@@ -556,6 +561,10 @@ class _Turn:
     @property
     def since(self) -> str:
         return str(self._entry.metadata.get("creationTimestamp", ""))
+
+    @property
+    def suspended(self) -> bool:
+        return self._operator.suspended(self._entry)
 
     async def is_ours(self) -> bool:
         return True

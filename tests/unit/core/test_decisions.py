@@ -90,7 +90,7 @@ CONFLICT = ConflictEntry("Pipeline", "orders", "orders", "p/orders.yaml", "BothM
         ),
         (
             Outcome(1, "", suspended=True),
-            ("False", "Suspended"),
+            ("True", "Suspended"),
             {"Stalled": None, "Reconciling": None},
             "spec.enabled",
         ),
@@ -179,8 +179,25 @@ def test_a_status_is_written_anew_only_where_it_says_something_new() -> None:
     )
     assert failed["pipelineCount"] == 1
     assert failed["lastSuccessfulSyncAt"] == first["lastSuccessfulSyncAt"]
+    assert failed["lastSyncAt"] == first["lastSyncAt"]
+    assert first["inSync"] is True
+    assert "inSync" not in failed
     ready = {c["type"]: c for c in failed["conditions"]}["Ready"]
     assert ready["lastTransitionTime"] == "2026-01-02T03:05:05Z"
+    again = Outcome(1, "", error=ClusterUnavailable("away"), observed=False)
+    assert build_status(failed, again, NOW + timedelta(hours=1)) == failed
+    assert "lastSyncAt" not in build_status({}, again, NOW)
+
+
+def test_the_branch_is_that_of_the_spec_or_else_the_remotes_own() -> None:
+    seen = Outcome(1, "", connection={"reachable": True, "defaultBranch": "trunk"})
+    assert build_status({}, seen, NOW, branch="main")["branch"] == "main"
+    told = build_status({}, seen, NOW)
+    assert told["branch"] == "trunk"
+    assert build_status(told, Outcome(1, "", suspended=True), NOW)["branch"] == "trunk"
+    away = Outcome(1, "", error=ClusterUnavailable("away"), connection={"reachable": False}, observed=False)
+    assert build_status(told, away, NOW)["branch"] == "trunk"
+    assert "branch" not in build_status({}, away, NOW)
 
 
 def test_lists_are_cut_and_say_so() -> None:

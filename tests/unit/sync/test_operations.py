@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.metrics import Metrics
 from gitintegration.sync.actions import Done, Order
@@ -30,8 +32,8 @@ class ApiServer:
 class Turn:
     since = ""
 
-    def __init__(self, *, exists: bool) -> None:
-        self.exists = exists
+    def __init__(self, *, exists: bool, suspended: bool = False) -> None:
+        self.exists, self.suspended = exists, suspended
 
     async def is_ours(self) -> bool:
         return True
@@ -78,3 +80,51 @@ async def test_one_that_waits_says_what_for() -> None:
     await operations.run_all(("data", "gi"), Turn(exists=False))
     assert api.status["phase"] == "Pending"
     assert api.status["conditions"][0]["reason"] == "IntegrationNotFound"
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "reason"),
+    [
+        ({"kind": "push", "push": {}}, {}, "Suspended"),
+        ({"kind": "pull", "pull": {"dryRun": True}}, {}, "Suspended"),
+        ({"kind": "push", "push": {}, "force": True}, {}, "Succeeded"),
+        ({"kind": "pull", "pull": {}, "force": True}, {}, "Succeeded"),
+        ({"kind": "push", "push": {}}, {"phase": "Running", "startedAt": "2026-01-01T00:00:01Z"}, "Succeeded"),
+        ({"kind": "history", "history": {}}, {}, "Succeeded"),
+        ({"kind": "test", "test": {}}, {}, "Succeeded"),
+    ],
+    ids=["push", "pull", "push by force", "pull by force", "begun before", "history", "test"],
+)
+async def test_a_suspended_integration_carries_nothing_unasked(
+    spec: dict[str, Any], status: dict[str, Any], reason: str
+) -> None:
+    api = ApiServer(copy.deepcopy(status))
+    did: list[str] = []
+
+    class Actions:
+        def __getattr__(self, kind: str) -> Any:
+            async def act(*_: Any) -> Done:
+                did.append(kind)
+                return Done("done")
+
+            return act
+
+    class Suspended(Turn):
+        since = "2025-01-01T00:00:00Z"
+
+        async def prepared(self) -> Any:
+            return SimpleNamespace(), SimpleNamespace(spec=SimpleNamespace(resources=()))
+
+        async def connection(self, spec: Any) -> Any:
+            return SimpleNamespace()
+
+    operations = Operations(Actions(), OperationObjects(api), lambda _: None, Path("nowhere"), Metrics())  # type: ignore[arg-type]
+    whole = {"integrationRef": {"name": "gi"}, **spec}
+    await operations.seen({"metadata": METADATA, "spec": whole, "status": copy.deepcopy(status)})
+    await operations.run_all(("data", "gi"), Suspended(exists=True, suspended=True))
+    told = api.status["conditions"][0]
+    assert told["reason"] == reason, told
+    assert did == ([] if reason == "Suspended" else [spec["kind"]])
+    if reason == "Suspended":
+        assert "kubectl -n data patch gitintegration gi " in told["message"]
+        assert "spec.force: true" in told["message"]
