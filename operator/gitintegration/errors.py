@@ -21,6 +21,7 @@ Messages are written for the user of the resource and never hold a credential.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -128,8 +129,10 @@ class Stale(ClusterError):
 class Refused(ClusterError):
     """Schema, admission webhook or quota said no to this object."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, causes: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(Reason.InvalidManifests, message)
+        self.causes = tuple(causes)
+        """Path of a field and what is wrong with it, where the API server tells."""
 
 
 class NotAdmitted(Refused):

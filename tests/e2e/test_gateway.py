@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
+import re
 import socket
 import ssl
 import threading
@@ -20,7 +22,7 @@ from tests.bed.cluster import ROOT
 from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import TOKEN, WRITER, GitServer
 from tests.bed.operator import GatewayProcess, OperatorProcess
-from tests.bed.world import API, World, eventually, manifest
+from tests.bed.world import API, World, eventually, manifest, pipeline
 
 pytestmark = pytest.mark.xdist_group("gateway")
 MakeWorld = Callable[..., World]
@@ -99,6 +101,7 @@ def configured(client: Client, **more: Any) -> Any:
         "credentials": {"type": "basic", "username": WRITER[0], "password": WRITER[1]},
         "author_name": "Planasonix Bot",
         "author_email": "bot@example.com",
+        "sync_mode": "bidirectional",
         **more,
     }
     return client("POST", **body)
@@ -254,6 +257,132 @@ def test_status_keys(client: Client) -> None:
     }
 
 
+def test_a_status_says_why(client: Client) -> None:
+    w = client.w
+    configured(client)
+    in_sync(client)
+    last = client("GET")["data"]["last_sync_at"]
+    configured(client, credentials={"type": "token", "token": "hunter2"})
+    error = eventually(lambda: client("GET", "/status")["data"].get("error"))
+    told = eventually(lambda: (s := client("GET", "/status")["data"])["error"]["code"] == "authentication_failed" and s)
+    assert error.keys() == {"code", "message"}
+    assert told["in_sync"] is False
+    assert "hunter2" not in json.dumps(told)
+    assert client("GET")["data"]["last_sync_at"] == last
+    configured(client, enabled=False)
+    eventually(lambda: client("GET", "/status")["data"]["error"]["code"] == "suspended")
+    configured(client)
+    eventually(lambda: "error" not in client("GET", "/status")["data"])
+    assert w.names() == {"orders", "users"}
+
+
+def test_nothing_that_never_synced_has_a_time(client: Client) -> None:
+    configured(client, credentials={"type": "token", "token": "wrong"})
+    eventually(lambda: client("GET", "/status")["data"]["error"]["code"] == "authentication_failed")
+    assert client("GET")["data"]["last_sync_at"] is None
+    assert client("GET", "/status")["data"]["last_successful_sync_at"] is None
+
+
+def test_what_is_made_here_is_carried_by_push_and_pull_only(client: Client) -> None:
+    """As the document has it: an explicit push finds something to push."""
+    w = client.w
+    w.apply(pipeline("pl-new"))
+    body: dict[str, Any] = {"repository_url": w.repo.url(), "credentials": {"type": "token", "token": TOKEN}}
+    client("POST", **body)
+    assert w.spec("default", "gi")["sync"]["mode"] == "Manual"
+    eventually(lambda: client("GET", "/status")["data"]["local_ahead_count"] == 1)
+    answer = client("POST", "/push", 202, branch="feature/add-crm-sync", pipeline_ids=["pl-new"])["data"]
+    assert client.ended(answer["operation_id"])["counts"]["created"] == 1
+    assert "pipelines/pl-new.yaml" in w.repo.files("feature/add-crm-sync")
+    assert w.repo.count() == 1
+    for mode in ("pull", "push", "bidirectional"):
+        client("POST", sync_mode=mode)
+        assert w.spec("default", "gi")["sync"]["mode"] == mode.capitalize()
+        client("POST", author_name="Somebody")
+        assert w.spec("default", "gi")["sync"]["mode"] == mode.capitalize()
+    for wrong in ("Manual", "both", 1, True):
+        assert client("POST", "", 422, sync_mode=wrong)["error"]["fields"][0]["field"] == "sync_mode"
+    client("DELETE", "", 204)
+    client("POST", **body, sync_mode="pull")
+    assert w.spec("default", "gi")["sync"]["mode"] == "Pull"
+
+
+def test_what_others_made_keeps_its_mode(client: Client) -> None:
+    client.w.secret()
+    client.w.integrate("default")
+    before = client.w.spec("default", "gi")["sync"]
+    client("POST", author_name="Somebody")
+    assert client.w.spec("default", "gi")["sync"] == before
+    assert before["mode"] == "Bidirectional"
+
+
+def test_a_disabled_one_is_not_pushed_or_pulled_unasked(client: Client) -> None:
+    w = client.w
+    configured(client)
+    in_sync(client)
+    configured(client, enabled=False)
+    eventually(lambda: client("GET", "/status")["data"].get("error", {}).get("code") == "suspended")
+    w.repo.commit({"pipelines/users.yaml": manifest("users", owner="git")})
+    before = w.names("gitop")
+    for path in ("/push", "/pull"):
+        error = client("POST", path, 409, branch="main")["error"]
+        assert error["code"] == "suspended"
+        assert '"force": true' in error["message"]
+    assert w.names("gitop") == before
+    answer = client("POST", "/pull", 202, branch="main", force=True)["data"]
+    assert client.ended(answer["operation_id"])["status"] == "succeeded"
+    assert w.spec("users")["owner"] == "git"
+    assert client("POST", "/test")["data"]["reachable"] is True
+    assert client("GET", "/history?limit=1")["data"]
+
+
+def test_what_is_deleted_is_gone_and_can_be_made_anew(client: Client) -> None:
+    w = client.w
+    for number in range(3):
+        configured(client, author_name=f"Author {number}")
+        client("DELETE", "", 204)
+        assert w.names("gi") == set()
+        assert w.get("default-git-credentials", "secret") is None
+    configured(client)
+    in_sync(client)
+    assert w.get("default-git-credentials", "secret")
+
+
+def test_one_that_is_going_is_told_and_not_patched(client: Client) -> None:
+    """Something holds it: a finalizer of others stands for an operator that is slow or away."""
+    w = client.w
+    configured(client)
+    in_sync(client)
+    held = json.dumps([{"op": "add", "path": "/metadata/finalizers/-", "value": "example.com/held"}])
+    w.kubectl("patch", "gi", "default", "--type=json", "-p", held)
+    before = w.get("default", "gi")
+    assert before
+    assert client("DELETE", "", 202) == {"data": {"status": "deleting"}}
+    told = client("GET")["data"]
+    assert (told["enabled"], told["deleting"]) == (False, True)
+    assert client("GET", "/status")["data"]["error"]["code"] == "deleting"
+    assert client("POST", "/pull", 409, branch="main")["error"]["code"] == "deleting"
+    error = client("POST", "", 409, author_name="Too Late")["error"]
+    assert error["code"] == "deleting"
+    dying = w.get("default", "gi")
+    assert dying
+    assert dying["spec"] == before["spec"]
+    made: list[Any] = []
+    asking = threading.Thread(target=lambda: made.append(configured(client, author_name="In Time")))
+    asking.start()
+    w.kubectl("patch", "gi", "default", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+    asking.join()
+    assert made
+    after = w.get("default", "gi")
+    assert after
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    assert after["spec"]["author"]["name"] == "In Time"
+    in_sync(client)
+    secret = w.get("default-git-credentials", "secret")
+    assert secret
+    assert [o["uid"] for o in secret["metadata"]["ownerReferences"]] == [after["metadata"]["uid"]]
+
+
 def test_push_and_pull_answer_with_an_operation_that_ends(client: Client) -> None:
     configured(client)
     in_sync(client)
@@ -295,12 +424,12 @@ def test_a_connection_is_tested_saved_or_given(client: Client) -> None:
     assert isinstance(told.pop("latency_ms"), int)
     assert told == {"reachable": True, "permissions": ["read", "write"], "default_branch": "main"}
     given["credentials"]["token"] = "wrong"
-    assert client("POST", "/test", **given)["data"] == {
-        "reachable": False,
-        "permissions": [],
-        "default_branch": None,
-        "latency_ms": None,
-    }
+    told = client("POST", "/test", **given)["data"]
+    error = told.pop("error")
+    assert told == {"reachable": False, "permissions": [], "default_branch": None, "latency_ms": None}
+    assert error["code"] == "authentication_failed"
+    assert error["message"]
+    assert "wrong" not in error["message"]
     client("POST", "/test", 404)
     configured(client)
     assert client("POST", "/test")["data"]["reachable"] is True
@@ -454,7 +583,7 @@ def test_bodies_are_checked_by_name_and_size(client: Client) -> None:
     told = client("POST", "", 422, repository_url="https://u:hunter2@example.com/r")["error"]
     assert "hunter2" not in json.dumps(told)
     told = client("POST", "", 422, repository_url="https://x/y", credentials={"type": "ssh", "private_key": "hunter2"})
-    assert "known_hosts" in told["error"]["message"]
+    assert told["error"]["fields"] == [{"field": "credentials.known_hosts", "message": "is required with type ssh"}]
     assert "hunter2" not in json.dumps(told)
     assert client.http.post(client.path, content=b"{").status_code == 422
     assert client.http.post(client.path, content=b'"' + b"x" * (2 << 20) + b'"').status_code == 413
@@ -475,10 +604,88 @@ def test_bodies_are_checked_by_name_and_size(client: Client) -> None:
     assert client.w.names("gi") == set()
 
 
+def test_every_wrong_field_is_named_by_its_own_name(client: Client) -> None:
+    base = {"repository_url": "https://git.example.com/r.git"}
+    token = {"type": "token", "token": "hunter2"}
+    for path, body, field in (
+        ("", {**base, "enabled": "false"}, "enabled"),
+        ("", {**base, "enabled": 1}, "enabled"),
+        ("", {**base, "enabled": "yes"}, "enabled"),
+        ("", {**base, "default_branch": 5}, "default_branch"),
+        ("", {**base, "default_branch": "a..b"}, "default_branch"),
+        ("", {**base, "default_branch": "a\nb"}, "default_branch"),
+        ("", {**base, "path_prefix": "../x"}, "path_prefix"),
+        ("", {**base, "path_prefix": "/x"}, "path_prefix"),
+        ("", {**base, "path_prefix": "a/.git/"}, "path_prefix"),
+        ("", {**base, "author_name": "A <b>"}, "author_name"),
+        ("", {**base, "author_email": "a\nb"}, "author_email"),
+        ("", {**base, "provider": "sourceforge"}, "provider"),
+        ("", {**base, "sync_mode": "Both"}, "sync_mode"),
+        ("", {**base, "credentials": "hunter2"}, "credentials"),
+        ("", {**base, "credentials": {"type": "token"}}, "credentials.token"),
+        ("", {**base, "credentials": {"type": "token", "token": 5}}, "credentials.token"),
+        ("", {**base, "credentials": {"type": "basic", "username": "u"}}, "credentials.password"),
+        ("", {**base, "credentials": {**token, "type": "magic"}}, "credentials.type"),
+        ("", {"repository_url": "ssh://git@h/r.git", "credentials": token}, "credentials.type"),
+        ("", {"repository_url": "https://u:hunter2@h/r"}, "repository_url"),
+        ("", {"repository_url": "ftp://h/r"}, "repository_url"),
+        ("", {"repository_url": "https://h/r?x=1"}, "repository_url"),
+        ("", {**base, "credentials": token, "ssh_key_id": "x"}, "credentials"),
+        ("/push", {"dry_run": "false"}, "dry_run"),
+        ("/push", {"force": 1}, "force"),
+        ("/push", {"branch": "a b"}, "branch"),
+        ("/push", {"pipeline_ids": "orders"}, "pipeline_ids"),
+        ("/push", {"pipeline_ids": [1]}, "pipeline_ids.0"),
+        ("/push", {"pipeline_ids": []}, "pipeline_ids"),
+        ("/push", {"pr_title": "x"}, "pr_title"),
+        ("/pull", {"strategy": "mine"}, "strategy"),
+        ("/pull", {"branch": 7}, "branch"),
+        ("/test", {"credentials": token}, "repository_url"),
+        ("/test", {"repository_url": 1}, "repository_url"),
+    ):
+        error = client("POST", path, 422, **body)["error"]
+        assert error["fields"][0]["field"] == field, (body, error)
+        told = json.dumps(error)
+        for word in ("hunter2", "Value error", "Input should", "repositoryURL", "defaultBranch", "GitIntegration"):
+            assert word not in told, (body, error)
+    for query, field in (("limit=0", "limit"), ("limit=x", "limit"), ("limit=501", "limit"), ("branch=", "branch")):
+        assert client("GET", f"/history?{query}", 422)["error"]["fields"][0]["field"] == field
+    assert client("GET", "/operations/x", 422)["error"]["fields"][0]["field"] == "operation_id"
+    assert client.w.names("gi") == set()
+
+
+def test_what_is_no_json_is_said_clearly(client: Client) -> None:
+    def post(content: bytes, status: int, **headers: str) -> dict[str, Any]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = client.http.post(client.path, content=content, headers=named)
+        assert answer.status_code == status, answer.text
+        error: dict[str, Any] = answer.json()["error"]
+        return error
+
+    body = json.dumps({"repository_url": "https://git.example.com/r.git"}).encode()
+    json_type = {"Content_Type": "application/json"}
+    for content in (b"{", b'{"enabled": tru}', b"{'enabled': true}", b"\xff"):
+        error = post(content, 422, **json_type)
+        assert error["fields"][0]["field"] == "body", error
+        assert "JSON" in error["message"]
+    for content in (b"[]", b"5", b'"x"', b"null", b""):
+        error = post(content, 422, **json_type)
+        assert error["fields"][0]["field"] == "body", (content, error)
+        assert re.search("object|required", error["message"])
+    for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", "json"):
+        error = post(body, 415, Content_Type=kind)
+        assert "application/json" in error["message"]
+    for encoding in ("gzip", "br", "deflate", "GZIP", "gzip, identity"):
+        error = post(gzip.compress(body), 415, Content_Encoding=encoding, **json_type)
+        assert "Content-Encoding" in error["message"]
+    assert client.w.names("gi") == set()
+    post_ok = client.http.post(client.path, content=body, headers={"Content-Type": "application/json; charset=utf-8"})
+    assert post_ok.status_code == 200
+    assert client.http.post(client.path, content=body, headers={"Content-Encoding": "identity"}).status_code == 200
+
+
 def test_what_is_no_endpoint_is_an_error_in_the_same_shape(client: Client, gateway: GatewayProcess) -> None:
-    assert client.http.head(client.path).status_code == 405
     for method, path, status in (
-        ("OPTIONS", client.path, 405),
         ("PUT", client.path, 405),
         ("BREW", client.path, 405),
         ("GET", client.path + "/push", 405),
@@ -496,7 +703,22 @@ def test_what_is_no_endpoint_is_an_error_in_the_same_shape(client: Client, gatew
         assert answer.status_code == status, (method, path, answer.text)
         assert answer.json()["error"].keys() == {"code", "message", "fields"}
         assert client.token not in answer.text
-    assert "GET" in client.http.put(client.path).headers["Allow"]
+    for path, allow in (
+        ("", "DELETE, GET, HEAD, OPTIONS, POST"),
+        ("/push", "OPTIONS, POST"),
+        ("/status", "GET, HEAD, OPTIONS"),
+        ("/operations/gitop_x", "GET, HEAD, OPTIONS"),
+    ):
+        answer = client.http.options(client.path + path)
+        assert (answer.status_code, answer.content, answer.headers["Allow"]) == (204, b"", allow), path
+        answer = client.http.put(client.path + path)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, allow), path
+    assert client.http.options(client.path + "/nothing").status_code == 404
+    answer = client.http.head(client.path)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert int(answer.headers["Content-Length"]) == len(client.http.get(client.path).content)
+    answer = client.http.head(client.path + "/push")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "OPTIONS, POST")
     twice = [("Authorization", f"Bearer {client.token}"), ("Authorization", "Bearer x")]
     answer = httpx.get(gateway.url + client.path, headers=twice, trust_env=False)
     assert answer.status_code == 401
@@ -542,4 +764,15 @@ def test_the_description_names_every_endpoint(gateway: GatewayProcess, git_serve
     for prefix in (PATH, "/api/namespaces/{namespace}/git-integration"):
         for path in ("", "/push", "/pull", "/status", "/test", "/history", "/operations/{operation_id}"):
             assert prefix + path in paths
-    assert httpx.get(f"{gateway.url}/docs", trust_env=False).status_code == 200
+
+
+def test_its_page_needs_nobody_else(gateway: GatewayProcess) -> None:
+    page = httpx.get(f"{gateway.url}/docs", trust_env=False)
+    assert page.status_code == 200
+    parts = re.findall(r"""(?:src|href|url)(?:=|: *)["']([^"']+)["']""", page.text)
+    assert len(parts) >= 3
+    for part in parts:
+        assert part.startswith("/"), part
+        assert httpx.get(gateway.url + part, trust_env=False).status_code == 200, part
+    assert "://" not in page.text
+    assert httpx.get(f"{gateway.url}/static-offline-docs/../app.py", trust_env=False).status_code == 404

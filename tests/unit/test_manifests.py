@@ -141,4 +141,8 @@ def test_the_clusters_own_view_and_edit_come_to_hold_our_kinds() -> None:
         "gitintegration-edit": {"edit", "admin"},
     }
     for role in roles.values():
-        assert {r for rule in role["rules"] for r in rule["resources"]} == {"gitintegrations", "gitoperations", "pipelines"}
+        assert {r for rule in role["rules"] for r in rule["resources"]} == {
+            "gitintegrations",
+            "gitoperations",
+            "pipelines",
+        }

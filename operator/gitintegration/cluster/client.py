@@ -273,10 +273,17 @@ def _error(status: int, text: bytes, headers: Mapping[str, str]) -> ClusterError
         case 403:
             return Forbidden(message)
         case 400 | 405 | 413 | 415 | 422:
-            return Refused(message)
+            return Refused(message, _causes(said.get("details")))
         case 500 if "request is too large" in message:
             return Refused(message)  # etcd's word, however often it is tried
         case 500 if "calling webhook" in message:
             return Refused(message)  # it speaks of this object; the others may pass
     asked_to_wait = float(wait) if wait.isdigit() else None
     return ClusterUnavailable(message, retry_after=asked_to_wait, answered=status != 429)
+
+
+def _causes(details: Any) -> list[tuple[str, str]]:
+    """Path and complaint of each field that an API server names."""
+    causes = details.get("causes") if isinstance(details, dict) else None
+    found = [cause for cause in causes if isinstance(cause, dict)] if isinstance(causes, list) else []
+    return [(str(cause.get("field", "")), str(cause.get("message", ""))) for cause in found]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,22 +10,22 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
 
-import structlog
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from gitintegration.cluster.client import Cluster, NotFoundError, Unauthenticated
+from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.integrations import KIND as INTEGRATIONS
 from gitintegration.cluster.operations import KIND as OPERATIONS
 from gitintegration.core.status import timestamp
-from gitintegration.errors import ClusterError, Forbidden, NotAdmitted, Refused, SpecError, Stale
-from gitintegration.gateway import models
-from gitintegration.gateway.callers import Allowance, Callers
-from gitintegration.gateway.gate import CALLER, Asking, Gate, Refusal
-from gitintegration.gateway.resources import SECRETS, Resources, Right, Who, host_of
+from gitintegration.errors import ClusterError, SpecError, Stale
+from gitintegration.gateway import models, problems
+from gitintegration.gateway.callers import Callers
+from gitintegration.gateway.gate import CALLER, Asking, Gate, Heads, Refusal
+from gitintegration.gateway.resources import SECRETS, Resources, Right, Who, host_of, is_dying
 
 WAIT = 30.0
 """Seconds that `test` and `history` wait for their operation."""
@@ -34,8 +33,8 @@ _KEEP, _KEEP_SHORT = 86_400, 300
 """Seconds that operations stay once they have ended: those that a caller may ask for, and those that were answered."""
 _NAMESPACE = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _OPERATION = r"^gitop_[a-z0-9]+$"
-_TOLD, _FIELD = 20, 128
-"""So many wrong fields are told, and so many characters of a name that the caller made up."""
+_AGAIN = 5
+"""So often a change is made anew where the integration moved under it."""
 
 T = TypeVar("T")
 
@@ -66,12 +65,14 @@ def build(connect: Callable[[], Awaitable[Cluster]], setting: Setting) -> FastAP
         yield
         await app.state.cluster.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(
+        redoc_url=None,
         title="Git integration",
         version="1",
         summary="Synchronize pipeline definitions with a Git repository.",
         lifespan=lifespan,
         redirect_slashes=False,  # it would lead to http://, with the token
+        strict_content_type=False,  # the gate has looked
         responses={
             int(status): {"model": models.Problems, "description": status.phrase}
             for status in (
@@ -82,13 +83,15 @@ def build(connect: Callable[[], Awaitable[Cluster]], setting: Setting) -> FastAP
                 HTTPStatus.REQUEST_TIMEOUT,
                 HTTPStatus.CONFLICT,
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 HTTPStatus.SERVICE_UNAVAILABLE,
             )
         },
     )
     app.state.setting = setting
-    answers = _Answers()
+    answers = problems.Answers()
+    app.add_middleware(Heads)
     app.add_middleware(Gate, callers=lambda: app.state.callers, answer=answers.problem)
     for prefix in ("/api/git-integration", "/api/namespaces/{namespace}/git-integration"):
         app.include_router(_router(), prefix=prefix)
@@ -99,9 +102,9 @@ def build(connect: Callable[[], Awaitable[Cluster]], setting: Setting) -> FastAP
 
     app.add_exception_handler(Refusal, answers.refused)
     app.add_exception_handler(ClusterError, answers.refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _defect)
+    app.add_exception_handler(RequestValidationError, problems.invalid)
+    app.add_exception_handler(HTTPException, problems.http)
+    app.add_exception_handler(Exception, problems.defect)
     return app
 
 
@@ -145,15 +148,19 @@ As = Annotated[Caller, Depends(_caller)]
 
 def _router() -> APIRouter:
     router = APIRouter(tags=["git-integration"])
-    router.add_api_route("", get_config, methods=["GET"], summary="Get Git integration config")
+    told: dict[str, Any] = {"response_model_exclude_unset": True}
+    router.add_api_route("", get_config, methods=["GET"], summary="Get Git integration config", **told)
     router.add_api_route("", save_config, methods=["POST"], summary="Save or update Git integration")
-    router.add_api_route("", remove_config, methods=["DELETE"], status_code=204, summary="Remove Git integration")
+    going: dict[int | str, dict[str, Any]] = {202: {"model": Data[models.Deleting], "description": "Going"}}
+    router.add_api_route(
+        "", remove_config, methods=["DELETE"], status_code=204, responses=going, summary="Remove Git integration"
+    )
     router.add_api_route("/push", push, methods=["POST"], status_code=202, summary="Push pipeline to Git")
     router.add_api_route("/pull", pull, methods=["POST"], status_code=202, summary="Pull pipeline from Git")
-    router.add_api_route("/status", status, methods=["GET"], summary="Get sync status")
-    late = {504: {"model": models.Problems, "description": "Gateway Timeout"}}
-    router.add_api_route("/test", test, methods=["POST"], responses=late, summary="Test Git connection")  # type: ignore[arg-type]
-    router.add_api_route("/history", history, methods=["GET"], responses=late, summary="Get commit history")  # type: ignore[arg-type]
+    router.add_api_route("/status", status, methods=["GET"], summary="Get sync status", **told)
+    late: dict[int | str, dict[str, Any]] = {504: {"model": models.Problems, "description": "Gateway Timeout"}}
+    router.add_api_route("/test", test, methods=["POST"], responses=late, summary="Test Git connection", **told)
+    router.add_api_route("/history", history, methods=["GET"], responses=late, summary="Get commit history")
     router.add_api_route("/operations/{operation_id}", operation, methods=["GET"], summary="How an operation stands")
     return router
 
@@ -162,14 +169,14 @@ async def get_config(caller: As) -> Data[models.Config | models.NotConfigured]:
     await caller.needs(Right("get", INTEGRATIONS))
     found = await caller.resources.integration()
     if found is None:
-        return Data(data=models.NotConfigured())
+        return Data(data=models.NotConfigured(enabled=False, repository_url=None, default_branch=None))
     spec, told = found["spec"], found.get("status") or {}
     credentials = spec.get("credentials") or {}
     secret = (credentials.get("secretRef") or {}).get("name")
     author = spec.get("author") or {}
     return Data(
         data=models.Config(
-            enabled=spec.get("enabled", True),
+            enabled=spec.get("enabled", True) and not is_dying(found),
             provider=spec.get("provider"),
             repository_url=spec["repositoryURL"],
             default_branch=_branch(found),
@@ -178,6 +185,7 @@ async def get_config(caller: As) -> Data[models.Config | models.NotConfigured]:
             author_name=author.get("name"),
             author_email=author.get("email"),
             last_sync_at=told.get("lastSyncAt"),
+            **({"deleting": True} if is_dying(found) else {}),
         )
     )
 
@@ -188,16 +196,13 @@ async def save_config(caller: As, body: models.ConfigBody) -> Data[models.Saved]
     if stored:
         rights += [Right("create", SECRETS), Right("patch", SECRETS, caller.resources.secret_name)]
     await caller.needs(*rights)
-    found = await caller.resources.integration()
-    await _may_log_in_there(caller, body, found)
-    spec = body.spec()
-    if body.credentials:
-        name = caller.resources.secret_name if stored else caller.app_secret
-        spec["credentials"] = {**body.credentials.spec(name), "reclaimPolicy": "Delete" if stored else "Retain"}
-    elif body.ssh_key_id:
-        reference = {"name": body.ssh_key_id}
-        spec["credentials"] = {"type": "ssh", "secretRef": reference, "reclaimPolicy": "Retain"}
-    made = await caller.resources.save(found, spec, stored.secret() if stored else None)
+    for attempt in range(_AGAIN):
+        try:
+            made = await _saved(caller, body, stored)
+            break
+        except Stale:
+            if attempt == _AGAIN - 1:
+                raise
     saved = made["spec"]
     return Data(
         data=models.Saved(
@@ -209,6 +214,20 @@ async def save_config(caller: As, body: models.ConfigBody) -> Data[models.Saved]
             updated_at=timestamp(datetime.now(UTC)),
         )
     )
+
+
+async def _saved(caller: Caller, body: models.ConfigBody, stored: models.Credentials | None) -> dict[str, Any]:
+    """The integration as the body wants it. Raises Stale where it moved meanwhile, and Refusal."""
+    found = await caller.resources.settled(caller.gone)
+    await _may_log_in_there(caller, body, found)
+    spec = body.spec(new=found is None)
+    if body.credentials:
+        name = caller.resources.secret_name if stored else caller.app_secret
+        spec["credentials"] = {**body.credentials.spec(name), "reclaimPolicy": "Delete" if stored else "Retain"}
+    elif body.ssh_key_id:
+        reference = {"name": body.ssh_key_id}
+        spec["credentials"] = {"type": "ssh", "secretRef": reference, "reclaimPolicy": "Retain"}
+    return await caller.resources.save(found, spec, stored.secret() if stored else None)
 
 
 async def _may_log_in_there(caller: Caller, body: models.ConfigBody, found: Mapping[str, Any] | None) -> None:
@@ -249,10 +268,15 @@ def _wrong(field: str, message: str) -> Refusal:
 
 
 async def remove_config(caller: As) -> Response:
-    await caller.needs(Right("delete", INTEGRATIONS), Right("delete", SECRETS, caller.resources.secret_name))
-    if not await caller.resources.remove():
+    rights = [Right(verb, INTEGRATIONS) for verb in ("get", "delete")]
+    await caller.needs(*rights, Right("delete", SECRETS, caller.resources.secret_name))
+    found = await caller.resources.integration()
+    if found is None:
         raise _not_configured()
-    return Response(status_code=204)
+    await caller.resources.remove(found)
+    if await caller.resources.vanished(found, caller.gone):
+        return Response(status_code=204)
+    return JSONResponse(Data(data=models.Deleting()).model_dump(), status_code=202)
 
 
 async def push(caller: As, body: models.PushBody) -> Data[models.Accepted]:
@@ -264,12 +288,12 @@ async def push(caller: As, body: models.PushBody) -> Data[models.Accepted]:
         "pullRequest": {k: v for k, v in (("title", body.pr_title), ("body", body.pr_body)) if v is not None} or None,
         "dryRun": body.dry_run,
     }
-    return await _operate(caller, "push", block)
+    return await _operate(caller, "push", block, force=body.force)
 
 
 async def pull(caller: As, body: models.PullBody) -> Data[models.Accepted]:
     block = {"branch": body.branch, "strategy": body.strategy, "pipelines": body.pipeline_ids, "dryRun": body.dry_run}
-    return await _operate(caller, "pull", block)
+    return await _operate(caller, "pull", block, force=body.force)
 
 
 async def status(caller: As) -> Data[models.SyncStatus]:
@@ -281,7 +305,7 @@ async def status(caller: As) -> Data[models.SyncStatus]:
     active = told.get("activeOperation")
     return Data(
         data=models.SyncStatus(
-            in_sync=told.get("inSync", False),
+            in_sync=told.get("inSync", False) and not is_dying(found),
             local_ahead_count=told.get("localAheadCount", 0),
             remote_ahead_count=told.get("remoteAheadCount", 0),
             last_successful_sync_at=told.get("lastSuccessfulSyncAt"),
@@ -291,8 +315,25 @@ async def status(caller: As) -> Data[models.SyncStatus]:
             if active
             else None,
             conflicts=_conflicts(told),
+            **_if_any(_trouble(found)),
         )
     )
+
+
+def _trouble(found: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Why an integration is not as it should be: reason and message."""
+    if is_dying(found):
+        return "Deleting", "it is being removed"
+    told = found.get("status") or {}
+    ready = next((c for c in told.get("conditions") or () if c["type"] == "Ready"), None)
+    if ready is None:
+        return "Progressing", "it has not been looked at yet; does the operator run?"
+    well = ready["status"] == "True" and ready["reason"] != "Suspended"
+    return None if well else (ready["reason"], ready["message"])
+
+
+def _if_any(trouble: tuple[str, str] | None) -> dict[str, models.Error]:
+    return {"error": models.Error(code=_code(trouble[0]), message=trouble[1])} if trouble else {}
 
 
 async def test(caller: As, body: models.TestBody | None = None) -> Data[models.Tested]:
@@ -314,13 +355,15 @@ async def test(caller: As, body: models.TestBody | None = None) -> Data[models.T
         await caller.names(caller.app_secret)
     secret = given.secret() if given and not given.needs_shared_app else None
     done = await _waited(caller, await caller.resources.operate("test", block, _KEEP_SHORT, secret))
-    found = (done.get("status") or {}).get("test") or {}
+    told = done.get("status") or {}
+    found = told.get("test") or {}
     return Data(
         data=models.Tested(
             reachable=found.get("reachable", False),
             permissions=found.get("permissions") or [],
             default_branch=found.get("defaultBranch"),
             latency_ms=found.get("latencyMs"),
+            **_if_any(_verdict(told) if told.get("phase") == "Failed" else None),
         )
     )
 
@@ -396,11 +439,16 @@ async def operation(
 # --- what they share ------------------------------------------------------------------------------------------------
 
 
-async def _operate(caller: Caller, kind: str, block: dict[str, Any]) -> Data[models.Accepted]:
+async def _operate(caller: Caller, kind: str, block: dict[str, Any], *, force: bool) -> Data[models.Accepted]:
     await caller.needs(Right("create", OPERATIONS), Right("get", INTEGRATIONS))
     found = await _configured(caller)
+    if not (found["spec"].get("enabled", True) or force):
+        words = (
+            f'the integration is disabled: POST {{"enabled": true}} to go on, or ask for this {kind} with "force": true'
+        )
+        raise Refusal(409, "suspended", words)
     shown = {k: v for k, v in block.items() if v is not None and v is not False}
-    made = await caller.resources.operate(kind, shown, _KEEP)
+    made = await caller.resources.operate(kind, shown, _KEEP, force=force)
     branch = block["branch"] or _branch(found)
     return Data(data=models.Accepted(operation_id=_id(made["metadata"]["name"]), status="running", branch=branch))
 
@@ -409,6 +457,8 @@ async def _configured(caller: Caller) -> dict[str, Any]:
     found = await caller.resources.integration()
     if found is None:
         raise _not_configured()
+    if is_dying(found):
+        raise Refusal(409, "deleting", "the integration is being removed; POST makes a new one")
     return found
 
 
@@ -455,79 +505,3 @@ def _conflicts(told: dict[str, Any]) -> list[models.ConflictEntry]:
         )
         for c in told.get("conflicts") or ()
     ]
-
-
-# --- errors ---------------------------------------------------------------------------------------------------------
-
-
-def _answer(
-    status: int,
-    code: str,
-    message: str,
-    fields: list[dict[str, str]] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    body = {"error": {"code": code, "message": message, "fields": fields or []}}
-    return JSONResponse(body, status_code=status, headers={**challenge, **(headers or {})})
-
-
-class _Answers:
-    """What was refused, by the gateway or by the API server, as an answer. An API server that is away is told in the log,
-    once a second at most: nobody fills a disk by asking."""
-
-    def __init__(self) -> None:
-        self._log = structlog.get_logger("gateway")
-        self._lines = Allowance(1.0, time.monotonic())
-
-    async def refused(self, request: Request, error: Exception) -> JSONResponse:
-        asking = (request.scope.get("extensions") or {}).get(CALLER)
-        if isinstance(error, Unauthenticated) and asking is not None:
-            request.app.state.callers.forget(asking.token)
-        return self.problem(error)
-
-    def problem(self, error: Exception) -> JSONResponse:
-        match error:
-            case Refusal():
-                return _answer(error.status, error.code, error.message, error.fields, error.headers)
-            case NotFoundError():
-                return _answer(404, "not_found", error.message)
-            case Unauthenticated():
-                return _answer(401, "unauthorized", "the API server does not know this token any more")
-            case Forbidden() | NotAdmitted():
-                return _answer(403, "forbidden", error.message)
-            case Stale():
-                return _answer(409, "conflict", error.message)
-            case Refused():
-                return _answer(422, "invalid", error.message)
-        assert isinstance(error, ClusterError)
-        now = time.monotonic()
-        if self._lines.left(now) >= 1:
-            self._lines.spend(now)
-            self._log.warning("the API server does not serve", error=error.message)
-        wait = {"Retry-After": f"{error.retry_after:.0f}"} if error.retry_after else None
-        return _answer(503, "unavailable", error.message, headers=wait)
-
-
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
-    """Fields by name; never what was given, which may be a credential."""
-    assert isinstance(error, RequestValidationError)
-    fields = [{"field": _named(found["loc"][1:]), "message": str(found["msg"])} for found in error.errors()[:_TOLD]]
-    words = "; ".join(f"{field['field']}: {field['message']}" for field in fields[:5])
-    return _answer(422, "invalid", words, fields)
-
-
-def _named(where: tuple[str | int, ...]) -> str:
-    path = ".".join(str(part) for part in where) or "body"
-    return path[:_FIELD].encode(errors="replace").decode()
-
-
-async def _http(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    code = HTTPStatus(error.status_code).name.lower()
-    return _answer(error.status_code, code, str(error.detail), headers=error.headers)
-
-
-async def _defect(_: Request, error: Exception) -> JSONResponse:
-    structlog.get_logger("gateway").error("request failed", error=type(error).__name__)
-    return _answer(500, "internal", "internal error")

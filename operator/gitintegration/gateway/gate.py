@@ -129,7 +129,7 @@ class Gate:
     async def _admitted(self, scope: Scope, body: _Body, send: Send) -> None:
         self._check_target(scope)
         if not scope["path"].startswith("/api/"):
-            await self._app(scope, _nothing, _last(send))
+            await self._app(scope, _bodiless(), _last(send))
             return
         token = token_of(scope["headers"])
         user = await self._user(token, client_of((scope.get("client") or ("",))[0]))
@@ -168,7 +168,10 @@ class Gate:
         name = str(asking.user.get("username", ""))
         held = bytearray()
         try:
+            _check_encoding(scope["headers"])
             await self._read(body, held, name)
+            if held:
+                _check_type(scope["headers"])
             whole = iter([{"type": "http.request", "body": bytes(held), "more_body": False}])
             check_shape(held, self._limits)
 
@@ -211,7 +214,7 @@ class Gate:
         if len(scope.get("raw_path") or b"") + len(query) > self._limits.target:
             raise Refusal(414, "uri_too_long", f"path and query may have {self._limits.target} bytes")
         if query.count(b"&") >= self._limits.parameters:
-            raise Refusal(422, "invalid", f"a query may have {self._limits.parameters} parameters")
+            raise _wrong("query", f"may have {self._limits.parameters} parameters")
 
     async def _refuse(self, error: Exception, scope: Scope, body: _Body, send: Send) -> None:
         """The answer, after which the connection ends; what is still coming is taken for a moment, and dropped."""
@@ -220,7 +223,7 @@ class Gate:
         async def keep(message: Message) -> None:
             messages.append(message)
 
-        await self._answer(error)(scope, _nothing, keep)
+        await self._answer(error)(scope, _bodiless(), keep)
         await _last(send)(messages[0])
         for message in messages[1:]:
             await send({**message, "more_body": True})
@@ -229,6 +232,17 @@ class Gate:
                 while await body.chunk() is not None:
                     pass
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Heads:
+    """An ASGI application around another: HEAD is GET, whose body the server leaves away."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self._app({**scope, "method": "GET"} if asked else scope, receive, send)
 
 
 class _Body:
@@ -271,9 +285,29 @@ def check_shape(body: bytes | bytearray, limits: Limits) -> None:
     """Before it is parsed: how many lists, objects and values a JSON text holds at most. Raises Refusal."""
     bare = _TEXTS.sub(b"", body)
     if bare.count(b"[") + bare.count(b"{") > limits.blocks:
-        raise Refusal(422, "invalid", f"a body may hold {limits.blocks} lists and objects")
+        raise _wrong("body", f"may hold {limits.blocks} lists and objects")
     if bare.count(b",") >= limits.values:
-        raise Refusal(422, "invalid", f"a body may hold {limits.values} values")
+        raise _wrong("body", f"may hold {limits.values} values")
+
+
+def _check_encoding(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Nothing is unfolded here, so that no body is larger than it was sent. Raises Refusal."""
+    given = [value.strip().lower() for name, value in headers if name == b"content-encoding"]
+    if any(value not in (b"", b"identity") for value in given):
+        words = "send the body as it is: a Content-Encoding is not taken"
+        raise Refusal(415, "unsupported_media_type", words, headers={"Accept-Encoding": "identity"})
+
+
+def _check_type(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """A body is JSON; one without a type is taken for it. Raises Refusal."""
+    given = [value.partition(b";")[0].strip().lower() for name, value in headers if name == b"content-type"]
+    if any(not re.fullmatch(rb"application/([a-z0-9.+-]+\+)?json", value) for value in given):
+        words = "send JSON, with Content-Type: application/json"
+        raise Refusal(415, "unsupported_media_type", words, headers={"Accept": "application/json"})
+
+
+def _wrong(field: str, words: str) -> Refusal:
+    return Refusal(422, "invalid", f"{field}: {words}", [{"field": field, "message": words}])
 
 
 def _too_large(limits: Limits) -> Refusal:
@@ -285,9 +319,17 @@ def _connection(scope: Scope) -> Connection | None:
     return found
 
 
-async def _nothing() -> Message:
-    """The body of whoever is not asked who he is."""
-    return {"type": "http.request", "body": b"", "more_body": False}
+def _bodiless() -> Receive:
+    """The body of whoever is not asked who he is: nothing, and after it silence, for whoever listens for more."""
+    whole = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> Message:
+        if (message := next(whole, None)) is not None:
+            return message
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    return receive
 
 
 def _last(send: Send) -> Send:

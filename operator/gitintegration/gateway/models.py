@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
+
+from gitintegration.api import git_names
 
 _SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 """Of a DNS name, as Kubernetes has it."""
@@ -12,11 +15,23 @@ Text = Annotated[str, Field(min_length=1, max_length=2048)]
 Credential = Annotated[SecretStr, Field(min_length=1, max_length=65536)]
 SecretName = Annotated[str, Field(min_length=1, max_length=253, pattern=_SUBDOMAIN)]
 Ids = Annotated[list[Annotated[str, Field(min_length=1, max_length=253)]], Field(min_length=1, max_length=10_000)]
+Branch = Annotated[str, Field(min_length=1, max_length=244), AfterValidator(git_names.check_branch)]
 Provider = Literal["generic", "github", "gitlab", "gitea", "bitbucket", "azuredevops"]
 
 
+FIELDS = "fields"
+"""The error of several fields that don't go together."""
+
+
+def _together(words: str, *names: str) -> PydanticCustomError:
+    """These fields of an object are wrong, all for one reason."""
+    return PydanticCustomError(FIELDS, "{words}", {"words": words, "names": names})
+
+
 class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    """Types are what JSON says they are: the text "false" is no boolean."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, strict=True)
 
 
 class Credentials(Body):
@@ -48,7 +63,7 @@ class Credentials(Body):
             "github_app": ["installation_id", *(["private_key"] if self.app_id else [])],
         }[self.type]
         if missing := [name for name in needed if getattr(self, name) is None]:
-            raise ValueError(f"type {self.type} needs {' and '.join(missing)}")
+            raise _together(f"is required with type {self.type}", *missing)
         return self
 
     @property
@@ -83,23 +98,33 @@ class ConfigBody(Body):
     enabled: bool | None = Field(None, description="False suspends all syncing.")
     provider: Provider | None = Field(None, description="What serves the repository.")
     repository_url: Text | None = Field(None, description="Address to clone from, without a credential.")
-    default_branch: Annotated[str, Field(min_length=1, max_length=244)] | None = Field(None, description="Branch.")
-    path_prefix: Annotated[str, Field(max_length=512)] | None = Field(None, description="Folder of the manifests.")
+    default_branch: Branch | None = Field(None, description="Branch.")
+    path_prefix: Annotated[str, Field(max_length=512), AfterValidator(git_names.check_path)] | None = Field(
+        None, description="Folder of the manifests."
+    )
+    sync_mode: Literal["manual", "pull", "push", "bidirectional"] | None = Field(
+        None,
+        description="What is carried without being asked for by push and pull. Manual, so nothing, where an integration is "
+        "made and this is left out.",
+    )
     credentials: Credentials | None = Field(None, description="How to log in.")
     ssh_key_id: SecretName | None = Field(None, description="Name of a Secret that is there already.")
-    author_name: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
-        None, description="Commits' author."
+    author_name: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(git_names.check_ident)] | None = (
+        Field(None, description="Commits' author.")
     )
-    author_email: Annotated[str, Field(min_length=1, max_length=254)] | None = Field(None, description="His address.")
+    author_email: Annotated[str, Field(min_length=1, max_length=254), AfterValidator(git_names.check_ident)] | None = (
+        Field(None, description="His address.")
+    )
 
     @model_validator(mode="after")
     def _one_login(self) -> ConfigBody:
         if self.credentials and self.ssh_key_id:
-            raise ValueError("credentials and ssh_key_id exclude each other")
+            raise _together("credentials and ssh_key_id exclude each other", "credentials", "ssh_key_id")
         return self
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self, *, new: bool) -> dict[str, Any]:
         """The fields of a GitIntegration's spec that it sets."""
+        mode = self.sync_mode or ("manual" if new else None)
         author = {"name": self.author_name, "email": self.author_email}
         made: dict[str, Any] = {
             "enabled": self.enabled,
@@ -107,6 +132,7 @@ class ConfigBody(Body):
             "repositoryURL": self.repository_url,
             "defaultBranch": self.default_branch,
             "pathPrefix": self.path_prefix,
+            "sync": {"mode": mode.capitalize()} if mode else None,
             "author": {k: v for k, v in author.items() if v is not None} or None,
         }
         return {k: v for k, v in made.items() if v is not None}
@@ -115,32 +141,31 @@ class ConfigBody(Body):
 class PushBody(Body):
     """Write pipelines to a branch."""
 
-    branch: Annotated[str, Field(min_length=1, max_length=244)] | None = Field(
-        None, description="Default: the default branch."
-    )
+    branch: Branch | None = Field(None, description="Default: the default branch.")
     message: Annotated[str, Field(min_length=1, max_length=65536)] | None = Field(None, description="Commit message.")
     pipeline_ids: Ids | None = Field(None, description="Which; all that are ahead where it is left out.")
     create_pull_request: bool = Field(False, description="Open, or update, one pull request to the default branch.")
     pr_title: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(None, description="Its title.")
     pr_body: Annotated[str, Field(max_length=65536)] | None = Field(None, description="Its text.")
     dry_run: bool = Field(False, description="Only tell what would be done.")
+    force: bool = Field(False, description="Also where the integration is disabled.")
 
     @model_validator(mode="after")
     def _whole(self) -> PushBody:
-        if (self.pr_title or self.pr_body is not None) and not self.create_pull_request:
-            raise ValueError("pr_title and pr_body go with create_pull_request: true")
+        given = [name for name in ("pr_title", "pr_body") if getattr(self, name) is not None]
+        if given and not self.create_pull_request:
+            raise _together("goes with create_pull_request: true", *given)
         return self
 
 
 class PullBody(Body):
     """Bring pipelines of a branch into the cluster."""
 
-    branch: Annotated[str, Field(min_length=1, max_length=244)] | None = Field(
-        None, description="Default: the default branch."
-    )
+    branch: Branch | None = Field(None, description="Default: the default branch.")
     strategy: Literal["merge", "ours", "theirs"] = Field("merge", description="Who wins a conflict.")
     pipeline_ids: Ids | None = Field(None, description="Which; all where it is left out.")
     dry_run: bool = Field(False, description="Only tell what would be done.")
+    force: bool = Field(False, description="Also where the integration is disabled.")
 
 
 class TestBody(Body):
@@ -154,11 +179,18 @@ class TestBody(Body):
     @model_validator(mode="after")
     def _together(self) -> TestBody:
         if self.credentials and not self.repository_url:
-            raise ValueError("credentials go with repository_url; leave both out to test the saved integration")
+            raise _together("is required with credentials; leave both out to test what is saved", "repository_url")
         return self
 
 
 # --- answers --------------------------------------------------------------------------------------------------------
+
+
+class Error(BaseModel):
+    """Why something is not as it should be."""
+
+    code: str
+    message: str
 
 
 class Config(BaseModel):
@@ -171,6 +203,13 @@ class Config(BaseModel):
     author_name: str | None = None
     author_email: str | None = None
     last_sync_at: str | None = None
+    deleting: Literal[True] | None = Field(None, description="There while the integration is being removed.")
+
+
+class Deleting(BaseModel):
+    """It is not gone yet; GET tells when."""
+
+    status: Literal["deleting"] = "deleting"
 
 
 class NotConfigured(BaseModel):
@@ -216,6 +255,7 @@ class SyncStatus(BaseModel):
     last_successful_sync_at: str | None
     active_operation: ActiveOperation | None
     conflicts: list[ConflictEntry]
+    error: Error | None = Field(None, description="There where not all is well: why.")
 
 
 class Tested(BaseModel):
@@ -223,6 +263,7 @@ class Tested(BaseModel):
     permissions: list[str]
     default_branch: str | None
     latency_ms: int | None
+    error: Error | None = Field(None, description="There where the test failed: why.")
 
 
 class Commit(BaseModel):

@@ -18,6 +18,7 @@ from gitintegration.cluster.operations import KIND as OPERATIONS
 from gitintegration.cluster.paths import Path, api_path
 from gitintegration.errors import ClusterUnavailable, Forbidden, Refused
 from gitintegration.gateway.callers import User
+from gitintegration.gateway.gate import Refusal
 from gitintegration.git.url import parse_url
 
 SECRETS = ResourceKind("", "v1", "Secret", "secrets", True)
@@ -29,6 +30,8 @@ _MANAGER = "gitintegration-gateway"
 _MANAGED = {"app.kubernetes.io/managed-by": _MANAGER}
 _POLL, _SLOW_POLL, _QUICK_FOR = 0.1, 1.0, 3.0
 """Seconds between two looks at an operation: at first, after that, and for how long it is at first."""
+_GOING = 10.0
+"""Seconds for which an integration that is being removed is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +116,44 @@ class Resources:
             return None
         return found
 
+    async def settled(self, gone: asyncio.Event) -> dict[str, Any] | None:
+        """The integration, or None where there is none; one that is being removed is waited for. Raises Refusal."""
+        found = await self.integration()
+        if found is not None and is_dying(found):
+            if not await self.vanished(found, gone):
+                words = "the integration that was here is still being removed; try again. Does the operator run?"
+                raise Refusal(409, "deleting", words, headers={"Retry-After": "5"})
+            found = await self.integration()
+        return found
+
+    async def vanished(self, found: Mapping[str, Any], gone: asyncio.Event) -> bool:
+        """Whether this very integration is no more, now or within some seconds."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _GOING
+        while True:
+            now = await self.integration()
+            if now is None or now["metadata"]["uid"] != found["metadata"]["uid"]:
+                return True
+            if loop.time() > end or gone.is_set():
+                return False
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(gone.wait(), _POLL)
+
     async def save(
         self, found: Mapping[str, Any] | None, spec: Mapping[str, Any], secret: Mapping[str, str] | None
     ) -> dict[str, Any]:
-        """Makes the integration, or changes the one that was found, and the Secret that belongs to it."""
+        """Makes the integration, or changes the one that was found, and the Secret that belongs to it.
+
+        Raises Stale where it is another by now, or is being removed: a change that is lost with it is none.
+        """
         if found is None:
             metadata = {"name": self._name, "labels": _MANAGED}
             body = {"apiVersion": API_VERSION, "kind": "GitIntegration", "metadata": metadata, "spec": spec}
             made = await self._request("POST", INTEGRATIONS.path(self._namespace), body)
         else:
             path = INTEGRATIONS.path(self._namespace, self._name)
-            body = {"metadata": {"uid": found["metadata"]["uid"]}, "spec": spec}
+            seen = {field: found["metadata"][field] for field in ("uid", "resourceVersion")}
+            body = {"metadata": seen, "spec": spec}
             made = await self._request("PATCH", path, body, _MERGE)
         if secret is not None:
             await self._keep(secret, made)
@@ -139,18 +169,25 @@ class Resources:
         body = _secret(self.secret_name, data, annotations, _owner("GitIntegration", made))
         await self._request("PATCH", SECRETS.path(self._namespace, self.secret_name), body, _APPLY)
 
-    async def remove(self) -> bool:
-        """The integration and the Secret that belongs to it; pipelines stay. False where there is none."""
-        try:
-            await self._request("DELETE", INTEGRATIONS.path(self._namespace, self._name))
-        except NotFoundError:
-            return False
+    async def remove(self, found: Mapping[str, Any]) -> None:
+        """The integration that was found and the Secret that belongs to it; pipelines stay.
+
+        The Secret goes first, while nobody can have made the integration anew: what he stores would be gone with it.
+        """
         with contextlib.suppress(NotFoundError):
             await self._request("DELETE", SECRETS.path(self._namespace, self.secret_name))
-        return True
+        only = {"preconditions": {"uid": found["metadata"]["uid"]}}
+        with contextlib.suppress(NotFoundError):
+            await self._request("DELETE", INTEGRATIONS.path(self._namespace, self._name), only)
 
     async def operate(
-        self, kind: str, block: Mapping[str, Any], ttl: int, secret: Mapping[str, str] | None = None
+        self,
+        kind: str,
+        block: Mapping[str, Any],
+        ttl: int,
+        secret: Mapping[str, str] | None = None,
+        *,
+        force: bool = False,
     ) -> dict[str, Any]:
         """Creates an operation, and then the Secret that is given: that belongs to the operation, which waits for it, and
         has its name, so that the admission policy knows it for this one's own. Its maker needs no right on any other.
@@ -159,7 +196,7 @@ class Resources:
         became of the caller or of this process.
         """
         spec: dict[str, Any] = {"integrationRef": {"name": self._name}, "kind": kind, kind: dict(block)}
-        spec["ttlSecondsAfterFinished"] = ttl
+        spec |= {"ttlSecondsAfterFinished": ttl, **({"force": True} if force else {})}
         metadata: dict[str, Any] = {"generateName": "gitop-", "labels": _MANAGED}
         body = {"apiVersion": API_VERSION, "kind": "GitOperation", "metadata": metadata, "spec": spec}
         if secret is None:
@@ -193,6 +230,11 @@ class Resources:
                 return None
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(gone.wait(), _POLL if waited < _QUICK_FOR else _SLOW_POLL)
+
+
+def is_dying(found: Mapping[str, Any]) -> bool:
+    """Whether it is being removed."""
+    return "deletionTimestamp" in found["metadata"]
 
 
 def host_of(url: str) -> str:

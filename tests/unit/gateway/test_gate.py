@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from gitintegration.errors import ClusterUnavailable
 from gitintegration.gateway.callers import Callers, User
@@ -249,3 +249,40 @@ def test_shape_counts_what_is_no_text(value: Any, plain: bool) -> None:
 )
 def test_shape_is_found_in_one_pass(body: bytes) -> None:
     check_shape(body, Limits())  # a pass that went back would take hours
+
+
+async def test_a_page_that_is_streamed_to_the_unknown_ends(bed: Bed) -> None:
+    """Its sender listens for a disconnect beside, which must not keep it from sending."""
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        await StreamingResponse(pieces())(scope, receive, send)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            await asyncio.sleep(0)
+            yield b"x"
+
+    sender = Sender(token=None, path="/docs")
+    async with asyncio.timeout(10):
+        await Gate(page, lambda: bed.callers, bed.tell, LIMITS)(sender.scope, sender.receive, sender.send)
+    assert sender.text == b"xxx"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"content_type": "application/json"}, 200),
+        ({"content_type": "Application/JSON; charset=utf-8"}, 200),
+        ({"content_type": "application/merge-patch+json"}, 200),
+        ({"content_type": "text/plain"}, 415),
+        ({"content_type": ""}, 415),
+        ({"content_type": "application/jsonx"}, 415),
+        ({"content_encoding": "identity"}, 200),
+        ({"content_encoding": "gzip"}, 415),
+    ],
+)
+async def test_a_body_is_json_as_it_is(bed: Bed, headers: dict[str, str], status: int) -> None:
+    sender = await bed(Sender(b"{}", **headers))
+    assert sender.status == status
+    assert len(bed.served) == (status == 200)
