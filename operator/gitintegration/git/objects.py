@@ -41,6 +41,8 @@ _TREES = 4
 """Trees that are kept unpacked: both sides of a comparison, in both directions."""
 _MAX_UNFOLDED = 64 << 20
 """Bytes that one object of a pack may unfold to."""
+_MAX_WHOLE = 128 << 20
+"""The same of an object that is no delta: a file that is far too large for a manifest is told, and stops no other."""
 _MAX_SUM = 8 << 30
 """Bytes that all of a pack may: the trees of 5,000 commits over a folder of 10,000 files take 2 GB, a bomb has no end."""
 _MAX_SHIFT = 70
@@ -89,10 +91,10 @@ class _Unfolding:
         self.left: int | None = None
         """Bytes that the pack that is being taken in may still unfold to."""
 
-    def count(self, size: int) -> None:
+    def count(self, size: int, most: int) -> None:
         """Raises LimitExceeded."""
-        if size > _MAX_UNFOLDED:
-            raise LimitExceeded(f"an object of the pack is larger than {_MAX_UNFOLDED} bytes")
+        if size > most:
+            raise LimitExceeded(f"an object of the pack is larger than {most} bytes")
         if self.left is not None:
             self.left -= size
             if self.left < 0:
@@ -121,7 +123,7 @@ class _Unfolding:
     def delta(self, apply_delta: Callable[..., list[bytes]]) -> Callable[..., list[bytes]]:
         def bounded(base: bytes | list[bytes], delta: bytes | list[bytes]) -> list[bytes]:
             whole = delta if isinstance(delta, bytes) else b"".join(delta)
-            self.count(_unfolded(whole))
+            self.count(_unfolded(whole), _MAX_UNFOLDED)
             return apply_delta(base, whole)
 
         return bounded
@@ -138,7 +140,7 @@ class _Unfolding:
     def inflate(self, read_zlib_chunks: Callable[..., R]) -> Callable[..., R]:
         def bounded(*args: Any, **kwargs: Any) -> R:
             unpacked = next(one for one in args if isinstance(one, dulwich_pack.UnpackedObject))
-            self.count(unpacked.decomp_len or 0)
+            self.count(unpacked.decomp_len or 0, _MAX_WHOLE)
             return read_zlib_chunks(*args, **kwargs)
 
         return bounded
