@@ -220,7 +220,7 @@ def test_kubectl_shows_the_story(world: MakeWorld) -> None:
     head, row, *_ = w.kubectl("get", "gi", "-o", "wide").splitlines()
     columns = ["NAME", "REPOSITORY", "BRANCH", "IN-SYNC", "LOCAL-AHEAD", "REMOTE-AHEAD", "CONFLICTS", "READY", "REASON"]
     assert head.split()[: len(columns)] == columns
-    assert row.split()[1:9] == [w.repo.url(), "main", "true", "0", "0", "0", "True", "Succeeded"]
+    assert row.split()[1:9] == [w.repo.url(), "main", "True", "0", "0", "0", "True", "Succeeded"]
     assert "gi" in w.kubectl("get", "planasonix")
     w.kubectl("wait", "--for=condition=Ready", "gi/gi", "--timeout=5s")
     assert "maxDeletes" in w.kubectl("explain", "gitintegration.spec.sync")
