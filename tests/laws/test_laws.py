@@ -244,11 +244,6 @@ _git_own = st.one_of(
 _own = st.lists(st.one_of(_cluster_own, _git_own), min_size=1, max_size=4)
 
 
-@pytest.mark.xfail(
-    raises=AssertionError,
-    strict=False,
-    reason="known fault: killed before a request, a pipeline that comes or goes on one side before the restart may stay on one side only",
-)
 @settings(_SHARED, max_examples=max(20, HISTORIES // 3))
 @given(_own, _own, st.booleans())
 def test_killed_at_any_instant_what_it_wrote_is_never_taken_for_an_edit(

@@ -393,9 +393,7 @@ class Engine:
         present = await self._cluster.read(kind, request.namespace, versions, ahead)
         if any(record is not None and key.name not in present for key, record in records.items()):
             records = await self._evident(ws, request, kind, records)
-        items = []
-        known = {record.path for record in records.values() if record and layout.could_hold(record.path)}
-        covered = await self._observer.unignored(layout, known)
+        seen = []
         for key in keys:
             item = Item(key, kind, records[key], ws.index.items.get(key), present.get(key.name))
             if ws.flight and key in ws.flight.unclear and not ws.index.frozen(key, item.path):
@@ -406,6 +404,11 @@ class Engine:
                     ws.base.put(item.record)
             if item.live is None and item.record is None:
                 ws.verified.pop(key, None)
+            seen.append(item)
+        known = {item.record.path for item in seen if item.record and layout.could_hold(item.record.path)}
+        covered = await self._observer.unignored(layout, known)
+        items = []
+        for item in seen:
             if self._is_ours(ws, covered, item) and await self._is_served(ws, item):
                 self._review.take_over(ws, item)
                 await self._decide_alone(ws, request, item)
