@@ -29,6 +29,7 @@ from gitintegration.cluster.lease import Lease, Terms, lease_name
 from gitintegration.cluster.objects import Objects
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.cluster.rights import may_watch_everywhere
+from gitintegration.core.state.record import ItemCodec, ProposalCodec, PublishedCodec
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import ClusterError
 from gitintegration.forge.client import ForgeHttp
@@ -294,19 +295,19 @@ async def serve(settings: Settings) -> None:
         stack.push_async_callback(secrets.close)
         kinds, integrations = Kinds(cluster), Integrations(cluster)
         side = ClusterSide(Objects(cluster), kinds)
-        store, offers = BaseStore(cluster), BaseStore(cluster, "review")
+        store = BaseStore(cluster, ItemCodec(), "base")
+        offers = BaseStore(cluster, ProposalCodec(), "review")
         http = await stack.enter_async_context(
             ForgeHttp(fence=cluster.fence, observe=metrics.forge_request, egress=egress, keys=keys)
         )
         forges = Forges(http)
-        pushed = BaseStore(cluster, "pushed")
+        pushed = BaseStore(cluster, PublishedCodec(), "pushed")
         engine = Engine(
             git,
             workers,
             side,
             store,
             offers,
-            BaseStore(cluster, "intent"),
             forges,
             ReadLimits(size=settings.max_file_size),
             memories=[pushed],

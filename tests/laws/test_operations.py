@@ -10,6 +10,7 @@ import pytest
 
 from gitintegration.api.operation import PullOperation, PushOperation
 from gitintegration.cluster.base_store import BaseStore
+from gitintegration.core.state.record import PublishedCodec
 from gitintegration.errors import OperationError, Reason
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.pull_requests import Forges
@@ -29,7 +30,7 @@ class Operation:
     async def run(self) -> Done:
         """As a process runs it: from the status that it finds."""
         w = self.w
-        store = BaseStore(w.api, "pushed")  # type: ignore[arg-type]
+        store = BaseStore(w.api, PublishedCodec(), "pushed")  # type: ignore[arg-type]
         actions = Actions(w.engine, w.git, Inline(), Forges(ForgeHttp()), store)  # type: ignore[arg-type]
         order = Order(1_700_000_500, dict(self.status), self._record)
         self.status["phase"] = "Running"

@@ -30,7 +30,9 @@ from gitintegration.cluster.client import NotFoundError
 from gitintegration.cluster.informer import Meta
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects
-from gitintegration.core.base_shards import decode
+from gitintegration.core.state.record import UNKNOWN, ItemCodec, ProposalCodec, PublishedCodec
+from gitintegration.core.state.shards import decode
+from gitintegration.core.state.table import ABSENT
 from gitintegration.core.status import Outcome, build_status
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import (
@@ -265,8 +267,9 @@ class ApiServer:
 
     def told(self) -> set[str]:
         """Of which pipelines it is stored that they are about to be written."""
-        stored = [o for (plural, name), o in self.objects.items() if name.startswith("intent-")]
-        return {record.key.name for each in stored for record in decode(each["spec"]["data"])}
+        stored = [o for (plural, name), o in self.objects.items() if name.startswith("base-")]
+        rows = [row for each in stored for row in decode(ItemCodec(), each["spec"]["data"])]
+        return {row.key.name for row in rows if row.in_doubt}
 
     def _check_told(self, plural: str, name: str) -> None:
         if plural == "pipelines" and self.strict:
@@ -560,7 +563,8 @@ class World:
             shutil.rmtree(self._directory, ignore_errors=True)
         self.kinds = Kinds(self.api)  # type: ignore[arg-type]
         side = ClusterSide(Objects(self.api), self.kinds, 0 if self._crowded else 200)  # type: ignore[arg-type]
-        store, offers = BaseStore(self.api), BaseStore(self.api, "review")  # type: ignore[arg-type]
+        store = BaseStore(self.api, ItemCodec(), "base")  # type: ignore[arg-type]
+        offers = BaseStore(self.api, ProposalCodec(), "review")  # type: ignore[arg-type]
         ticks = itertools.count(1_700_000_000)
         forges = Forges(ForgeHttp())
         self.engine = Engine(
@@ -569,11 +573,10 @@ class World:
             side,
             store,
             offers,
-            BaseStore(self.api, "intent"),  # type: ignore[arg-type]
             forges,
             clock=lambda: next(ticks),
             batch=2 if self._crowded else 1000,
-            memories=[BaseStore(self.api, "pushed")],  # type: ignore[arg-type]
+            memories=[BaseStore(self.api, PublishedCodec(), "pushed")],  # type: ignore[arg-type]
             now=lambda: self.now,
         )
         status = build_status({}, self.outcome, datetime.now(UTC)) if self.outcome else {}
@@ -603,18 +606,12 @@ class World:
             self.watched.error = None
         for name in told:
             key, meta = ObjectKey(_KIND.group, _KIND.kind, name), self.watched.seen.get(name)
-            if self.ws.is_news(key, meta.resource_version if meta else None):
-                self.ws.touched.add(key)
+            self.ws.table.observe(key, meta.resource_version if meta else ABSENT)
 
     def relist(self) -> None:
         """The watch broke, and lists again: what came and went meanwhile is told to nobody, so all is gone through."""
-        before, self.api.changed = self.watched.seen, set()
+        self.api.changed = set()
         self.watched.seen = self.api.metas()
-        self.ws.touched |= {
-            ObjectKey(_KIND.group, _KIND.kind, name)
-            for name in before.keys() | self.watched.seen.keys()
-            if before.get(name) != self.watched.seen.get(name)
-        }
         self.rescan = True
 
     async def another_source(self) -> None:
@@ -643,7 +640,16 @@ class World:
         outcome, tally = await self.engine.sync(self.ws, request)
         self.rescan = self.rescan and outcome.error is not None
         self.outcome = outcome
+        self._check_rest()
         return outcome, tally
+
+    def _check_rest(self) -> None:
+        """What is neither open nor due is synced: nothing of it is in doubt, and both its versions are known."""
+        ws = self.ws
+        resting = ws.records.marks.keys() - ws.table.open.keys() - ws.table.suspects
+        for key in resting & ws.index.items.keys():
+            assert key not in ws.records.in_doubt, f"{key} rests in doubt"
+            assert UNKNOWN not in ws.records.marks[key], f"{key} rests with a side that was never carried"
 
 
 def parse(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Generic
 
 from gitintegration.api.base_model import API_VERSION, GROUP, VERSION
 from gitintegration.cluster.client import Cluster, NotFoundError
 from gitintegration.cluster.kinds import ResourceKind
-from gitintegration.core.base_shards import ShardSet
+from gitintegration.core.state.record import Codec, R
+from gitintegration.core.state.shards import ShardedRecords
 from gitintegration.errors import Stale
 
 _KIND = ResourceKind(GROUP, VERSION, "GitIntegrationBase", "gitintegrationbases", True)
@@ -18,25 +20,24 @@ _MEMORY = f"{GROUP}/memory"
 _PARALLEL = 8
 
 
-class BaseStore:
+class BaseStore(Generic[R]):
     """One kind of memory, by its name: the base of a sync, say, or what was offered for review."""
 
-    def __init__(self, cluster: Cluster, memory: str = "base") -> None:
-        self._cluster = cluster
-        self._memory = memory
+    def __init__(self, cluster: Cluster, codec: Codec[R], memory: str) -> None:
+        self._cluster, self._codec, self._memory = cluster, codec, memory
 
     def _name(self, uid: str, prefix: str) -> str:
         return f"{self._memory}-{uid}-{prefix or 'all'}"
 
-    async def load(self, namespace: str, uid: str) -> ShardSet:
-        """What is remembered; nothing remembered is an empty set. Its damaged shards are named in `lost`."""
-        found = await self._read(namespace, f"{_LABEL}={uid},{_MEMORY}={self._memory}")
-        return ShardSet(found.get(self._memory))
+    async def load(self, namespace: str, uid: str, *, retired: str = "") -> ShardedRecords[R]:
+        """What is remembered; nothing remembered is an empty set. Its damaged shards are named in `lost`.
 
-    async def load_with(self, other: BaseStore, namespace: str, uid: str) -> tuple[ShardSet, ShardSet]:
-        """This memory and another one, in one request."""
-        found = await self._read(namespace, f"{_LABEL}={uid}")
-        return ShardSet(found.get(self._memory)), ShardSet(found.get(other._memory))
+        `retired`: a memory that older versions kept, which nobody reads any more, and which is removed.
+        """
+        found = await self._read(namespace, f"{_LABEL}={uid}" + ("" if retired else f",{_MEMORY}={self._memory}"))
+        for prefix in found.get(retired, ()):
+            await self._delete(namespace, f"{retired}-{uid}-{prefix or 'all'}")
+        return ShardedRecords(self._codec, found.get(self._memory))
 
     async def _read(self, namespace: str, selector: str) -> dict[str, dict[str, str]]:
         """Memory -> shard -> data."""
@@ -58,16 +59,16 @@ class BaseStore:
         shards.clear()
         await self.save(namespace, name, uid, shards)
 
-    async def save(self, namespace: str, name: str, uid: str, shards: ShardSet) -> None:
+    async def save(self, namespace: str, name: str, uid: str, shards: ShardedRecords[R]) -> None:
         """Writes the changed shards, then removes the replaced ones: cut short, it reads as before or as after.
 
         Where that fails, the next save does it.
         """
-        written, removed = shards.take_changes()
+        written, removed = shards.begin_flush()
         try:
             await self._save(namespace, name, uid, written, removed)
         except BaseException:
-            shards.put_back(written, removed)
+            shards.abort_flush(written, removed)
             raise
 
     async def _save(
@@ -81,10 +82,11 @@ class BaseStore:
 
         await asyncio.gather(*(write(prefix, data) for prefix, data in written.items()))
         for prefix in removed:
-            try:
-                await self._cluster.request("DELETE", _KIND.path(namespace, self._name(uid, prefix)))
-            except NotFoundError:
-                continue
+            await self._delete(namespace, self._name(uid, prefix))
+
+    async def _delete(self, namespace: str, name: str) -> None:
+        with contextlib.suppress(NotFoundError):
+            await self._cluster.request("DELETE", _KIND.path(namespace, name))
 
     async def _write(self, namespace: str, name: str, uid: str, prefix: str, data: str) -> None:
         """The operator is the only writer, under its own lock: the newest data wins."""

@@ -13,13 +13,16 @@ import orjson
 from gitintegration.api.integration import Mode
 from gitintegration.api.operation import HistoryOperation, PullOperation, PushOperation
 from gitintegration.cluster.base_store import BaseStore
-from gitintegration.core.base_shards import BaseRecord, ShardSet
 from gitintegration.core.bounds import told_history
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.layout import SUFFIXES, Layout, commit_message
 from gitintegration.core.merge import Decision, Strategy, Write
 from gitintegration.core.plan import Plan, PlannedChange
 from gitintegration.core.pull_request import pull_request_text
+from gitintegration.core.state.item import Phase
+from gitintegration.core.state.record import Published
+from gitintegration.core.state.shards import ShardedRecords
+from gitintegration.core.state.table import ItemTable
 from gitintegration.core.status import ConflictEntry
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import GitIntegrationError, OperationError, Reason, RemoteError, StaleRemote
@@ -69,7 +72,9 @@ class Done:
 
 
 class Actions:
-    def __init__(self, engine: Engine, git: GitClient, workers: Workers, forges: Forges, pushed: BaseStore) -> None:
+    def __init__(
+        self, engine: Engine, git: GitClient, workers: Workers, forges: Forges, pushed: BaseStore[Published]
+    ) -> None:
         """`pushed` remembers what was pushed to other branches, so that a second push there is no conflict with the first."""
         self._engine, self._git, self._workers = engine, git, workers
         self._forges, self._pushed = forges, pushed
@@ -90,7 +95,7 @@ class Actions:
             _check_expected(wanted.expected_remote_commit, at, branch)
             keys = self._chosen(ws, request, wanted.pipelines)
             if wanted.pipelines is None:
-                keys = [key for key in keys if (p := ws.pending.get(key)) and p.local]
+                keys = [key for key in keys if (p := ws.table.open.get(key)) and p.local]
             items = await self._engine.plan(ws, request, layout, keys)
             try:
                 if branch == head.branch:
@@ -177,7 +182,7 @@ class Actions:
         )
         _check_problems(ready)
         if draft is None:
-            await self._engine.remember(ws, request, ready)
+            await self._engine.checkpoint(ws, request, ready)
             return Done("nothing to push", {**told, "counts": Plan("push", head.branch).counts, "changes": []})
         told = {**told, **_lossy(draft.made)}
         try:
@@ -185,7 +190,7 @@ class Actions:
             await self._engine.push(ws, request, head, draft, Tally())
         finally:
             draft.made.discard()
-        await self._engine.remember(ws, request, ready)
+        await self._engine.checkpoint(ws, request, ready)
         return Done(
             f"pushed {draft.info.sha[:12]} to {head.branch}: {plan.words()}", {**told, "commit": draft.info.sha}
         )
@@ -239,7 +244,7 @@ class Actions:
             made.discard()
         for item in done:
             assert item.decision.git is not None
-            pushed.put(BaseRecord(_on(branch, item.key), places[item.key].path, "", "", item.decision.git.value, None))
+            pushed.put(Published(item.key, branch, places[item.key].path, item.decision.git.value))
         await self._pushed.save(request.namespace, request.name, request.uid, pushed)
         words = f"pushed {made.commit.sha[:12]} to {branch}: {plan.words()}"
         return Done(words, {**told, "commit": made.commit.sha}), changes
@@ -249,7 +254,7 @@ class Actions:
         branch: str,
         ready: Sequence[Item],
         places: Mapping[ObjectKey, Place],
-        pushed: ShardSet | None,
+        pushed: ShardedRecords[Published] | None,
         left: list[ConflictEntry],
     ) -> tuple[Edits, list[PlannedChange], list[Item]]:
         """What a push writes to a branch, and the items it is of; what stands in the way of others goes to `left`."""
@@ -260,8 +265,8 @@ class Actions:
             assert item.decision.git is not None
             place = places[item.key]
             there = place.view(item)
-            before = pushed.get(_on(branch, item.key)) if pushed else None
-            value, obstacle = merged(item, before.git if before else item.git_view, there, item.decision.git.value)
+            before = pushed.get(Published.key_of(item.key, branch)) if pushed else None
+            value, obstacle = merged(item, before.value if before else item.git_view, there, item.decision.git.value)
             if obstacle:
                 conflict = (place.path, "BothModified", obstacle.fields)
                 left.append(ConflictEntry(item.key.kind, item.key.name, item.id, *conflict))
@@ -294,8 +299,8 @@ class Actions:
             source, layout, at = *await self._elsewhere(ws, asked, Head(branch, commit, 0, named=True)), commit
         keys = self._chosen(source, request, wanted.pipelines)
         if wanted.pipelines is None or not wanted.pipelines:
-            dirty = {key for key, p in ws.pending.items() if p.remote or p.conflict} | source.git_dirty
-            keys = [key for key in keys if key in dirty]
+            moved = {key for key, p in ws.table.open.items() if p.remote or p.conflict} | source.table.suspects
+            keys = [key for key in keys if key in moved]
         begun = order.status.get("phase") == "Running" and bool(order.status.get("planDigest"))
         refused: list[Item] = []
         told: dict[str, Any] = {}
@@ -323,10 +328,11 @@ class Actions:
             await self._engine.write_objects(source, asked, ready, Tally())
             if source is ws:
                 for item in items:
-                    item.held = not item.carried and (p := ws.pending.get(item.key)) is not None and p.held
+                    rests = ws.table.open.get(item.key)
+                    item.held = not item.carried and rests is not None and rests.phase is Phase.HELD
                     item.pulled = item.pulled or (item.decision.conflict is None and item.decision.cluster is None)
-                await self._engine.remember(ws, request, items)
-            again = {item.key for item in ready if item.problem and item.key in source.live_dirty}
+                await self._engine.checkpoint(ws, request, items)
+            again = {item.key for item in ready if item.raced}
             refused += [item for item in ready if item.problem and item.key not in again]
             if not again:
                 break
@@ -382,19 +388,20 @@ class Actions:
 
         `side_is_empty`: whether the side that is read holds nothing; None: the cluster is asked.
         """
-        if wanted.plan_digest or wanted.pipelines or ws.base is None:
+        if wanted.plan_digest or wanted.pipelines:
             return
         gone = [change.key for change in changes if change.action == "delete"]
         empty = not Engine.is_peopled(request) if side_is_empty is None else side_is_empty
-        known, limit = len(ws.base.marks), DeleteLimit.parse(request.spec.sync.max_deletes)
+        known, limit = len(ws.records.marks), DeleteLimit.parse(request.spec.sync.max_deletes)
         side = "git" if isinstance(wanted, PushOperation) else "cluster"
         if held(side, gone, known=known, side_is_empty=empty, limit=limit, confirmed=request.confirmed):
-            words = f"{len(gone)} of {len(ws.base.marks)} pipelines would be deleted: run it with dryRun, then with its planDigest"
+            words = f"{len(gone)} of {len(ws.records.marks)} pipelines would be deleted: run it with dryRun, then with its planDigest"
             raise OperationError(Reason.DeletesHeld, words)
 
     async def _elsewhere(self, ws: Workspace, request: Request, head: Head) -> tuple[Workspace, Layout]:
         """The workspace as it would be with another head. What was agreed is shared, and not changed by reading."""
-        other = Workspace(ws.uid, ws.directory, index=ws.index.copy(), base=ws.base, scope=ws.scope)
+        other = Workspace(ws.uid, ws.directory, ws.index.copy(), ws.records, ItemTable(ws.records.marks), logs=False)
+        other.scope, other.loaded = ws.scope, True
         other.ignore_blob, other.ignore_text = ws.ignore_blob, ws.ignore_text
         layout = await self._engine.bring_to(other, request, head)
         return other, layout
@@ -521,8 +528,7 @@ class Actions:
     @staticmethod
     def _chosen(ws: Workspace, request: Request, names: Sequence[str] | None) -> list[ObjectKey]:
         """The pipelines of these ids or names, all where none are given. Raises OperationError for what is unknown."""
-        assert ws.base is not None
-        known = ws.base.marks.keys() | ws.index.items.keys() | ws.pending.keys()
+        known = ws.records.marks.keys() | ws.index.items.keys() | ws.table.open.keys()
         known = {key for key in known if (key.group, key.kind) in request.kinds}
         if not names:
             return sorted(known)
@@ -530,10 +536,10 @@ class Actions:
         for key in known:
             by_name.setdefault(key.name, set()).add(key)
         by_id: dict[str, set[ObjectKey]] = {}
-        for key, item in ws.index.items.items():
-            by_id.setdefault(history.pipeline_id(item), set()).add(key)
-        for key, pending in ws.pending.items():
-            by_id.setdefault(pending.id, set()).add(key)
+        for key, there in ws.index.items.items():
+            by_id.setdefault(history.pipeline_id(there), set()).add(key)
+        for key, item in ws.table.open.items():
+            by_id.setdefault(item.id, set()).add(key)
         if unknown := [name for name in names if name not in by_id and name not in by_name]:
             raise OperationError(Reason.UnknownPipeline, f"no pipeline is called {', '.join(unknown[:10])}")
         return sorted({key for name in names for key in by_id.get(name) or by_name[name]})
@@ -567,11 +573,6 @@ class Actions:
         return PlannedChange.of(item.key, item.id, path, before, write.value, keys, merged=both)
 
 
-def _on(branch: str, key: ObjectKey) -> ObjectKey:
-    """The key of what was pushed of an item to a branch."""
-    return ObjectKey(key.group, key.kind, f"{key.name} {branch}")
-
-
 class Partly(GitIntegrationError):
     """It failed, and not all of it was left undone: the fields of the status say what was."""
 
@@ -587,7 +588,7 @@ def _entry(item: Item) -> ConflictEntry:
 
 
 def _invalid(ws: Workspace) -> int:
-    return len(ws.index.problems()) + sum(1 for p in ws.pending.values() if p.problem)
+    return len(ws.index.problems()) + sum(1 for p in ws.table.open.values() if p.problem)
 
 
 def _line(message: str | None) -> str | None:

@@ -20,12 +20,13 @@ from gitintegration.core.evidence import Definition, Standing, standing
 from gitintegration.core.managers import Owned, owned_by
 from gitintegration.core.schema import Schema
 from gitintegration.core.selection import selects
+from gitintegration.core.state.table import ABSENT, ItemTable, Observed
 from gitintegration.core.values import Json, ObjectKey, to_bytes
 from gitintegration.core.view import Pointer, restore, view
 from gitintegration.errors import Forbidden, KindUnavailable
 
-ABSENT_VERSION = ""
-"""Stands for the resourceVersion of an object that was looked for and is not there."""
+_UNSEEN = "?"
+"""Stands for the version of an object whose kind can't be watched now; no version is equal to it."""
 _PARALLEL = 8
 _GOOD_PART = 4
 """One of so many is a good part."""
@@ -229,35 +230,31 @@ def _last_writer(managed: Sequence[Mapping[str, Any]]) -> str:
     return str(max(others, key=lambda m: str(m.get("time", "")), default={}).get("manager", ""))[:128]
 
 
-def moved(
-    kind: Kind,
-    namespace: str,
-    marks: Mapping[ObjectKey, Any],
-    verified: Mapping[ObjectKey, str],
-    only: Collection[ObjectKey] | None = None,
-) -> set[ObjectKey]:
-    """Keys whose object is there in another version than remembered, or is not there any more, by what was watched.
-
-    Among `only`, where what the watch has told of is known; else all objects are gone through.
-    """
+def observe_all(table: ItemTable, kind: Kind, namespace: str) -> None:
+    """Go through all objects of a kind, and all that were known, for what moved while nobody told of it."""
     there = kind.informer.of(namespace)
-    found = set()
-    wanted = (
-        there.keys() if only is None else {k.name for k in only if (k.group, k.kind) == kind.id and k.name in there}
-    )
-    for name in wanted:
-        key, meta = kind.key(name), there[name]
-        mark = marks.get(key)
-        if meta.controlled and mark is None:
-            continue
-        if (mark is None or mark.resource_version != meta.resource_version) and (
-            verified.get(key) != meta.resource_version
-        ):
-            found.add(key)
-    for key in marks.keys() | verified.keys() if only is None else only:
-        if (key.group, key.kind) == kind.id and key.name not in there and verified.get(key) != ABSENT_VERSION:
-            found.add(key)
-    return found
+    for name, meta in there.items():
+        key = kind.key(name)
+        if not meta.controlled or table.is_agreed(key):
+            table.observe(key, meta.resource_version)
+    for key in table.known():
+        if (key.group, key.kind) == kind.id and key.name not in there:
+            table.observe(key, ABSENT)
+
+
+def observed_by(kinds: Mapping[tuple[str, str], Kind], namespace: str, table: ItemTable) -> Observed:
+    """What the watches of these kinds have seen."""
+
+    def observed(key: ObjectKey) -> str | None:
+        kind = kinds.get((key.group, key.kind))
+        if kind is None:
+            return _UNSEEN
+        meta = kind.informer.of(namespace).get(key.name)
+        if meta is None:
+            return ABSENT
+        return None if meta.controlled and not table.is_agreed(key) else meta.resource_version
+
+    return observed
 
 
 def by_kind(keys: Iterable[ObjectKey], kinds: Mapping[tuple[str, str], Kind]) -> dict[tuple[str, str], list[ObjectKey]]:

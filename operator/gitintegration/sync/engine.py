@@ -8,12 +8,12 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import structlog
 
 from gitintegration.cluster.base_store import BaseStore
-from gitintegration.core.base_shards import BaseRecord, key_bits
 from gitintegration.core.deletes import DeleteLimit, held
 from gitintegration.core.diff import same
 from gitintegration.core.evidence import Standing, survived
@@ -30,6 +30,9 @@ from gitintegration.core.merge import (
     with_servers_changes,
     without,
 )
+from gitintegration.core.state.item import OpenItem, Phase
+from gitintegration.core.state.record import UNKNOWN, ItemRecord, Proposal, Watermark
+from gitintegration.core.state.shards import key_bits
 from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome
 from gitintegration.core.values import ObjectKey
 from gitintegration.core.yaml_read import ReadLimits
@@ -50,14 +53,14 @@ from gitintegration.git.objects import CommitInfo
 from gitintegration.git.workers import Workers
 from gitintegration.sync import history
 from gitintegration.sync.branches import Branches, edit_of
-from gitintegration.sync.cluster_side import ABSENT_VERSION, Ahead, ClusterSide, Kind, Live, by_kind, moved
+from gitintegration.sync.cluster_side import Ahead, ClusterSide, Kind, Live, by_kind, observe_all, observed_by
 from gitintegration.sync.files import FileEdits, Ground
-from gitintegration.sync.intents import Intents
 from gitintegration.sync.item import Draft, Item, Request, Tally, in_turn, summary
+from gitintegration.sync.log import WriteAheadLog
 from gitintegration.sync.observe import Head, Observer, look
 from gitintegration.sync.refused import push_without_refused
 from gitintegration.sync.review import Review
-from gitintegration.sync.workspace import Pending, Workspace
+from gitintegration.sync.workspace import Workspace
 
 _ATTEMPTS = 6
 """Lost races are planned anew so often before the rest waits for the next run."""
@@ -72,14 +75,13 @@ class Engine:
         git: GitClient,
         workers: Workers,
         cluster: ClusterSide,
-        store: BaseStore,
-        offers: BaseStore,
-        intents: BaseStore,
+        store: BaseStore[ItemRecord],
+        offers: BaseStore[Proposal],
         forges: Forges,
         limits: ReadLimits = ReadLimits(),  # noqa: B008
         clock: Callable[[], float] = time.time,
         batch: int = 500,
-        memories: Sequence[BaseStore] = (),
+        memories: Sequence[BaseStore[Any]] = (),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`batch` items are planned and pulled at a time, neighbours in the memory's shards; it bounds memory.
@@ -89,7 +91,7 @@ class Engine:
         self._git = git
         self._batch = batch
         self._cluster = cluster
-        self._store, self._intents = store, Intents(intents, cluster)
+        self._store, self._wal = store, WriteAheadLog(store, cluster)
         self._clock, self._now, self._workers, self._memories = clock, now, workers, memories
         self._observer = Observer(git, workers, now)
         self.branches = Branches(git, workers, self._observer, limits, clock, max(1, batch // 2))
@@ -120,26 +122,21 @@ class Engine:
                     raise
                 error = trouble
                 break
-            if not self._dirty(ws, request):
+            if not self._is_due_at_once(ws, request):
                 break
         return self.outcome(ws, request, head, tally, error), tally
 
-    @staticmethod
-    def _is_at_rest(ws: Workspace, request: Request, head: Head) -> bool:
+    def _is_at_rest(self, ws: Workspace, request: Request, head: Head) -> bool:
         """Whether nothing moved since the process before this one left both sides the same.
 
         Then what git holds needs not be read: a restart costs what changed meanwhile, not all there is.
         """
-        assert ws.base is not None
         if ws.rested is None or ws.index.commit is not None:
             return False
-        known = ws.rested == (head.commit, ws.base.digest) and not (request.review or request.refusals)
-        told = None if request.rescan else ws.touched
-        there = (moved(kind, request.namespace, ws.base.marks, {}, told) for kind in request.kinds.values())
-        if ws.live_dirty or not known or any(there):
+        known = ws.rested == (head.commit, ws.records.digest) and not (request.review or request.refusals)
+        if not known or self._due(ws, request):
             ws.rested = None
             return False
-        ws.touched = set()
         return True
 
     async def observe(self, ws: Workspace, request: Request) -> tuple[Head, Layout]:
@@ -162,17 +159,10 @@ class Engine:
         ws.branch = head.branch
         return head, request
 
-    async def _tell(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
-        new = [item for item in items if not item.told]
-        if ws.flight and new:
-            await self._save(ws, request)
-            await self._intents.tell(ws.flight, request, new)
-
     async def load(self, ws: Workspace, namespace: str) -> None:
-        """What is remembered; and what another process meant to write and did not remember, which is looked at again."""
-        if ws.base is None:
-            ws.base, ws.flight = await self._intents.load(self._store, namespace, ws.uid)
-            ws.live_dirty |= ws.flight.keys
+        """What is remembered; and what another process logged and did not checkpoint, which is looked at again."""
+        if not ws.loaded:
+            ws.remember(await self._store.load(namespace, ws.uid, retired="intent"))
 
     async def leave_source(self, ws: Workspace, namespace: str, name: str) -> None:
         """Another repository, branch or prefix from now on: what was agreed, offered or pushed says nothing about it.
@@ -180,10 +170,8 @@ class Engine:
         Cut short, it is to be done again.
         """
         await self.load(ws, namespace)
-        assert ws.base is not None
-        ws.base.clear()
-        await self._store.save(namespace, name, ws.uid, ws.base)
-        await self._intents.forget_all(ws.flight, namespace, name, ws.uid)
+        ws.records.clear()
+        await self._store.save(namespace, name, ws.uid, ws.records)
         await self._review.forget_all(ws, namespace, name)
         for memory in self._memories:
             await memory.forget(namespace, name, ws.uid)
@@ -204,22 +192,31 @@ class Engine:
             return False
         return same(stored, item.live.view)
 
-    def _dirty(self, ws: Workspace, request: Request) -> bool:
+    @staticmethod
+    def _due(ws: Workspace, request: Request) -> set[ObjectKey]:
+        """What a run has to look at, of the kinds that can be worked with now."""
+        if request.rescan:
+            for kind in request.kinds.values():
+                observe_all(ws.table, kind, request.namespace)
+        due = ws.table.due(observed_by(request.kinds, request.namespace, ws.table))
+        return {key for key in due if (key.group, key.kind) in request.kinds}
+
+    def _is_due_at_once(self, ws: Workspace, request: Request) -> bool:
         """Whether a race left something to be planned anew at once."""
         there = {kind_id: kind for kind_id, kind in request.kinds.items() if kind_id not in ws.away}
-        return bool(by_kind(ws.live_dirty | ws.git_dirty, there))
+        due = ws.table.due(observed_by(there, request.namespace, ws.table))
+        return bool(by_kind(due, there))
 
     @staticmethod
     def _renounce(ws: Workspace, request: Request) -> None:
         """What was agreed on of kinds whose objects went with their definition says nothing any more."""
-        assert ws.base is not None
         for kind_id in (ws.remade | ws.returned) & request.kinds.keys():
-            keys = [key for key in ws.base.marks if (key.group, key.kind) == kind_id]
+            keys = [key for key in ws.records.marks if (key.group, key.kind) == kind_id]
             there = {
                 name: meta.resource_version
                 for name, meta in request.kinds[kind_id].informer.of(request.namespace).items()
             }
-            known = {key: ws.base.marks[key].resource_version for key in keys}
+            known = {key: ws.records.marks[key].resource_version for key in keys}
             if kind_id in ws.remade or not survived(known, there, keys):
                 _forget_base(ws, keys)
             ws.remade.discard(kind_id)
@@ -236,24 +233,23 @@ class Engine:
         if offering:
             await self._review.load(ws, request)
         layout = await self.bring_to(ws, request, head)
-        self._find_work(ws, request)
+        if ws.table.ask(f"{request.generation} {request.confirmed} {request.requested_at}"):
+            ws.refused.clear()
+            ws.contest.clear()
         if offering:
             self._review.find_work(ws, head)
-        dirty = ws.live_dirty | ws.git_dirty
         ws.refused.forget(self._now())
-        keys = sorted((k for k in dirty if (k.group, k.kind) in request.kinds), key=key_bits)
-        assert ws.base is not None
+        keys = sorted(self._due(ws, request), key=key_bits)
         if not keys:
             if offering:
                 await self._review.propose(ws, request, head, tally)
-            await self._save(ws, request)
+            await self._wal.flush(ws, request)
             return layout
-        known = len(ws.base.marks)
+        known = len(ws.records.marks)
         items: list[Item] = []
         deletes: list[Item] = []
         wanted: list[Item] = []
         try:
-            ws.underway |= set(keys)
             ahead = await self._cluster.read_ahead(request.kinds, request.namespace, keys)
             for start in range(0, len(keys), self._batch):
                 batch = await self.plan(ws, request, layout, keys[start : start + self._batch], ahead)
@@ -281,11 +277,10 @@ class Engine:
                     await self._review.save(ws, request, [*items, *withdrawn])
             elif wanted:
                 await self._publish(ws, request, layout, head, wanted, tally)
-        except BaseException:
-            ws.live_dirty |= {item.key for item in in_turn(items) if not item.carried}
+        except GitIntegrationError:
+            self._abandon(ws, items)
             raise
-        finally:
-            await self.remember(ws, request, items)
+        await self.checkpoint(ws, request, items)
         return layout
 
     async def _pull(
@@ -295,24 +290,22 @@ class Engine:
 
         Gives what is left: deletes, which are weighed all together, and what goes to git. All of it with `keep`.
         """
-        assert ws.base is not None
         gone = {item.key for item in batch if (w := item.decision.cluster) is not None and w.value is None}
         ready = [item for item in batch if item.key not in gone and self._may_write(request, item, "cluster")]
         try:
             await self.write_objects(ws, request, ready, tally)
-        except BaseException:
-            ws.live_dirty |= {item.key for item in batch if not item.carried}
+        except GitIntegrationError:
+            self._abandon(ws, batch)
             raise
-        finally:
-            left = [item for item in batch if keep or item.key in gone or item.decision.git is not None]
-            staying = {item.key for item in left}
-            for item in left:
-                if item.live is not None and item.key not in gone and not item.is_made_whole:
-                    item.live = item.live.slim()
-            for item in batch:
-                if item.key not in staying:
-                    self._remember_one(ws, item)
-            ws.base.close_shards()
+        left = [item for item in batch if keep or item.key in gone or item.decision.git is not None]
+        staying = {item.key for item in left}
+        for item in left:
+            if item.live is not None and item.key not in gone and not item.is_made_whole:
+                item.live = item.live.slim()
+        for item in batch:
+            if item.key not in staying:
+                self._checkpoint_one(ws, item)
+        ws.records.evict()
         return left
 
     @staticmethod
@@ -320,22 +313,6 @@ class Engine:
         spec = request.spec
         parts = (spec.path_prefix, spec.ignore, sorted(request.listed), sorted(request.anywhere), request.source)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-    def _find_work(self, ws: Workspace, request: Request) -> None:
-        assert ws.base is not None
-        touched, ws.touched = ws.touched, set()
-        ws.live_dirty |= ws.waiting
-        ws.waiting.clear()
-        for kind in request.kinds.values():
-            only = None if request.rescan else touched
-            ws.live_dirty |= moved(kind, request.namespace, ws.base.marks, ws.verified, only)
-        asked = f"{request.generation} {request.confirmed} {request.requested_at}"
-        if ws.planned_for != asked:
-            ws.live_dirty |= ws.pending.keys()
-            ws.refused.clear()
-            ws.contest.clear()
-            ws.planned_for = asked
-        ws.live_dirty |= {key for key, p in ws.pending.items() if p.problem or p.held}
 
     # --- planning ---------------------------------------------------------------------------------------------------
 
@@ -352,58 +329,44 @@ class Engine:
         A kind that can't be read is told in `ws.away`, and its items wait, unless no kind can be read.
         """
         items: list[Item] = []
-        live, git = ws.live_dirty & set(keys), ws.git_dirty & set(keys)
-        ws.live_dirty -= live  # before they are read: what moves from now on is dirty again
-        ws.underway |= live | git
-        ws.git_dirty -= git
-        try:
-            if ahead is None:
-                ahead = await self._cluster.read_ahead(request.kinds, request.namespace, keys)
-            for kind_id, names in by_kind(keys, request.kinds).items():
-                if kind_id in ws.away:
-                    ws.waiting.update(names)
-                    continue
-                kind = request.kinds[kind_id]
-                for start in range(0, len(names), self._batch):
-                    some = names[start : start + self._batch]
-                    try:
-                        items += await self._plan_batch(ws, request, layout, kind, some, ahead)
-                    except (KindUnavailable, Forbidden) as error:
-                        ws.waiting.update(names[start:])
-                        ws.away[kind_id] = error
-                        self._cluster.forget(kind)
-                        break
-        except BaseException:
-            ws.live_dirty |= live
-            ws.git_dirty |= git
-            raise
+        if ahead is None:
+            ahead = await self._cluster.read_ahead(request.kinds, request.namespace, keys)
+        for kind_id, names in by_kind(keys, request.kinds).items():
+            if kind_id in ws.away:
+                continue
+            kind = request.kinds[kind_id]
+            for start in range(0, len(names), self._batch):
+                try:
+                    items += await self._plan_batch(
+                        ws, request, layout, kind, names[start : start + self._batch], ahead
+                    )
+                except (KindUnavailable, Forbidden) as error:
+                    ws.away[kind_id] = error
+                    self._cluster.forget(kind)
+                    break
         return items
 
     async def _plan_batch(
         self, ws: Workspace, request: Request, layout: Layout, kind: Kind, keys: list[ObjectKey], ahead: Ahead
     ) -> list[Item]:
-        assert ws.base is not None
-        records = {key: ws.base.get(key) for key in keys}
+        number = ws.table.number  # before they are read: what moves from now on is due again
+        records = {key: _agreed(ws.records.get(key)) for key in keys}
         versions = {}
         for key in keys:
             git, record = ws.index.items.get(key), records[key]
             versions[key.name] = (
-                git.api_version if git else (record.live["apiVersion"] if record else kind.kind.api_version)
+                git.api_version
+                if git
+                else (record.base.live["apiVersion"] if record and record.base else kind.kind.api_version)
             )
         present = await self._cluster.read(kind, request.namespace, versions, ahead)
         if any(record is not None and key.name not in present for key, record in records.items()):
             records = await self._evident(ws, request, kind, records)
         seen = []
         for key in keys:
-            item = Item(key, kind, records[key], ws.index.items.get(key), present.get(key.name))
-            if ws.flight and key in ws.flight.unclear and not ws.index.frozen(key, item.path):
-                item.record = await self._intents.understand(ws.flight, request, item)
-                if item.record is None:
-                    ws.base.delete(key)
-                elif item.record != records[key]:
-                    ws.base.put(item.record)
-            if item.live is None and item.record is None:
-                ws.verified.pop(key, None)
+            item = Item(key, kind, records[key], ws.index.items.get(key), present.get(key.name), number=number)
+            if ws.logs and key in ws.records.in_doubt and not ws.index.frozen(key, item.path):
+                await self._wal.recover(ws, request, item)
             seen.append(item)
         known = {item.record.path for item in seen if item.record and layout.could_hold(item.record.path)}
         covered = await self._observer.unignored(layout, known)
@@ -416,18 +379,17 @@ class Engine:
         return items
 
     async def _evident(
-        self, ws: Workspace, request: Request, kind: Kind, records: dict[ObjectKey, BaseRecord | None]
-    ) -> dict[ObjectKey, BaseRecord | None]:
+        self, ws: Workspace, request: Request, kind: Kind, records: dict[ObjectKey, ItemRecord | None]
+    ) -> dict[ObjectKey, ItemRecord | None]:
         """The records, where that an object is not there says that it was deleted.
 
         Raises KindUnavailable where it says nothing; where all went with the kind's definition, nothing was agreed on.
         """
-        assert ws.base is not None
         match await self._cluster.standing(kind, request.namespace):
             case Standing.served:
                 return records
             case Standing.remade:
-                _forget_base(ws, [key for key in ws.base.marks if (key.group, key.kind) == kind.id])
+                _forget_base(ws, [key for key in ws.records.marks if (key.group, key.kind) == kind.id])
                 return dict.fromkeys(records)
         words = f"{kind.kind.kind} ({kind.kind.api_version}) or namespace {request.namespace} is being removed: what goes with it is no delete, "
         raise KindUnavailable(words + "and git keeps it; install the CRD again, or delete this GitIntegration")
@@ -436,40 +398,36 @@ class Engine:
         """Not ours: frozen, ignored, somebody's output, or without the labels that are asked for."""
         known_path = item.record.path if item.record else None
         if ws.index.frozen(item.key, known_path):
-            edited = item.live is not None and (item.record is None or not same(item.live.view, item.record.live))
+            edited = item.live is not None and (item.record is None or _is_edited(item))
             why = ws.index.blank(item.key, known_path)
-            if edited or why:
-                ws.pending[item.key] = Pending(edited, False, item.path, item.id, frozen=why)
-            else:
-                ws.pending.pop(item.key, None)
-            return False
+            frozen = OpenItem(Phase.UNREADABLE, edited, False, item.path, item.id, problem=why)
+            return self._leave(ws, item, frozen if frozen.is_told else None)
         if item.git is None and known_path and known_path not in covered:
-            ws.pending.pop(item.key, None)
-            return False
-        if item.live is not None and (item.live.controlled or item.live.leaving):
-            if item.live.leaving:
-                return False
-            if item.record is None and item.git is None:
-                ws.verified[item.key] = item.live.resource_version
-                return False
+            return self._leave(ws, item)
+        if item.live is not None and item.live.leaving:
+            return self._leave(ws, item, ws.table.open.get(item.key))
+        if item.live is not None and item.live.controlled and item.record is None and item.git is None:
+            return self._leave(ws, item)
         if item.git is not None:
             item.manifest = orjson.loads(item.git.value)
             item.git_view = item.kind.view(item.manifest)
-        if item.record is None and not (
-            item.kind.selects(item.manifest) or item.kind.selects(item.live.whole if item.live else None)
-        ):
-            if item.live is not None:
-                ws.verified[item.key] = item.live.resource_version
-            ws.pending.pop(item.key, None)
-            return False
+        whole = item.live.whole if item.live else None
+        if item.record is None and not (item.kind.selects(item.manifest) or item.kind.selects(whole)):
+            return self._leave(ws, item)
         return True
+
+    @staticmethod
+    def _leave(ws: Workspace, item: Item, rests: OpenItem | None = None) -> bool:
+        """Have it rest, with no plan. Gives False."""
+        ws.table.checkpoint(item.key, item.version, item.number, rests)
+        return False
 
     async def _is_served(self, ws: Workspace, item: Item) -> bool:
         """Whether its file names a version that is served, or one that never was: that one is the file's own fault.
 
         A version that is not served any more is told once, and what is in it waits as it is.
         """
-        if item.git is None or item.record is None or item.record.git["apiVersion"] != item.git.api_version:
+        if item.git is None or item.record is None or _base(item).git["apiVersion"] != item.git.api_version:
             return True
         if await self._cluster.version(item.kind, item.git.api_version) is not None:
             return True
@@ -477,12 +435,7 @@ class Engine:
         words = f"files name {item.git.api_version} of {kind.kind}, which the cluster no longer serves; nothing of them is written or deleted: "
         words += f"have its CRD serve that version again, or name {kind.api_version} in them"
         ws.away[item.git.api_version, kind.kind] = KindUnavailable(words)
-        ws.waiting.add(item.key)
-        if _is_edited(item):
-            ws.pending[item.key] = Pending(True, False, item.path, item.id)
-        else:
-            ws.pending.pop(item.key, None)
-        return False
+        return self._leave(ws, item, OpenItem(Phase.WAITING, _is_edited(item), False, item.path, item.id))
 
     async def _decide_alone(self, ws: Workspace, request: Request, item: Item) -> None:
         """Decide; whatever goes wrong with one item is a problem of that item."""
@@ -501,7 +454,7 @@ class Engine:
             item.held = True
 
     async def _decide(self, ws: Workspace, request: Request, item: Item) -> None:
-        base = Base(item.record.git, item.record.live) if item.record else None
+        base = item.record.base if item.record else None
         live = item.live.view if item.live else None
         if item.git is not None and await self._cluster.version(item.kind, item.git.api_version) is None:
             words = f"{item.key} names apiVersion {item.git.api_version}, which the cluster does not serve: "
@@ -528,7 +481,6 @@ class Engine:
 
         The server is asked where the live side's changes may hold that.
         """
-        assert ws.base is not None
         assert item.live is not None
         assert item.record is not None
         ignored = [c for c in item.decision.local if is_owned(c, item.live.ignored)]
@@ -538,8 +490,8 @@ class Engine:
                 stored = await self._cluster.as_stored(item.kind, request.namespace, base.git, item.live)
                 since = with_servers_changes(since, item.live.view, stored, item.kind.schema.list_keys)
         if since != base:
-            item.record = replace(item.record, live=since.live)
-            ws.base.put(item.record)
+            item.record = replace(item.record, base=since)
+            ws.records.put(item.record)
         return since
 
     def _hold_deletes(self, ws: Workspace, request: Request, items: list[Item], known: int) -> list[HeldDeletes]:
@@ -577,7 +529,7 @@ class Engine:
 
     async def write_objects(self, ws: Workspace, request: Request, wanted: Sequence[Item], tally: Tally) -> None:
         """Write the cluster's side of these items. What one of them is refused for is its own problem."""
-        await self._tell(ws, request, wanted)
+        await self._wal.append(ws, request, wanted)
         queue = iter(wanted)
         failures: list[GitIntegrationError] = []
 
@@ -601,7 +553,7 @@ class Engine:
             made = item.made_with(value) if before is None and value is not None else value
             item.live = await self._cluster.write(item.kind, request.namespace, item.key.name, made, before)
         except Stale:
-            ws.live_dirty.add(item.key)
+            item.raced = True
             item.problem = Problem(item.path, InvalidReason.Refused, "moved while it was written")
             return
         except (Refused, Forbidden) as error:
@@ -609,7 +561,7 @@ class Engine:
             return
         except KindUnavailable as error:
             ws.away[item.kind.id] = error
-            ws.waiting.add(item.key)
+            item.waits = True
             item.problem = Problem(item.path, InvalidReason.Refused, error.message)
             return
         item.pulled = True
@@ -660,7 +612,7 @@ class Engine:
 
     async def push(self, ws: Workspace, request: Request, head: Head, draft: Draft, tally: Tally) -> None:
         """Move the branch from `head` to the draft, and have the workspace hold it. Raises StaleRemote."""
-        await self._tell(ws, request, draft.items)
+        await self._wal.append(ws, request, draft.items)
         await self.branches.push(ws, request, head.ref, head.commit, draft.made)
         edited = draft.made.edited
         tally.commits.append(draft.info.sha)
@@ -719,74 +671,58 @@ class Engine:
             edits = [edit_of(i, i.git, i.decision.git.value) for i in in_turn(items) if i.decision.git]
             yield path, (items[0].git.blob if items[0].git else None, edits)
 
-    # --- remembering ------------------------------------------------------------------------------------------------
+    # --- checkpoints ------------------------------------------------------------------------------------------------
 
-    async def remember(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
-        """Keep what both sides agree on now, and what is open still. Of folded items it is the last turn."""
-        assert ws.base is not None
+    async def checkpoint(self, ws: Workspace, request: Request, items: Sequence[Item]) -> None:
+        """Keep what both sides agree on now, and where each item rests. Of folded items it is the last turn."""
         for number, item in enumerate(in_turn(items, last=True), start=1):
-            self._remember_one(ws, item)
+            self._checkpoint_one(ws, item)
             if number % self._batch == 0:
-                ws.base.close_shards()
-        ws.underway.clear()
-        await self._save(ws, request)
-        if ws.flight:
-            ws.flight.of_this_run = False
+                ws.records.evict()
+        await self._wal.flush(ws, request)
 
-    async def _save(self, ws: Workspace, request: Request) -> None:
-        assert ws.base is not None
-        if ws.base.changed and ws.flight:
-            await self._intents.void(ws.flight, request)
-        await self._store.save(request.namespace, request.name, request.uid, ws.base)
-        if ws.flight:
-            ws.flight.understood.clear()
+    def _abandon(self, ws: Workspace, items: Sequence[Item]) -> None:
+        """A run goes wrong: what it has carried is kept, the rest is due still, and told as it stands."""
+        for item in in_turn(items, last=True):
+            if item.carried:
+                self._checkpoint_one(ws, item)
+            else:
+                ws.table.rest(item.key, _rests(item))
 
-    def _remember_one(self, ws: Workspace, item: Item) -> None:
-        assert ws.base is not None
-        if ws.flight:
-            ws.flight.carried(item)
+    def _checkpoint_one(self, ws: Workspace, item: Item) -> None:
         if item.pushed:
             item.git_view = item.kind.view(orjson.loads(item.git.value)) if item.git else None
         decision = item.decision
-        pulled = item.pulled or (not decision.remote_ahead and item.problem is None)
-        pushed = item.pushed or (not decision.local_ahead and item.problem is None)
-        live = item.live.view if item.live else None
         if not decision.conflict and (item.pulled or item.pushed or decision.settled):
             if item.git is None and item.live is None:
-                ws.base.delete(item.key)
+                ws.records.delete(item.key)
             elif item.git is not None and item.live is not None:
-                self._put(ws, item, rebase(decision, item.git_view, live, pulled=pulled, pushed=pushed), pulled, pushed)
-        open_local = decision.local_ahead and not item.pushed
-        open_remote = decision.remote_ahead and not item.pulled
-        if open_local or open_remote or decision.conflict or item.problem:
-            waits = item.key in ws.live_dirty or item.key in ws.waiting
-            problem = None if waits else item.problem
-            ws.pending[item.key] = Pending(
-                open_local, open_remote, item.path, item.id, decision.conflict, problem, item.held
-            )
+                self._move_base(ws, item)
+        if item.raced or item.waits:
+            ws.table.rest(item.key, _rests(item))
         else:
-            ws.pending.pop(item.key, None)
-        if item.live is None and item.key not in ws.base.marks:
-            ws.verified.pop(item.key, None)
-        elif item.key not in ws.live_dirty:
-            ws.verified[item.key] = item.live.resource_version if item.live else ABSENT_VERSION
+            ws.table.checkpoint(item.key, item.version, item.number, _rests(item))
 
-    def _put(self, ws: Workspace, item: Item, base: Base | None, pulled: bool, pushed: bool) -> None:
-        """An empty blob or version marks a side with changes that were not carried: it is looked at after a restart."""
-        assert ws.base is not None
-        assert item.git is not None and item.live is not None
+    @staticmethod
+    def _move_base(ws: Workspace, item: Item) -> None:
+        """The base as both sides have it now; a side with a change that was not carried is UNKNOWN in it."""
+        assert item.git is not None
+        assert item.live is not None
+        whole = item.problem is None
+        pulled = item.pulled or (not item.decision.remote_ahead and whole)
+        pushed = item.pushed or (not item.decision.local_ahead and whole)
+        base = rebase(item.decision, item.git_view, item.live.view, pulled=pulled, pushed=pushed)
         if base is None:
             return
         if not (item.kind.selects(item.manifest) or item.kind.selects(item.live.whole)) and item.pulled == item.pushed:
-            ws.base.delete(item.key)
+            ws.records.delete(item.key)
             return
-        version = item.live.resource_version if pushed else ""
-        blob = item.git.blob if pulled else ""
-        record = BaseRecord(item.key, item.git.path, blob, version, base.git, base.live)
-        if item.record is None or replace(record, resource_version=item.record.resource_version) != item.record:
-            ws.base.put(record)
-            if ws.flight:
-                ws.flight.moved(record)
+        version = item.live.resource_version if pushed else UNKNOWN
+        mark = Watermark(item.git.path, item.git.blob if pulled else UNKNOWN, version)
+        known = ws.records.get(item.key)
+        made = ItemRecord(item.key, mark, base, known.intent if known and not item.carried else None)
+        if known is None or replace(made, mark=mark._replace(resource_version=known.mark.resource_version)) != known:
+            ws.records.put(made)
 
     # --- telling ----------------------------------------------------------------------------------------------------
 
@@ -794,25 +730,23 @@ class Engine:
         self, ws: Workspace, request: Request, head: Head, tally: Tally, error: GitIntegrationError | None
     ) -> Outcome:
         """What is known now, as the status tells it."""
-        assert ws.base is not None
-        pending = ws.pending
+        pending = ws.table.open
         conflicts = [
             ConflictEntry(key.kind, key.name, p.id, p.path, p.conflict.reason.value, p.conflict.fields)
             for key, p in pending.items()
             if p.conflict
         ]
-        told = [*(p.problem for p in pending.values() if p.problem), *(p.frozen for p in pending.values() if p.frozen)]
-        problems = [*ws.index.problems(), *dict.fromkeys(told)]
+        problems = [*ws.index.problems(), *dict.fromkeys(p.problem for p in pending.values() if p.problem)]
         commit = ws.index.commit or (ws.rested[0] if ws.rested else None)
         local = sum(p.local for p in pending.values())
         remote = sum(p.remote for p in pending.values())
-        settled = not pending and not problems
+        settled = not problems and not any(p.is_told for p in pending.values())
         return Outcome(
             generation=request.generation,
             mode=request.spec.sync.mode.value,
             error=error,
             connection={**(ws.connection or {"reachable": True}), "latencyMs": head.latency_ms},
-            pipelines=len(ws.base.marks) + sum(key not in ws.base.marks for key in pending),
+            pipelines=len(ws.records.marks) + sum(key not in ws.records.marks for key in pending),
             local_ahead=local,
             remote_ahead=remote,
             conflicts=conflicts,
@@ -829,25 +763,54 @@ class Engine:
             requested_at=request.requested_at,
             source=request.source,
             branch=head.branch,
-            memory=ws.base.digest,
+            memory=ws.records.digest,
         )
 
 
 def _forget_base(ws: Workspace, keys: Iterable[ObjectKey]) -> None:
     """As if these had never been synced: they are looked at anew."""
-    assert ws.base is not None
+    keys = list(keys)
     for key in keys:
-        ws.base.delete(key)
-        ws.verified.pop(key, None)
-        ws.live_dirty.add(key)
+        ws.records.delete(key)
+    ws.table.forget(keys)
     ws.rested = None
+
+
+def _agreed(record: ItemRecord | None) -> ItemRecord | None:
+    """A row of an intent alone agrees on nothing."""
+    return record if record and record.base else None
+
+
+def _base(item: Item) -> Base:
+    assert item.record is not None
+    assert item.record.base is not None
+    return item.record.base
 
 
 def _is_edited(item: Item) -> bool:
     """Whether the object differs from what was agreed on by more than the version that it is read in."""
     if item.live is None or item.record is None:
         return False
-    return not same({**item.live.view, "apiVersion": ""}, {**item.record.live, "apiVersion": ""})
+    return not same({**item.live.view, "apiVersion": ""}, {**_base(item).live, "apiVersion": ""})
+
+
+def _rests(item: Item) -> OpenItem | None:
+    """Where an item stands as its run leaves it; None: both sides hold the same."""
+    decision = item.decision
+    local = decision.local_ahead and not item.pushed
+    remote = decision.remote_ahead and not item.pulled
+    if not (local or remote or decision.conflict or item.problem):
+        return None
+    problem = None if item.raced or item.waits else item.problem
+    if item.held:
+        phase = Phase.HELD
+    elif problem:
+        phase = Phase.BLOCKED
+    elif decision.conflict:
+        phase = Phase.CONFLICT
+    else:
+        phase = Phase.WAITING if item.waits else Phase.AHEAD
+    return OpenItem(phase, local, remote, item.path, item.id, decision.conflict, problem)
 
 
 def _told(ws: Workspace, request: Request, head: Head) -> dict[str, object] | None:

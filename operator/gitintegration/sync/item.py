@@ -10,10 +10,11 @@ from typing import Any, Final
 from gitintegration.api.base_model import PIPELINE_ID
 from gitintegration.api.integration import GitIntegrationSpec, Mode
 from gitintegration.api.names import split_api_version
-from gitintegration.core.base_shards import BaseRecord
 from gitintegration.core.invalid import Problem
 from gitintegration.core.layout import Summary
 from gitintegration.core.merge import Decision, Strategy
+from gitintegration.core.state.record import ItemRecord
+from gitintegration.core.state.table import ABSENT
 from gitintegration.core.status import HeldDeletes
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.core.view import view, with_ignored
@@ -101,7 +102,7 @@ class Item:
 
     key: ObjectKey
     kind: Kind
-    record: BaseRecord | None
+    record: ItemRecord | None
     git: GitItem | None
     live: Live | None
     manifest: Json | None = None
@@ -111,8 +112,14 @@ class Item:
     pulled: bool = False
     pushed: bool = False
     held: bool = False
-    told: bool = False
+    raced: bool = False
+    """It moved while it was written: it is planned anew at once."""
+    waits: bool = False
+    """Its kind could not be written just now."""
+    logged: bool = False
     """That it is about to be written is stored."""
+    number: int = 0
+    """Of the last observation before it was read."""
     new_path: str = ""
     _folded: bytes | None = field(default=None, repr=False)
 
@@ -169,6 +176,11 @@ class Item:
         return (self.pulled or self.decision.cluster is None) and (self.pushed or self.decision.git is None)
 
     @property
+    def version(self) -> str:
+        """Of its object, as it was read or written last."""
+        return self.live.resource_version if self.live else ABSENT
+
+    @property
     def path(self) -> str:
         return self.git.path if self.git else (self.record.path if self.record else "")
 
@@ -182,7 +194,7 @@ class Item:
         for source in (
             self.live.whole if self.live else None,
             self.manifest,
-            self.record.live if self.record else None,
+            self.record.base.live if self.record and self.record.base else None,
         ):
             annotations = ((source or {}).get("metadata") or {}).get("annotations") or {}
             if PIPELINE_ID in annotations:

@@ -11,6 +11,7 @@ from pathlib import Path
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.core.evidence import STANDS_FOR, Course, doubted
 from gitintegration.core.layout import IGNORE_FILE, SUFFIXES, Layout
+from gitintegration.core.values import ObjectKey
 from gitintegration.errors import Reason, RemoteError, SpecError
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
@@ -96,7 +97,7 @@ class Observer:
     async def bring_to(
         self, ws: Workspace, remote: Remote, spec: GitIntegrationSpec, head: Head, scope: Scope, scope_text: str
     ) -> Layout:
-        """Fetch and index `head`; the keys that may have changed are added to `ws.git_dirty`."""
+        """Fetch and index `head`; the keys that may have changed are due by it."""
         try:
             return await self._bring_to(ws, remote, spec, head, scope, scope_text)
         except CacheCorruptError:
@@ -113,8 +114,8 @@ class Observer:
         if head.commit is None:
             if known := ws.index.commit or ws.last_seen:
                 self._doubt(ws, Course.behind, known, None)
-            self._forget_all(ws)
-            ws.scope = scope_text
+            ws.table.suspect(ws.index.items.keys() | ws.records.marks.keys())
+            ws.index, ws.scope = GitIndex(), scope_text
             return layout
         old = ws.index.commit if ws.index.commit else None
         if old != head.commit:
@@ -144,20 +145,20 @@ class Observer:
         touched = history.ids_in(before, moved)
         frozen = before.unreadable(moved)
         if whole:
-            self._forget_all(ws)
+            ws.index = GitIndex()
         for path in gone:
-            ws.git_dirty |= ws.index.remove(path)
+            ws.table.suspect(ws.index.remove(path))
         ws.index.obstacle = found.obstacle
         kept = await self.unignored(layout, [*(e.path for e in found.files), *(path for path, _ in found.refused)])
-        await self._read(ws, remote, [e for e in found.files if e.path in kept and layout.could_hold(e.path)], scope)
+        entries = [e for e in found.files if e.path in kept and layout.could_hold(e.path)]
+        seen = await self._read(ws, remote, entries, scope)
         for path, words in found.refused:
-            ws.git_dirty |= ws.index.remove(path)
+            seen |= ws.index.remove(path)
             if path in kept:
                 ws.index.refused[path] = words
-        if whole:
-            self._compare_with_memory(ws)
-        elif frozen and ws.base:
-            ws.git_dirty |= {key for key, mark in ws.base.marks.items() if mark.path in frozen}
+        ws.table.suspect(seen if not whole else self._unlike_memory(ws))
+        if frozen and not whole:
+            ws.table.suspect(key for key, mark in ws.records.marks.items() if mark.path in frozen)
         ws.index.commit, ws.scope = head.commit, scope_text
         if old != head.commit:
             await self._keep_history(ws, spec, layout, old, touched, None if whole else moved)
@@ -185,25 +186,19 @@ class Observer:
         ws.history = [*told, *kept][:limit]
 
     @staticmethod
-    def _compare_with_memory(ws: Workspace) -> None:
+    def _unlike_memory(ws: Workspace) -> set[ObjectKey]:
         """Of a whole reading, only what is not as remembered needs a plan."""
-        marks = ws.base.marks if ws.base else {}
-        items = ws.index.items
-        ws.git_dirty = set(ws.pending) | (marks.keys() - items.keys())
+        marks, items = ws.records.marks, ws.index.items
+        found = ws.table.open.keys() | (marks.keys() - items.keys())
         for key, item in items.items():
             mark = marks.get(key)
             if mark is None or (mark.path, mark.blob) != (item.path, item.blob):
-                ws.git_dirty.add(key)
+                found.add(key)
+        return found
 
     @staticmethod
     def _layout(ws: Workspace, spec: GitIntegrationSpec) -> Layout:
         return Layout.of(spec.path_prefix, spec.new_file_path, spec.ignore or "", ws.ignore_text, len(spec.resources))
-
-    @staticmethod
-    def _forget_all(ws: Workspace) -> None:
-        """All that was or is in git may have changed."""
-        ws.git_dirty |= ws.index.items.keys() | (ws.base.marks.keys() if ws.base else set())
-        ws.index = GitIndex()
 
     async def _fetch(self, ws: Workspace, remote: Remote, commit: str, old: str | None) -> None:
         if old is not None and objects.pack_count(ws.directory) >= objects.MAX_PACKS:
@@ -284,12 +279,15 @@ class Observer:
         if absent := await self._workers.run(max(remote.timeout, 60.0), objects.missing, ws.directory, shas):
             await self._git.fetch_blobs(remote, ws.directory, absent)
 
-    async def _read(self, ws: Workspace, remote: Remote, entries: list[Entry], scope: Scope) -> None:
+    async def _read(self, ws: Workspace, remote: Remote, entries: list[Entry], scope: Scope) -> set[ObjectKey]:
+        """The keys that may have changed by these files."""
         await self.ensure(ws, remote, [e.sha for e in entries])
+        seen = set[ObjectKey]()
         for start in range(0, len(entries), _BATCH):
             batch = entries[start : start + _BATCH]
             for scanned in await self._workers.run(60.0, files.scan, ws.directory, batch, scope):
-                ws.git_dirty |= ws.index.put(scanned)
+                seen |= ws.index.put(scanned)
+        return seen
 
 
 def cache_directory(root: Path, uid: str) -> Path:

@@ -24,6 +24,8 @@ from gitintegration.cluster.integrations import FINALIZER, Integrations
 from gitintegration.cluster.kinds import Kinds
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.core.queue import Priority
+from gitintegration.core.state.record import Published
+from gitintegration.core.state.table import ABSENT
 from gitintegration.core.status import Outcome, build_status, without_lists
 from gitintegration.errors import (
     ClusterError,
@@ -48,7 +50,7 @@ from gitintegration.git.url import parse_url
 from gitintegration.git.workers import Workers
 from gitintegration.metrics import Metrics, Standing
 from gitintegration.sync.actions import Actions
-from gitintegration.sync.cluster_side import moved
+from gitintegration.sync.cluster_side import observed_by
 from gitintegration.sync.connection import Connection, examine
 from gitintegration.sync.dispatcher import Dispatcher
 from gitintegration.sync.engine import Engine, explain
@@ -78,7 +80,7 @@ class Operator:
         informers: Informers,
         cache: Path,
         forges: Forges,
-        pushed: BaseStore,
+        pushed: BaseStore[Published],
         apps: AppTokens,
         concurrency: int,
         per_host: int = 0,
@@ -194,8 +196,7 @@ class Operator:
             return
         kind = entry.kinds[kind_id]
         key, meta = kind.key(pipeline), kind.informer.of(name[0]).get(pipeline)
-        if entry.ws.is_news(key, meta.resource_version if meta else None):
-            entry.ws.touched.add(key)
+        if entry.ws.table.observe(key, meta.resource_version if meta else ABSENT):
             self.dispatcher.add(name, Priority.edited, self._quiet_period(entry))
 
     def _host(self, name: Name) -> str:
@@ -257,10 +258,9 @@ class Operator:
     @staticmethod
     def _nothing_moved(entry: Entry, namespace: str) -> bool:
         ws = entry.ws
-        if ws.base is None or entry.failures or entry.must_rescan or ws.live_dirty or ws.git_dirty:
+        if not ws.loaded or entry.failures or entry.must_rescan:
             return False
-        kinds = entry.kinds.values()
-        return not any(moved(kind, namespace, ws.base.marks, ws.verified, ws.touched) for kind in kinds)
+        return not ws.table.due(observed_by(entry.kinds, namespace, ws.table))
 
     async def _sync(self, name: Name, entry: Entry) -> tuple[Outcome, Tally]:
         spec = self._parse(entry)

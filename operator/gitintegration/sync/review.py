@@ -8,15 +8,16 @@ something new to offer. What reviewers wrote there is theirs: it is merged with,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gitintegration.cluster.base_store import BaseStore
-from gitintegration.core.base_shards import BaseRecord
 from gitintegration.core.diff import UnappliableError, apply, diff
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout, commit_message
+from gitintegration.core.merge import Base
 from gitintegration.core.plan import PlannedChange
 from gitintegration.core.pull_request import pull_request_text
+from gitintegration.core.state.record import UNKNOWN, ItemRecord, Proposal, Watermark
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.errors import GitIntegrationError, Reason, RemoteError, StaleRemote
 from gitintegration.forge.dialects import Draft
@@ -38,30 +39,16 @@ _SHARED = "shared"
 """Stands for the blob of a file that others edited on the branch as well: it is not ours to write anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """What was offered of an item; None: its removal."""
-
-    offered: Json | None
-    cluster: Json | None
-    """What the cluster held then."""
-    default: Json | None
-    """What the default branch held then."""
-    is_open: bool
-
-    @classmethod
-    def of(cls, ws: Workspace, key: ObjectKey) -> _Offer | None:
-        record = ws.offers.get(key) if ws.offers is not None else None
-        if record is None:
-            return None
-        offered, cluster = record.git
-        return cls(offered, cluster, record.live, bool(record.resource_version))
+def _proposal(ws: Workspace, key: ObjectKey) -> Proposal | None:
+    return ws.offers.get(key) if ws.offers is not None else None
 
 
 class Review:
     """Keeps the review branch of an integration."""
 
-    def __init__(self, git: GitClient, workers: Workers, store: BaseStore, branches: Branches, forges: Forges) -> None:
+    def __init__(
+        self, git: GitClient, workers: Workers, store: BaseStore[Proposal], branches: Branches, forges: Forges
+    ) -> None:
         self._git, self._workers, self._store, self._branches = git, workers, store, branches
         self._forges = forges
 
@@ -79,23 +66,24 @@ class Review:
     @staticmethod
     def take_over(ws: Workspace, item: Item) -> None:
         """Where the default branch took what was offered, both sides agreed on that, whatever either did since."""
-        offer = _Offer.of(ws, item.key)
-        if offer is None or not offer.is_open or ws.base is None or not same_value(offer.offered, item.git_view):
+        offer = _proposal(ws, item.key)
+        if offer is None or not offer.is_open or not same_value(offer.offered, item.git_view):
             return
         if offer.offered is None:
-            ws.base.delete(item.key)
+            ws.records.delete(item.key)
             item.record = None
         elif offer.cluster is not None and item.git is not None:
-            item.record = BaseRecord(item.key, item.git.path, "", "", offer.offered, offer.cluster)
-            ws.base.put(item.record)
+            mark = Watermark(item.git.path, UNKNOWN, UNKNOWN)
+            item.record = ItemRecord(item.key, mark, Base(offer.offered, offer.cluster))
+            ws.records.put(item.record)
 
     @staticmethod
     def find_work(ws: Workspace, head: Head) -> None:
         """All that is ahead, and all that was, is planned anew where one of the two branches moved."""
         assert ws.offers is not None
         if (head.review, head.commit) != ws.review_ground:
-            ws.live_dirty |= {key for key, p in ws.pending.items() if p.local}
-            ws.live_dirty |= {key for key, mark in ws.offers.marks.items() if mark.resource_version}
+            ws.table.suspect(list(ws.table.open_local()))
+            ws.table.suspect(key for key, mark in ws.offers.marks.items() if mark.resource_version)
 
     @staticmethod
     def left_out(ws: Workspace, request: Request, head: Head, wanted: Sequence[Item]) -> list[ObjectKey]:
@@ -103,7 +91,7 @@ class Review:
         if head.review is not None or not any(_is_new(ws, request, item) for item in wanted):
             return []
         there = {item.key for item in wanted}
-        return sorted(key for key, p in ws.pending.items() if p.local and key not in there)
+        return sorted(key for key in ws.table.open_local() if key not in there)
 
     @staticmethod
     def withdrawn(
@@ -119,12 +107,12 @@ class Review:
         planned = {item.key: item for item in items}
         found = []
         for key in keys:
-            offer = _Offer.of(ws, key) if key in ws.offers.marks else None
+            offer = _proposal(ws, key)
             kind = request.kinds.get((key.group, key.kind))
             if offer is None or not offer.is_open or kind is None:
                 continue
             item = planned.get(key)
-            gone = key not in ws.verified and key not in (ws.base.marks if ws.base else ()) and not ws.index.knows(key)
+            gone = ws.table.reconciled(key) is None and not ws.index.knows(key)
             if item is None and gone:
                 item = Item(key, kind, None, None, None)
             calm = item and not (item.decision.local_ahead or item.decision.conflict or item.problem)
@@ -201,8 +189,8 @@ class Review:
         assert ws.offers is not None
         found = []
         for key, mark in ws.offers.marks.items():
-            offer, kind = _Offer.of(ws, key), request.kinds.get((key.group, key.kind))
-            pending = ws.pending.get(key)
+            offer, kind = _proposal(ws, key), request.kinds.get((key.group, key.kind))
+            pending = ws.table.open.get(key)
             if offer is None or not offer.is_open or kind is None or same_value(offer.offered, offer.default):
                 continue
             name = pending.id if pending else key.name
@@ -215,8 +203,8 @@ class Review:
         assert ws.offers is not None
         for item in planned:
             record = ws.offers.get(item.key)
-            if record is not None and record.resource_version and not item.decision.local_ahead:
-                ws.offers.put(replace(record, resource_version=""))
+            if record is not None and record.is_open and not item.decision.local_ahead:
+                ws.offers.put(replace(record, branch=""))
         await self._store.save(request.namespace, request.name, request.uid, ws.offers)
 
     # --- the ground ---------------------------------------------------------------------------------------------------
@@ -277,7 +265,7 @@ class Review:
 
     def _edit(self, ws: Workspace, request: Request, item: Item, place: Place, *, on_default: bool) -> Edit | None:
         """The edit that makes the branch hold the item; None where it does, or where a reviewer wrote otherwise."""
-        offer = _Offer.of(ws, item.key)
+        offer = _proposal(ws, item.key)
         known = offer.offered if offer and offer.is_open and not on_default else item.git_view
         value, obstacle = merged(item, known, place.view(item), _wanted(item))
         if obstacle:
@@ -328,8 +316,9 @@ class Review:
             place, value = places[item.key], _wanted(item)
             mine = not place.blob or _on_default(item, place) or {place.blob} == before.get(place.path)
             ours[place.path] = mine and ours.get(place.path, True)
-            pair = [value, item.live.view if item.live else None]
-            offers.put(BaseRecord(item.key, place.path, place.blob, request.review or "", pair, item.git_view))
+            live = item.live.view if item.live else None
+            branch = request.review or ""
+            offers.put(Proposal(item.key, place.path, place.blob, branch, value, live, item.git_view))
         for key, mark in list(offers.marks.items()):
             blob = blobs.get(mark.path, mark.blob) if ours.get(mark.path, True) else _SHARED
             if blob != mark.blob and (record := offers.get(key)):
@@ -359,7 +348,7 @@ def _wanted(item: Item) -> Json | None:
 
 def _is_new(ws: Workspace, request: Request, item: Item) -> bool:
     """Whether it holds a change that was not offered yet; what the default branch changed since is none."""
-    offer, value = _Offer.of(ws, item.key), _wanted(item)
+    offer, value = _proposal(ws, item.key), _wanted(item)
     if offer is None or not offer.is_open:
         return True
     if None in (offer.offered, value, offer.default, item.git_view):

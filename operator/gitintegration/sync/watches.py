@@ -129,8 +129,11 @@ class Watches:
     def _check_known(entry: Entry, resource: Resource) -> None:
         """Raises KindUnavailable for a kind that is not served now, and was."""
         kind_id = _id_of(resource)
-        marks = entry.ws.base.marks if entry.ws.base else ()
-        if kind_id in entry.kinds or kind_id in entry.away or any((k.group, k.kind) == kind_id for k in marks):
+        if (
+            kind_id in entry.kinds
+            or kind_id in entry.away
+            or any((k.group, k.kind) == kind_id for k in entry.ws.records.marks)
+        ):
             words = (
                 f"the cluster no longer serves {resource.kind} in {resource.api_version}; nothing of it is written or "
                 "deleted: install its CRD again, or serve that version, or mend spec.resources"

@@ -10,34 +10,17 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from gitintegration.core.base_shards import ShardSet
 from gitintegration.core.contest import Contest
 from gitintegration.core.evidence import Behind
 from gitintegration.core.invalid import InvalidReason, Problem
-from gitintegration.core.merge import Conflict
+from gitintegration.core.state.record import ItemCodec, ItemRecord, Proposal
+from gitintegration.core.state.shards import ShardedRecords
+from gitintegration.core.state.table import ItemTable
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.remote import Remote
-from gitintegration.sync.cluster_side import ABSENT_VERSION
 from gitintegration.sync.files import GitItem, ScannedFile
-from gitintegration.sync.intents import InFlight
 from gitintegration.sync.refused import Refused
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """Why an item is not settled."""
-
-    local: bool
-    remote: bool
-    path: str
-    id: str
-    conflict: Conflict | None = None
-    problem: Problem | None = None
-    """The API server refused it, or its file can't be edited."""
-    held: bool = False
-    frozen: Problem | None = None
-    """Its file yields nothing where it was, which says nothing of what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,23 +155,15 @@ class Workspace:
     uid: str
     directory: Path
     index: GitIndex = field(default_factory=GitIndex)
-    base: ShardSet | None = None
-    flight: InFlight | None = None
-    """What is told before it is written; None in a workspace whose writes are no agreement of both sides."""
+    records: ShardedRecords[ItemRecord] = field(default_factory=lambda: ShardedRecords(ItemCodec()))
+    """What both sides agreed on last, and what is in flight; empty until it is loaded."""
+    table: ItemTable = field(default_factory=lambda: ItemTable({}))
+    loaded: bool = False
+    logs: bool = True
+    """Whether what is written is an agreement of both sides, and is logged before."""
     rested: tuple[str, str] | None = None
     """The commit at which the process before this one left both sides the same, and the digest of what was agreed on then;
     until this one reads what git holds."""
-    pending: dict[ObjectKey, Pending] = field(default_factory=dict)
-    verified: dict[ObjectKey, str] = field(default_factory=dict)
-    """resourceVersions that were looked at and found to bring nothing new."""
-    touched: set[ObjectKey] = field(default_factory=set)
-    """What the watch has told of since it was last asked."""
-    underway: set[ObjectKey] = field(default_factory=set)
-    """What the present run has read and not remembered yet."""
-    live_dirty: set[ObjectKey] = field(default_factory=set)
-    git_dirty: set[ObjectKey] = field(default_factory=set)
-    waiting: set[ObjectKey] = field(default_factory=set)
-    """What can't be looked at while its kind, or its file's version, is not served: it is looked at again."""
     away: dict[tuple[str, str], GitIntegrationError] = field(default_factory=dict)
     """Kinds that could not be read in the present run, by group and kind, and why."""
     remade: set[tuple[str, str]] = field(default_factory=set)
@@ -201,10 +176,8 @@ class Workspace:
     """What the index was made for: another prefix, kinds or ignore patterns make it anew."""
     ignore_blob: str | None = None
     ignore_text: str = ""
-    planned_for: str = ""
-    """Spec and annotations of the last plan: when they change, all that is open is planned again."""
-    offers: ShardSet | None = None
-    """What was offered for review, where that is asked for. A record's version names the branch; empty: it is settled."""
+    offers: ShardedRecords[Proposal] | None = None
+    """What was offered for review, where that is asked for."""
     review_ground: tuple[str | None, str | None] | None = None
     """Heads of review branch and default branch that were last made to meet."""
     offered: Offered | None = None
@@ -230,17 +203,13 @@ class Workspace:
         self.scope = ""
         self.ignore_blob = None
 
+    def remember(self, records: ShardedRecords[ItemRecord]) -> None:
+        """Begin with what is stored."""
+        self.records, self.table, self.loaded = records, ItemTable(records.marks, records.in_doubt), True
+
     def leave_source(self) -> None:
         """Forget all that was known of another repository, branch or prefix, but for its memories, which are empty by now."""
-        fresh = Workspace(self.uid, self.directory, base=self.base, flight=self.flight)
+        fresh = Workspace(self.uid, self.directory)
+        fresh.remember(self.records)
         for each in fields(self):
             setattr(self, each.name, getattr(fresh, each.name))
-
-    def is_news(self, key: ObjectKey, version: str | None) -> bool:
-        """Whether what the watch tells may ask for a sync; `version` None: the object is gone."""
-        mark = self.base.marks.get(key) if self.base else None
-        if version is not None:
-            return version not in (mark and mark.resource_version, self.verified.get(key))
-        if mark:
-            return self.verified.get(key) != ABSENT_VERSION
-        return key in self.pending or key in self.underway

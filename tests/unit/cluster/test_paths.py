@@ -34,6 +34,7 @@ from gitintegration.cluster.paths import api_path
 from gitintegration.core.manifest_file import parse_file
 from gitintegration.core.queue import Priority
 from gitintegration.core.schema import Schema
+from gitintegration.core.state.record import ItemCodec, ProposalCodec, PublishedCodec
 from gitintegration.errors import GitIntegrationError, SpecError
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.github_app import AppTokens
@@ -194,9 +195,10 @@ def test_no_field_of_an_integration_leads_a_request_astray(
             cluster, forges = server.cluster, Forges(http)
             kinds, informers = Kinds(cluster), Informers(cluster, by_namespace=False)
             side = ClusterSide(Objects(cluster), kinds)
-            base, review, intent = (BaseStore(cluster, memory) for memory in ("base", "review", "intent"))
+            base = BaseStore(cluster, ItemCodec(), "base")
+            review = BaseStore(cluster, ProposalCodec(), "review")
             operator = Operator(
-                engine=Engine(git, workers, side, base, review, intent, forges),
+                engine=Engine(git, workers, side, base, review, forges),
                 git=git,
                 workers=workers,
                 integrations=Integrations(cluster),
@@ -205,7 +207,7 @@ def test_no_field_of_an_integration_leads_a_request_astray(
                 informers=informers,
                 cache=tmp_path,
                 forges=forges,
-                pushed=BaseStore(cluster, "pushed"),
+                pushed=BaseStore(cluster, PublishedCodec(), "pushed"),
                 apps=AppTokens(http),
                 concurrency=1,
                 metrics=Metrics(),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gitintegration.core.base_shards import BaseRecord
 from gitintegration.core.diff import ABSENT, Change
-from gitintegration.core.merge import Decision, Write
+from gitintegration.core.merge import Base, Decision, Write
+from gitintegration.core.state.record import ItemRecord, Watermark
 from gitintegration.core.values import ObjectKey
 from gitintegration.sync.cluster_side import Live
 from gitintegration.sync.item import Item, in_turn, summary
@@ -14,7 +14,7 @@ OLD, NEW = {"spec": {"owner": "ann"}}, {"spec": {"owner": "bob"}}
 
 
 def item(decision: Decision) -> Item:
-    record = BaseRecord(KEY, "pipelines/orders.yaml", "b10b", "41", OLD, OLD)
+    record = ItemRecord(KEY, Watermark("pipelines/orders.yaml", "b10b", "41"), Base(OLD, OLD))
     live = Live({"metadata": {"name": "orders", "resourceVersion": "42"}}, NEW)
     return Item(KEY, None, record, None, live, OLD, OLD, decision)  # type: ignore[arg-type]
 

@@ -1,0 +1,49 @@
+"""Where an item rests between two runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from gitintegration.core.invalid import Problem
+from gitintegration.core.merge import Conflict
+
+
+class Phase(StrEnum):
+    SYNCED = "Synced"
+    AHEAD = "Ahead"
+    """A change waits that the mode does not carry, or a review."""
+    CONFLICT = "Conflict"
+    HELD = "Held"
+    """It waits for a confirmation, or rests because others undo what is written."""
+    BLOCKED = "Blocked"
+    """One of the two sides refused it, or its file can't be edited."""
+    UNREADABLE = "Unreadable"
+    """Its file yields nothing where it was, which says nothing of what became of it."""
+    WAITING = "Waiting"
+    """It can't be looked at while its kind, or its file's version, is not served."""
+
+
+RETRIED: Final = frozenset({Phase.HELD, Phase.BLOCKED, Phase.WAITING})
+"""Due at every run: what stands in the way may be gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenItem:
+    """An item that is not synced, and why."""
+
+    phase: Phase
+    local: bool = False
+    """The cluster is ahead."""
+    remote: bool = False
+    """Git is ahead."""
+    path: str = ""
+    id: str = ""
+    conflict: Conflict | None = None
+    problem: Problem | None = None
+
+    @property
+    def is_told(self) -> bool:
+        """Whether people are told of it; that a kind waits is told once for all of its items."""
+        return self.local or self.remote or self.conflict is not None or self.problem is not None

@@ -1,0 +1,52 @@
+"""What became of a logged intent, read off the sides it was to be written to.
+
+Without it, what an ended process wrote would look like somebody's edit: a delete that follows would be taken back, and another
+edit of the same field would be a conflict.
+"""
+
+from __future__ import annotations
+
+from gitintegration.core.diff import ListKeys, UnappliableError, apply, diff, no_list_keys
+from gitintegration.core.merge import Base, holds
+from gitintegration.core.state.record import Intent
+from gitintegration.core.values import Json
+
+
+def recover(
+    base: Base | None,
+    intent: Intent,
+    git: Json | None,
+    live: Json | None,
+    *,
+    stored: Json | None = None,
+    list_keys: ListKeys = no_list_keys,
+) -> Base | None:
+    """Give the base as a checkpoint would have left it, as far as the two sides as they are now bear the intent out.
+
+    `stored`: the goal of a new object as the API server would store it; without it a new object stays in doubt.
+    A field that the side it was written to does not hold (any more) stays as the old base has it.
+    """
+    if intent.cluster.is_gone:
+        return None if live is None else base
+    if intent.git.is_gone:
+        return None if git is None else base
+    if intent.cluster.is_new:
+        return Base(intent.git.goal, stored) if _holds_all(live, stored, list_keys) else base
+    if intent.git.is_new:
+        return Base(intent.git.goal, intent.cluster.goal) if _holds_all(git, intent.git.goal, list_keys) else base
+    if base is None:
+        return None
+    agreed = [
+        change
+        for side, now in ((intent.cluster, live), (intent.git, git))
+        for change in diff(side.before, side.goal, list_keys)
+        if now is not None and holds(now, change)
+    ]
+    try:
+        return Base(apply(agreed, base.git), apply(agreed, base.live))
+    except UnappliableError:
+        return base
+
+
+def _holds_all(now: Json | None, wanted: Json | None, list_keys: ListKeys) -> bool:
+    return now is not None and wanted is not None and all(holds(now, c) for c in diff({}, wanted, list_keys))
