@@ -37,7 +37,7 @@ def checked(lines: Sequence[str], where: str) -> tuple[str, ...]:
 
 
 def ignores(patterns: tuple[str, ...], path: str) -> bool:
-    """Whether the last pattern that matches a path, below the prefix, takes it out."""
+    """Whether the last pattern that matches a path, below the prefix, takes it out. Raises LimitExceeded."""
     return bool(patterns) and _compiled(patterns).match_file(path)
 
 
@@ -46,7 +46,12 @@ def _compiled(patterns: tuple[str, ...]) -> GitIgnoreSpec:
     try:
         return _compile(patterns)
     except _NO_PATTERN:
-        return _compile(tuple(line for line in patterns if _is_pattern(line)))
+        good = tuple(line for line in patterns if _is_pattern(line))
+    try:
+        return _compile(good)
+    except _NO_PATTERN:  # each by itself can be matched: re2 takes only so much memory for all
+        words = f"the {len(good)} patterns of spec.ignore and the ignore file take too much memory together: have fewer stars in them"
+        raise LimitExceeded(words) from None
 
 
 def _is_pattern(line: str) -> bool:

@@ -28,6 +28,14 @@ def test_what_is_no_pattern_is_passed_over(bad: str) -> None:
     assert not ignores((bad, "*.draft.yaml"), "orders.yaml")
 
 
+def test_patterns_that_are_too_much_together_are_refused() -> None:
+    """Each may be matched by itself; to leave some out would have files synced that nobody meant to be."""
+    many = tuple("*a" * 8 + f"b{n}" for n in range(1000))
+    with pytest.raises(LimitExceeded, match=r"1000 patterns.*together"):
+        ignores(many, "a" * 200 + ".yaml")
+    assert ignores((*many[:10], "*.draft.yaml"), "x.draft.yaml")
+
+
 def test_too_much_is_refused_and_said_where() -> None:
     with pytest.raises(LimitExceeded, match=r"spec\.ignore holds 2000 patterns"):
         checked(["x"] * 2000, "spec.ignore")
