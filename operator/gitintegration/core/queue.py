@@ -4,7 +4,8 @@ A key is never handed out twice at once. What is asked for while it runs is one 
 key that waits keeps the earlier due time and the better priority, so periodic work never delays an edit. Keys of one
 lane (one git server, say) take only so many places, so that a dead server never takes them all. Keys of one share (one
 namespace) take another place, of all and of their lane, only while they have fewer than are free: so whoever has much
-to do waits behind himself, and a share that has none running finds a place.
+to do waits behind himself, and a share that has none running finds a place. Where there is none to find, shares take turns:
+who had one waits until all others had theirs, however urgent or overdue his keys are.
 """
 
 from __future__ import annotations
@@ -42,10 +43,18 @@ class _Entry:
 
 _Ready: TypeAlias = tuple[Priority, float, int, K]
 _Gate: TypeAlias = tuple[str, Hashable, Hashable]
-"""What a key may have to wait at: a lane, a share in a lane (`both`), a share. It waits at the first that is closed."""
+"""What a key may have to wait at: it waits at the first that is closed.
+
+Its share had its turn, in the lane or in all (`turn`, `round`); the lane is full; its share has its part of the lane
+(`both`), or of all (`share`)."""
+_ALL: _Gate = ("all", None, None)
 
 
-def _gates(lane: Hashable, share: Hashable) -> tuple[_Gate, _Gate, _Gate]:
+def _turns(lane: Hashable, share: Hashable) -> tuple[_Gate, _Gate]:
+    return ("turn", lane, share), ("round", None, share)
+
+
+def _places(lane: Hashable, share: Hashable) -> tuple[_Gate, _Gate, _Gate]:
     return ("lane", lane, None), ("both", lane, share), ("share", None, share)
 
 
@@ -67,6 +76,8 @@ class Queue(Generic[K]):
         self._busy: Counter[_Gate] = Counter()
         """How many of them run behind each gate."""
         self._parked: dict[_Gate, list[_Ready[K]]] = {}
+        self._served: dict[_Gate, set[Hashable]] = {}
+        """Which shares had their turn, of a lane and of all."""
         self._entries: dict[K, _Entry] = {}
         self._waiting: list[tuple[float, int, K]] = []
         self._ready: list[_Ready[K]] = []
@@ -87,20 +98,20 @@ class Queue(Generic[K]):
             self._put(key, _Entry(min(due, entry.due), min(priority, entry.priority), 0))
 
     def pop(self, now: float) -> tuple[K, Priority] | None:
-        """The most urgent key that is due; it counts as running until `done`."""
+        """The most urgent key that is due, of those whose turn it is; it counts as running until `done`."""
         while self._waiting and self._waiting[0][0] <= now:
             _, ticket, key = heapq.heappop(self._waiting)
             entry = self._entries.get(key)
             if entry and entry.ticket == ticket and not entry.running:
                 heapq.heappush(self._ready, (entry.priority, entry.due, ticket, key))
-        while self._ready:
+        while self._ready or self._next_round():
             ready = heapq.heappop(self._ready)
             _, _, ticket, key = ready
             entry = self._entries.get(key)
             if not entry or entry.ticket != ticket or entry.running:
                 continue
             lane, share = self._lane(key), self._share(key) if self._share else None
-            gates = _gates(lane, share)
+            gates = (*_turns(lane, share), *_places(lane, share))
             if closed := next(filter(self._is_closed, gates), None):
                 heapq.heappush(self._parked.setdefault(closed, []), ready)
                 for gate in gates:  # whose turn this was there, it is another's now
@@ -108,16 +119,30 @@ class Queue(Generic[K]):
                         self._wake(gate)
                 continue
             self._count(lane, share, 1)
+            for served in (("lane", lane, None), _ALL):
+                self._served.setdefault(served, set()).add(share)
             entry.running, entry.lane, entry.share = True, lane, share
             return key, entry.priority
         return None
 
+    def _next_round(self) -> bool:
+        """Of those whose turn it is nobody can run: where there is room all begin anew. False: nobody can run at all."""
+        for served in [gate for gate in self._served if not self._is_closed(gate)]:
+            del self._served[served]
+        for gate in [gate for gate in self._parked if not self._is_closed(gate)]:
+            self._wake(gate)
+        return bool(self._ready)
+
     def _is_closed(self, gate: _Gate) -> bool:
-        kind, lane, _ = gate
+        kind, lane, share = gate
         busy = self._busy[gate]
         if kind == "lane":
             return 0 < self._width <= busy
-        if self._share is None or not busy:
+        if self._share is None:
+            return False
+        if kind in ("turn", "round"):
+            return share in self._served.get(("lane", lane, None) if kind == "turn" else _ALL, ())
+        if not busy:
             return False
         if kind == "both":
             return bool(self._width) and busy >= self._width - self._busy["lane", lane, None]
@@ -125,7 +150,7 @@ class Queue(Generic[K]):
 
     def _count(self, lane: Hashable, share: Hashable, step: int) -> None:
         self._running += step
-        for gate in _gates(lane, share):
+        for gate in _places(lane, share):
             self._busy[gate] += step
             if not self._busy[gate]:
                 del self._busy[gate]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from collections import Counter
+
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gitintegration.core.queue import Priority, Queue
@@ -166,3 +168,83 @@ def test_nobody_waits_who_could_run_and_nobody_takes_more_than_is_left(
         waiting = known - set(running)
         assert not [key for key in waiting if fits(key)]
     assert len(queue) == len(known)
+
+
+def test_a_full_lane_is_handed_on_in_turns() -> None:
+    """Of eight shares each has much to do, and all of it is older and more urgent than what a ninth asks for."""
+    queue = shared(width=8, places=64)
+    for share in range(8):
+        for n in range(50):
+            queue.add((f"greedy{share}", "host", n), 0.0, Priority.requested)
+    running = popped(queue, 64)
+    assert len({share for share, _, _ in running}) == len(running) == 8
+    queue.add(("modest", "host", 0), 9.0, Priority.periodic)
+    seen: list[str] = []
+    while "modest" not in seen:
+        queue.done(running.pop(0))
+        more = popped(queue, 1)
+        running += more
+        seen += [key[0] for key in more]
+    assert max(Counter(seen).values()) == 1, seen
+
+
+def test_a_share_that_is_forgotten_while_it_is_its_turn_hands_it_on() -> None:
+    queue = shared(width=1, places=8)
+    for n in range(3):
+        queue.add((f"share{n}", "host", 0), float(n), Priority.edited)
+    (first,) = popped(queue, 8)
+    queue.done(first)
+    queue.remove(("share1", "host", 0))
+    assert popped(queue, 8) == [("share2", "host", 0)]
+
+
+KEYS = st.tuples(st.sampled_from("abcde"), st.sampled_from("xyz"), st.integers(0, 9))
+ASKED = st.tuples(KEYS, st.integers(0, 9), st.sampled_from(Priority))
+HISTORIES = st.tuples(
+    st.lists(ASKED, min_size=15, max_size=40), st.lists(st.one_of(ASKED, st.integers(0, 9)), min_size=30, max_size=80)
+).map(lambda parts: [*parts[0], *parts[1]])
+
+
+@settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # to make a failure smaller takes minutes
+)
+@given(HISTORIES, st.integers(1, 3), st.integers(1, 6))
+def test_a_share_with_none_running_has_its_turn_before_another_has_many(
+    history: list[tuple[tuple[str, str, int], int, Priority] | int], width: int, places: int
+) -> None:
+    """Whatever is asked for, however urgent and overdue, and in whatever lane: none is served again and again in one.
+
+    Two turns of each lane, and two of all.
+    """
+    queue = shared(width, places)
+    waiting: set[tuple[str, str, int]] = set()
+    running: list[tuple[str, str, int]] = []
+    passed: dict[tuple[str, str], Counter[tuple[str, str]]] = {}
+
+    def could_run() -> set[tuple[str, str]]:
+        """Shares that have none running, and the lanes with a place that a key of theirs waits for."""
+        full = {lane for lane in "xyz" if sum(key[1] == lane for key in running) >= width}
+        busy = {share for share, _, _ in running}
+        return {(share, lane) for share, lane, _ in waiting if lane not in full and share not in busy}
+
+    for step in history:
+        if isinstance(step, tuple):
+            key, due, priority = step
+            if key not in running:
+                queue.add(key, float(due), priority)
+                waiting.add(key)
+        elif running:
+            queue.done(running.pop(step % len(running)))
+        while len(running) < places:
+            able = could_run()
+            if not (got := queue.pop(10.0)):
+                assert not able
+                break
+            share, lane, _ = got[0]
+            for one in able:
+                passed.setdefault(one, Counter())[share, lane] += one[0] != share
+                assert passed[one][share, lane] <= 4
+            passed = {one: counts for one, counts in passed.items() if one[0] != share}
+            waiting.discard(got[0])
+            running.append(got[0])
