@@ -195,22 +195,28 @@ def pack_count(directory: Path) -> int:
 def ingest(directory: Path, pack: Path, expected: Sequence[str], max_bytes: int) -> None:
     """Put a received pack into the cache. Raises RemoteError where what was asked for did not come with it."""
     store = open_store(directory)
+    with contextlib.closing(store), _swept(directory), _unfolding.one_pack(), pack.open("rb") as stream:
+        try:
+            store.add_thin_pack(stream.read, None, max_input_size=max_bytes)
+        except PackInputTooLarge:
+            raise LimitExceeded(f"the pack is larger than {max_bytes} bytes") from None
+        except (GitIntegrationError, MemoryError):
+            raise
+        except Exception as error:  # whatever dulwich stumbles over, it is the pack's fault
+            raise RemoteError(Reason.NetworkUnreachable, f"broken pack: {type(error).__name__}", retry=True) from None
+        if absent := [sha for sha in expected if not _in(store, sha)]:
+            raise RemoteError(Reason.NetworkUnreachable, f"the server did not send {absent[0]}", retry=True)
+
+
+@contextlib.contextmanager
+def _swept(directory: Path) -> Iterator[None]:
+    """What is not taken in leaves nothing half-written."""
     try:
-        with contextlib.closing(store), _unfolding.one_pack(), pack.open("rb") as stream:
-            try:
-                store.add_thin_pack(stream.read, None, max_input_size=max_bytes)
-            except PackInputTooLarge:
-                raise LimitExceeded(f"the pack is larger than {max_bytes} bytes") from None
-            except (GitIntegrationError, MemoryError):
-                raise
-            except Exception as error:  # whatever dulwich stumbles over, it is the pack's fault
-                raise RemoteError(
-                    Reason.NetworkUnreachable, f"broken pack: {type(error).__name__}", retry=True
-                ) from None
-            if absent := [sha for sha in expected if not _in(store, sha)]:
-                raise RemoteError(Reason.NetworkUnreachable, f"the server did not send {absent[0]}", retry=True)
-    finally:
-        pack.unlink(missing_ok=True)
+        yield
+    except BaseException:
+        for path in directory.glob("objects/**/tmp_pack_*"):
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _in(store: DiskObjectStore, sha: str) -> bool:
@@ -670,13 +676,5 @@ def _splice(
 
 def adopt(directory: Path, commit: NewCommit) -> None:
     """After a push was accepted: its objects belong to the cache as well."""
-    with contextlib.closing(open_store(directory)) as store, commit.pack.open("rb") as stream:
+    with contextlib.closing(open_store(directory)) as store, _swept(directory), commit.pack.open("rb") as stream:
         store.add_thin_pack(stream.read, None)
-    commit.pack.unlink(missing_ok=True)
-
-
-def read_blobs(directory: Path, shas: Iterable[str], each: Callable[[str, bytes], None]) -> None:
-    """Hands each blob to `each` as it is read; none is kept."""
-    with Objects(directory) as objects:
-        for sha in shas:
-            each(sha, objects.raw(sha))

@@ -16,14 +16,23 @@ _FAST = 1
 
 
 class PackWriter:
-    """Appends to the pack at `path`, which holds `known` by now. It can be sent once it is finished."""
+    """Appends to the pack at `path`, which holds `known` in `size` bytes by now. It can be sent once it is finished.
 
-    def __init__(self, path: Path, known: Iterable[str] = ()) -> None:
+    What is past that was written by a task that was broken off.
+    """
+
+    def __init__(self, path: Path, known: Iterable[str] = (), size: int = 0) -> None:
         self.shas = set(known)
-        self._stream = path.open("r+b" if path.exists() else "w+b")
-        self._stream.seek(0, 2)
-        if not self._stream.tell():
+        self._stream = path.open("r+b" if size else "w+b")
+        self._stream.truncate(size)
+        self._stream.seek(size)
+        if not size:
             write_pack_header(self._stream.write, 0)
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._stream.tell()
 
     def __enter__(self) -> PackWriter:
         return self

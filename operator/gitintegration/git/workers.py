@@ -14,17 +14,20 @@ import multiprocessing
 import os
 import resource
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import TimeoutError as PoolTimeout
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from gitintegration.errors import LimitExceeded, Reason, RemoteUnavailable
+from gitintegration.git.slices import Answer, brief, limited, long
 from gitintegration.git.turns import SHARE, Turns
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 _PR_SET_PDEATHSIG = 1
 
@@ -44,6 +47,14 @@ def _prepare(parent: int, max_memory: int, modules: Sequence[str]) -> None:
 
 def _nothing() -> None:
     """The first task."""
+
+
+class _Killed(RemoteUnavailable):
+    """A process ended in the middle of its task, `by` a signal."""
+
+    def __init__(self, by: int) -> None:
+        super().__init__(Reason.ProgressingWithRetry, "a worker process died; trying again")
+        self.by = by
 
 
 class Workers:
@@ -69,21 +80,37 @@ class Workers:
     async def run(self, seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`function(*args)` in a worker, once it is the turn of whom SHARE names. Past `seconds`, or when this call is cancelled, the worker is killed.
 
+        It may be broken off and begun again, so it must come to the same when it is (slices.py).
         Raises what the function raised, LimitExceeded where it ran out of memory, RemoteUnavailable where it died.
         """
-        async with self.turns.turn(SHARE.get()):
-            return await self._run(seconds, function, *args, **kwargs)
 
-    async def _run(self, seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        future = self._pool.schedule(function, args=list(args), kwargs=dict(kwargs), timeout=seconds)
+        def attempt(slice: Callable[..., T]) -> Awaitable[T]:
+            return self._run(seconds, function.__name__, slice, function, args, kwargs)
+
+        begin: Callable[[], Awaitable[Answer[R] | None]] = partial(attempt, brief)
+        go_on: Callable[[], Awaitable[Answer[R]]] = partial(attempt, long)
+        return (await self.turns.run(SHARE.get(), begin, go_on)).value
+
+    async def limited(self, seconds: float, cpu: float, function: Callable[..., R], *args: Any) -> tuple[R] | None:
+        """The same for what may stay in one call for ever: None where it took `cpu` seconds of the processor, and was killed."""
+        async with self.turns.turn(SHARE.get()):
+            try:
+                return (await self._run(seconds, function.__name__, limited, cpu, function, *args),)
+            except _Killed as killed:
+                if killed.by == signal.SIGPROF:
+                    return None
+                raise
+
+    async def _run(self, seconds: float, name: str, function: Callable[..., R], *args: Any) -> R:
+        future = self._pool.schedule(function, args=list(args), timeout=seconds)
         try:
             return await asyncio.wrap_future(future)
         except (PoolTimeout, TimeoutError):
-            raise RemoteUnavailable(Reason.Timeout, f"{function.__name__} took longer than {seconds:g} s") from None
-        except (MemoryError, ProcessExpired) as error:
-            if isinstance(error, MemoryError):
-                raise LimitExceeded("the repository's content needs more memory than a worker may use") from None
-            raise RemoteUnavailable(Reason.ProgressingWithRetry, "a worker process died; trying again") from None
+            raise RemoteUnavailable(Reason.Timeout, f"{name} took longer than {seconds:g} s") from None
+        except MemoryError:
+            raise LimitExceeded("the repository's content needs more memory than a worker may use") from None
+        except ProcessExpired as error:
+            raise _Killed(-error.exitcode) from None
         except asyncio.CancelledError:
             future.cancel()  # type: ignore[no-untyped-call]
             raise

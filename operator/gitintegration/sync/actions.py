@@ -32,10 +32,10 @@ from gitintegration.forge.target import target_of
 from gitintegration.git import log as git_log
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
-from gitintegration.git.objects import CommitInfo, Entry
+from gitintegration.git.objects import CommitInfo
 from gitintegration.git.remote import Remote
 from gitintegration.git.workers import Workers
-from gitintegration.sync import files, history
+from gitintegration.sync import history
 from gitintegration.sync.branches import SECONDS, Place, merged
 from gitintegration.sync.cluster_side import by_kind
 from gitintegration.sync.connection import Connection, examine
@@ -508,16 +508,8 @@ class Actions:
     ) -> dict[tuple[str, str], list[str]]:
         """The pipelines in each version of a file."""
         entries = list(dict.fromkeys(e for commit in commits for e in (*commit.after, *commit.before)))
-        if absent := await self._workers.run(SECONDS, objects.missing, scratch, [e.sha for e in entries]):
-            await self._git.fetch_blobs(request.remote, scratch, absent)
-        found: dict[tuple[str, str], list[str]] = {}
-        for start in range(0, len(entries), 500):
-            batch: list[Entry] = entries[start : start + 500]
-            for each in await self._workers.run(
-                SECONDS, files.scan, scratch, batch, self._engine.branches.scope(request)
-            ):
-                found[each.path, each.blob] = [history.pipeline_id(item) for item in each.items]
-        return found
+        read = self._engine.observer.read(scratch, request.remote, entries, self._engine.branches.scope(request))
+        return {(each.path, each.blob): [history.pipeline_id(item) for item in each.items] async for each in read}
 
     # --- what they share ----------------------------------------------------------------------------------------------
 

@@ -116,11 +116,8 @@ class Branches:
             for path, blob in blobs.items()
             if blob and (path not in ws.index.files or ws.index.files[path].blob != blob)
         ]
-        await self._observer.ensure(ws, request.remote, [entry.sha for entry in unread])
-        scanned = []
-        if unread:
-            scanned = await self._workers.run(SECONDS, files.scan, ws.directory, unread, self.scope(request))
-        found = {(i.path, i.key): i for each in scanned for i in each.items}
+        read = self._observer.read(ws.directory, request.remote, unread, self.scope(request))
+        found = {(i.path, i.key): i async for each in read for i in each.items}
         same_as_default = ws.index.files.keys() - {entry.path for entry in unread}
         for path in wanted & same_as_default & blobs.keys():
             found.update({(path, i.key): i for i in ws.index.files[path].items})
@@ -171,29 +168,35 @@ class Branches:
         rest, edited = iter(edits), Edited({})
         some = dict(islice(rest, self._batch))
         try:
-            while len(some) == self._batch and (more := dict(islice(rest, self._batch))):
-                packed = list(edited.blobs.values())
-                made = await self._workers.run(seconds, files.edit, ws.directory, pack, some, scope, packed)
-                edited, some = edited.and_then(made), more
-            committed = await self._workers.run(
-                seconds,
-                files.commit,
-                ws.directory,
-                pack,
-                ground,
-                some,
-                scope,
-                earlier=edited.blobs,
-                author=f"{spec.author.name} <{spec.author.email}>",
-                message=message,
-                time=moment or int(self._clock()),
-            )
+            while True:
+                if len(some) == self._batch:
+                    made = await self._workers.run(seconds, files.edit, ws.directory, pack, some, scope, edited.packed)
+                else:
+                    committed = await self._workers.run(
+                        seconds,
+                        files.commit,
+                        ws.directory,
+                        pack,
+                        ground,
+                        some,
+                        scope,
+                        earlier=edited.packed,
+                        author=f"{spec.author.name} <{spec.author.email}>",
+                        message=message,
+                        time=moment or int(self._clock()),
+                    )
+                    made = committed.edited
+                edited = edited.and_then(made)
+                if len(some) < self._batch and committed.whole:
+                    break
+                some = dict(islice(some.items(), made.taken, None))
+                some.update(islice(rest, self._batch - len(some)))
         except BaseException:
             pack.unlink(missing_ok=True)
             raise
         if committed.commit is None:
             pack.unlink(missing_ok=True)
-        return Committed(committed.commit, edited.and_then(committed.edited))
+        return Committed(committed.commit, edited)
 
     async def push(self, ws: Workspace, request: Request, ref: str, old: str | None, made: Committed) -> None:
         """Move the branch from `old`. Raises StaleRemote where it is elsewhere by now."""

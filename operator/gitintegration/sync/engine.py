@@ -93,8 +93,8 @@ class Engine:
         self._cluster = cluster
         self._store, self._wal = store, WriteAheadLog(store, cluster)
         self._clock, self._now, self._workers, self._memories = clock, now, workers, memories
-        self._observer = Observer(git, workers, now)
-        self.branches = Branches(git, workers, self._observer, limits, clock, max(1, batch // 2))
+        self.observer = Observer(git, workers, now)
+        self.branches = Branches(git, workers, self.observer, limits, clock, max(1, batch // 2))
         self._review = Review(git, workers, offers, self.branches, forges)
         self._log = structlog.get_logger("sync")
 
@@ -225,7 +225,7 @@ class Engine:
     async def bring_to(self, ws: Workspace, request: Request, head: Head) -> Layout:
         """Have the workspace hold what git holds at `head`."""
         scope = self.branches.scope(request)
-        return await self._observer.bring_to(ws, request.remote, request.spec, head, scope, self._scope_text(request))
+        return await self.observer.bring_to(ws, request.remote, request.spec, head, scope, self._scope_text(request))
 
     async def _once(self, ws: Workspace, request: Request, head: Head, tally: Tally) -> Layout:
         offering = request.may_push and request.review not in (None, head.branch)
@@ -369,7 +369,7 @@ class Engine:
                 await self._wal.recover(ws, request, item)
             seen.append(item)
         known = {item.record.path for item in seen if item.record and layout.could_hold(item.record.path)}
-        covered = await self._observer.unignored(layout, known)
+        covered = await self.observer.unignored(layout, known)
         items = []
         for item in seen:
             if self._is_ours(ws, covered, item) and await self._is_served(ws, item):

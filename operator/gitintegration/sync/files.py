@@ -16,7 +16,7 @@ from gitintegration.core.values import ObjectKey, to_bytes
 from gitintegration.core.yaml_edit import Location, edit_file, new_file
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import LimitExceeded
-from gitintegration.git import objects
+from gitintegration.git import objects, slices
 from gitintegration.git.objects import Entry, Kept, NewCommit
 from gitintegration.git.packs import PackWriter
 
@@ -73,10 +73,19 @@ class Edited:
     failed: tuple[tuple[ObjectKey, str], ...] = ()
     lossy: tuple[str, ...] = ()
     """Files that lost a comment or a line that no edit owns."""
+    taken: int = 0
+    """Of so many files the edits were made; the rest is for another call."""
+    size: int = 0
+    """Bytes of the pack by then."""
 
     @property
     def removed(self) -> list[str]:
         return [path for path, blob in self.blobs.items() if blob is None]
+
+    @property
+    def packed(self) -> Edited:
+        """What the next call has to know of it."""
+        return Edited(self.blobs, size=self.size)
 
     def and_then(self, more: Edited) -> Edited:
         return Edited(
@@ -84,14 +93,18 @@ class Edited:
             self.files + more.files,
             self.failed + more.failed,
             self.lossy + more.lossy,
+            self.taken + more.taken,
+            more.size,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
     commit: NewCommit | None
-    """None where the edits came to nothing."""
+    """None where the edits came to nothing, or not to their end."""
     edited: Edited
+    whole: bool = True
+    """Whether all edits were made."""
 
     def discard(self) -> None:
         """Whatever became of it, its pack is not needed any more."""
@@ -111,16 +124,13 @@ class Scope:
 
 
 def scan(directory: Path, entries: Sequence[Entry], scope: Scope) -> list[ScannedFile]:
-    """The items of these files."""
+    """The items of these files, or of the first of them: the rest is for another call."""
     found: list[ScannedFile] = []
-    paths: dict[str, list[str]] = {}
-    for entry in entries:
-        paths.setdefault(entry.sha, []).append(entry.path)
-
-    def each(sha: str, content: bytes) -> None:
-        found.extend(_scan_one(path, sha, content, scope) for path in paths[sha])
-
-    objects.read_blobs(directory, paths, each)
+    with objects.Objects(directory) as store:
+        for entry in entries:
+            found.append(_scan_one(entry.path, entry.sha, store.raw(entry.sha), scope))
+            if slices.is_over():
+                break
     return found
 
 
@@ -191,20 +201,22 @@ def commit(
     edits: Edits,
     scope: Scope,
     *,
-    earlier: Mapping[str, str | None],
+    earlier: Edited,
     author: str,
     message: str,
     time: int,
 ) -> Committed:
     """One commit with these edits and `earlier` ones, whose blobs are in the pack already. Then the pack is finished.
 
-    A merge is made also where no file is edited.
+    A merge is made also where no file is edited. Where time is over before all edits are made, there is none yet.
     """
-    edited = edit(directory, pack, edits, scope, earlier.values())
-    blobs = {**earlier, **edited.blobs}
+    edited = edit(directory, pack, edits, scope, earlier)
+    blobs = {**earlier.blobs, **edited.blobs}
+    if edited.taken < len(edits):
+        return Committed(None, edited, whole=False)
     if not blobs and not ground.is_merge:
         return Committed(None, edited)
-    with PackWriter(pack, filter(None, blobs.values())) as writer:
+    with PackWriter(pack, filter(None, blobs.values()), edited.size) as writer:
         sha = objects.build_commit(
             directory,
             writer,
@@ -220,14 +232,19 @@ def commit(
     return Committed(NewCommit(sha, pack), edited)
 
 
-def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, packed: Iterable[str | None] = ()) -> Edited:
-    """Edit files, and put them into the pack, where `packed` are already."""
+def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, earlier: Edited) -> Edited:
+    """Edit files, all or the first of them, and put them into the pack, where the `earlier` ones are already."""
     blobs: dict[str, str | None] = {}
     scanned: list[ScannedFile] = []
     failed: list[tuple[ObjectKey, str]] = []
     lossy: list[str] = []
-    with objects.Objects(directory) as store, PackWriter(pack, filter(None, packed)) as writer:
+    taken = 0
+    packed = filter(None, earlier.blobs.values())
+    with objects.Objects(directory) as store, PackWriter(pack, packed, earlier.size) as writer:
         for path, (blob, changes) in edits.items():
+            if taken and slices.is_over():
+                break
+            taken += 1
             source = store.raw(blob) if blob else None
             try:
                 made, lost = _edited(path, source, changes, scope.limits)
@@ -246,7 +263,8 @@ def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, packed: Iterab
             blobs[path] = writer.add_blob(made) if made is not None else None
             if made is not None:
                 scanned.append(_scan_one(path, blobs[path] or "", made, scope))
-    return Edited(blobs, tuple(scanned), tuple(failed), tuple(lossy))
+        size = writer.size
+    return Edited(blobs, tuple(scanned), tuple(failed), tuple(lossy), taken, size)
 
 
 def _edited(path: str, source: bytes | None, edits: Sequence[Edit], limits: ReadLimits) -> tuple[bytes | None, bool]:

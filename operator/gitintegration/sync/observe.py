@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +20,14 @@ from gitintegration.git.remote import Remote
 from gitintegration.git.wire import Refs
 from gitintegration.git.workers import Workers
 from gitintegration.sync import files, history
-from gitintegration.sync.files import Scope
+from gitintegration.sync.files import ScannedFile, Scope
 from gitintegration.sync.workspace import GitIndex, Workspace
 
 _HEADS = "refs/heads/"
 _BATCH = 500
-"""Files parsed in one call of a worker."""
+"""Files parsed in one call of a worker, at most."""
+_SECONDS = 60.0
+"""Of one such call, which has its turn for about one second and then gives back what is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,9 @@ class Observer:
         ws.index.obstacle = found.obstacle
         kept = await self.unignored(layout, [*(e.path for e in found.files), *(path for path, _ in found.refused)])
         entries = [e for e in found.files if e.path in kept and layout.could_hold(e.path)]
-        seen = await self._read(ws, remote, entries, scope)
+        seen = set[ObjectKey]()
+        async for scanned in self.read(ws.directory, remote, entries, scope):
+            seen |= ws.index.put(scanned)
         for path, words in found.refused:
             seen |= ws.index.remove(path)
             if path in kept:
@@ -263,7 +267,7 @@ class Observer:
             return False
         text = ""
         if blob:
-            await self.ensure(ws, remote, [blob])
+            await self.ensure(ws.directory, remote, [blob])
             text = await self._workers.run(remote.timeout, files.read_text, ws.directory, blob)
         before, ws.ignore_blob, ws.ignore_text = ws.ignore_text, blob, text
         return text != before
@@ -274,20 +278,23 @@ class Observer:
             return frozenset(paths)
         return await self._workers.run(60.0, layout.unignored, paths)
 
-    async def ensure(self, ws: Workspace, remote: Remote, shas: list[str]) -> None:
+    async def ensure(self, directory: Path, remote: Remote, shas: list[str]) -> None:
         """Have these blobs in the cache."""
-        if absent := await self._workers.run(max(remote.timeout, 60.0), objects.missing, ws.directory, shas):
-            await self._git.fetch_blobs(remote, ws.directory, absent)
+        if absent := await self._workers.run(max(remote.timeout, 60.0), objects.missing, directory, shas):
+            await self._git.fetch_blobs(remote, directory, absent)
 
-    async def _read(self, ws: Workspace, remote: Remote, entries: list[Entry], scope: Scope) -> set[ObjectKey]:
-        """The keys that may have changed by these files."""
-        await self.ensure(ws, remote, [e.sha for e in entries])
-        seen = set[ObjectKey]()
-        for start in range(0, len(entries), _BATCH):
-            batch = entries[start : start + _BATCH]
-            for scanned in await self._workers.run(60.0, files.scan, ws.directory, batch, scope):
-                seen |= ws.index.put(scanned)
-        return seen
+    async def read(
+        self, directory: Path, remote: Remote, entries: Sequence[Entry], scope: Scope
+    ) -> AsyncIterator[ScannedFile]:
+        """What these files hold, in the order that they are asked for in. Those that the cache lacks are fetched."""
+        if entries:
+            await self.ensure(directory, remote, [entry.sha for entry in entries])
+        done = 0
+        while done < len(entries):
+            batch = entries[done : done + _BATCH]
+            for scanned in await self._workers.run(_SECONDS, files.scan, directory, batch, scope):
+                done += 1
+                yield scanned
 
 
 def cache_directory(root: Path, uid: str) -> Path:
