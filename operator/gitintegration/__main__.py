@@ -52,7 +52,9 @@ _IN_WORKERS = ("gitintegration.sync.files", "gitintegration.git.log")
 """Modules whose functions run in worker processes."""
 
 _KEY_MEMORY = 256 << 20
-"""Bytes of address space for the process that reads keys."""
+"""Bytes of address space for a process that reads keys."""
+_OF_KEYS = ("asyncssh", "gitintegration.git.keys")
+"""Modules that are there before a key is read, for to import them takes as long as a key may."""
 
 _DRAIN = 6.0
 """Seconds that running syncs have to end after SIGTERM."""
@@ -272,9 +274,10 @@ async def serve(settings: Settings) -> None:
         workers = Workers(settings.workers, max_memory=settings.worker_memory, modules=_IN_WORKERS)
         stack.push_async_callback(asyncio.to_thread, workers.close)
         workers.start()
-        readers = Workers(1, max_memory=_KEY_MEMORY, max_tasks=100)  # of its own, so that slow keys hold up no sync
-        stack.push_async_callback(asyncio.to_thread, readers.close)
-        egress, keys = _egress(settings), Keys(readers.run)
+        readers, patient = (Workers(1, max_memory=_KEY_MEMORY, max_tasks=100, modules=_OF_KEYS) for _ in range(2))
+        for pool in (readers, patient):  # of their own, so that slow keys hold up no sync, and no other keys
+            stack.push_async_callback(asyncio.to_thread, pool.close)
+        egress, keys = _egress(settings), Keys(readers.limited, patient.limited)
         limits = Limits(blob=settings.max_file_size)
         git = await stack.enter_async_context(
             GitClient(

@@ -1,7 +1,8 @@
 """Keys and certificates out of Secrets: bounded, then parsed where parsing can be killed, and only what is quick by then is used.
 
 A private key may ask for as many rounds of its key derivation as it likes, and be as long as a Secret may be. What a worker
-gives back is the key without its passphrase, which takes no time to read.
+gives back is the key without its passphrase, which takes no time to read. One that is not read soon goes on in a pool where
+it is in the way of its kind alone.
 """
 
 from __future__ import annotations
@@ -30,17 +31,20 @@ _AUTHORITIES = 512 << 10
 _PASSPHRASE = 1 << 10
 _RSA_BITS = 8192
 """A signature with 8192 bits takes 20 ms, and it is made on the event loop."""
-_SECONDS = 3.0
+_SOON, _SECONDS = 0.5, 3.0
+"""Of the processor, so that an honest key is read on a busy machine as well: for most keys, and for any."""
+_CLOCK = 60.0
+"""Seconds of the clock, for a process that does not come to its end in whatever way."""
 _AGAIN = 600.0
-"""Seconds after which a key that took too long is tried again: it may have been the machine that was slow."""
+"""Seconds after which a key that took too long is tried again."""
 _KEPT = 4096
 
 Run = Callable[..., Awaitable[Any]]
 
 
-async def _here(seconds: float, function: Callable[..., R], *args: Any) -> R:
+async def _here(seconds: float, cpu: float, function: Callable[..., R], *args: Any) -> tuple[R]:
     """In this process, where nobody hostile wrote the keys."""
-    return function(*args)
+    return (function(*args),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,12 @@ class _Known:
 
 
 class Keys:
-    """What was read of Secrets, by the digest of what they hold. `run` is Workers.run of a pool for keys alone."""
+    """What was read of Secrets, by the digest of what they hold. `run` and `patient` are Workers.limited of pools for keys alone."""
 
-    def __init__(self, run: Run = _here, clock: Callable[[], float] = time.monotonic) -> None:
-        self._run, self._clock = run, clock
+    def __init__(
+        self, run: Run = _here, patient: Run | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._run, self._patient, self._clock = run, patient or run, clock
         self._read: Recent[str, _Known] = Recent(_KEPT)
 
     async def ssh(self, key: SshKey) -> bytes:
@@ -93,13 +99,16 @@ class Keys:
         return made
 
     async def _tried(self, what: str, read: Callable[..., Any], *args: Any) -> _Known:
+        words = f"{what} of the Secret can't be read within {_SECONDS:g} s of the processor: does it ask for many rounds of its derivation?"
         try:
-            return _Known(await self._run(_SECONDS, read, *args))
+            for run, cpu in ((self._run, _SOON), (self._patient, _SECONDS)):
+                if made := await run(_CLOCK, cpu, read, *args):
+                    return _Known(made[0])
         except CredentialError as error:
             return _Known(error)
-        except (RemoteUnavailable, LimitExceeded):
-            words = f"{what} of the Secret can't be read within {_SECONDS:g} s: does it ask for many rounds of its derivation?"
-            return _Known(CredentialError(Reason.InvalidSecret, words, retry=True), self._clock() + _AGAIN)
+        except (RemoteUnavailable, LimitExceeded) as error:
+            words = f"{what} of the Secret can't be read: {error.message}"
+        return _Known(CredentialError(Reason.InvalidSecret, words, retry=True), self._clock() + _AGAIN)
 
 
 def _bound(what: str, size: int, limit: int) -> None:

@@ -70,8 +70,8 @@ def huge_rsa() -> bytes:
 
 @pytest.fixture
 async def keys() -> AsyncIterator[Keys]:
-    workers = Workers(1, max_memory=256 << 20)
-    yield Keys(workers.run)
+    workers = Workers(1, max_memory=256 << 20, modules=["asyncssh", "gitintegration.git.keys"])
+    yield Keys(workers.limited)
     await asyncio.to_thread(workers.close)
 
 
@@ -165,10 +165,10 @@ async def test_trust_and_client_certificates_are_bounded(keys: Keys) -> None:
 async def test_what_was_read_once_is_not_read_again() -> None:
     asked = 0
 
-    async def run(seconds: float, function: Any, *args: Any) -> Any:
+    async def run(seconds: float, cpu: float, function: Any, *args: Any) -> Any:
         nonlocal asked
         asked += 1
-        return function(*args)
+        return (function(*args),)
 
     keys, text = Keys(run), plain(of_rsa(2048)).decode()
     for _ in range(3):
@@ -182,21 +182,45 @@ async def test_a_key_that_took_too_long_is_tried_again_later() -> None:
     """A machine that was busy must not make a good key a bad one for good."""
     times, asked, busy = [0.0, 1.0, 599.0, 601.0, 10_000.0], 0, True
 
-    async def run(seconds: float, function: Any, *args: Any) -> Any:
+    async def run(seconds: float, cpu: float, function: Any, *args: Any) -> Any:
         nonlocal asked
         asked += 1
-        if busy:
-            raise RemoteUnavailable(Reason.Timeout, "it took longer")
-        return function(*args)
+        return None if busy else (function(*args),)
 
-    keys, text = Keys(run, lambda: times[0]), plain(of_rsa(2048)).decode()
+    keys, text = Keys(run, clock=lambda: times[0]), plain(of_rsa(2048)).decode()
     while times[0] < 600:
         with pytest.raises(CredentialError, match="many rounds"):
             await keys.app(text)
-        assert asked == 1
+        assert asked == 2
         times.pop(0)
     busy = False
     assert await keys.app(text)
     times.pop(0)
     assert await keys.app(text)
-    assert asked == 2
+    assert asked == 3
+
+
+async def test_a_process_that_dies_is_no_word_on_the_key() -> None:
+    async def run(seconds: float, cpu: float, function: Any, *args: Any) -> Any:
+        raise RemoteUnavailable(Reason.Timeout, "it took longer")
+
+    with pytest.raises(CredentialError, match="it took longer") as found:
+        await Keys(run).app("x")
+    assert found.value.retry
+
+
+async def test_a_key_that_is_not_read_soon_waits_for_its_kind_alone() -> None:
+    """And one that is read after that is a key like any other."""
+    asked: list[str] = []
+
+    async def run(seconds: float, cpu: float, function: Any, *args: Any) -> Any:
+        asked.append("soon")
+        assert cpu < 1 < 10 * cpu < seconds
+        return None
+
+    async def patient(seconds: float, cpu: float, function: Any, *args: Any) -> Any:
+        asked.append("patient")
+        return (function(*args),)
+
+    assert await Keys(run, patient).app(plain(of_rsa(2048)).decode())
+    assert asked == ["soon", "patient"]
