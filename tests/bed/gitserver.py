@@ -143,6 +143,8 @@ class GitServer:
         self.anonymous: set[str] = set()
         self.old: set[str] = set()
         """Repositories that know nothing of protocol 2."""
+        self.lacks: set[str] = set()
+        """Capabilities that the server does not tell of, and refuses to be asked for."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         pair = self.authority.issue("server")
         context.load_cert_chain(pair.certificate, pair.key)
@@ -208,6 +210,35 @@ class _Server(ThreadingHTTPServer):
         """A client that went away is nobody's concern."""
 
 
+def without(advertisement: bytes, lacks: set[str]) -> bytes:
+    """The same without these capabilities, of protocol 0 or 2."""
+    out, at = b"", 0
+    while at < len(advertisement):
+        size = int(advertisement[at : at + 4], 16)
+        line = advertisement[at + 4 : at + size]
+        at += max(size, 4)
+        before, zero, words = line.partition(b"\0")
+        kept = [word for word in (words if zero else line).split() if word.partition(b"=")[0].decode() not in lacks]
+        if zero:
+            line = before + zero + b" ".join(kept) + b"\n"
+        elif line and not kept:
+            continue
+        elif line.startswith(b"ls-refs=") and "unborn" in lacks:
+            line = b"ls-refs\n"
+        out += b"%04x" % (len(line) + 4) + line if size >= 4 else b"%04x" % size
+    return out
+
+
+def asks_for(body: bytes, lacks: set[str]) -> bool:
+    """Whether a request names one of these. Of protocol 2, deltas by offset are a part."""
+    words = body[: body.find(b"PACK")].replace(b"\0", b" ").split()
+    modern = any(word.endswith(b"command=ls-refs") or word.endswith(b"command=fetch") for word in words)
+    return any(
+        word[4:].decode(errors="replace") in lacks - {"ofs-delta"} if modern else word.decode(errors="replace") in lacks
+        for word in words
+    )
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
@@ -251,6 +282,8 @@ class _Handler(BaseHTTPRequestHandler):
         if refusal:
             challenge = {"WWW-Authenticate": 'Basic realm="bed"'} if refusal == 401 else {}
             return self._answer(refusal, {"Content-Type": "text/plain", **challenge}, b"no\n")
+        if asks_for(body, owner.lacks):
+            return self._answer(400, {"Content-Type": "text/plain"}, b"not known here\n")
         answer = self._backend(split.path, split.query, body, user, "" if name in owner.old else self._protocol())
         if hit and faults.drop_after:
             faults.drop_after -= 1
@@ -258,6 +291,8 @@ class _Handler(BaseHTTPRequestHandler):
         head, _, content = answer.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if line)
         status = int(headers.pop("Status", "200").split()[0])
+        if split.path.endswith("/info/refs") and owner.lacks:
+            content = without(content, owner.lacks)
         return self._answer(status, headers, content)
 
     def _who(self, name: str, write: bool) -> tuple[str, int]:

@@ -69,7 +69,10 @@ WORK: list[Callable[[Reader], Awaitable[Any]]] = [
     lambda reader: read_ls_refs(reader, ["refs/heads/main"]),
     lambda reader: _pack(0, reader),
     lambda reader: _pack(2, reader),
-    lambda reader: read_report(reader, []),
+    *(
+        (lambda reader, told=told: read_report(reader, [], Advertisement(0, dict.fromkeys(told, ""))))
+        for told in (("report-status", "side-band-64k"), ("report-status",), ())
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from gitintegration.api.base_model import API_VERSION
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.core.text import plain
 from gitintegration.errors import ClusterError
 
 _EVENTS = ResourceKind("", "v1", "Event", "events", True)
@@ -38,7 +39,7 @@ async def write_event(
         "involvedObject": involved,
         "type": kind,
         "reason": reason,
-        "message": message[:_LIMIT],
+        "message": plain(message[:_LIMIT]),
         "source": {"component": "gitintegration"},
         "firstTimestamp": now,
         "lastTimestamp": now,

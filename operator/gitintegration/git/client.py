@@ -178,13 +178,15 @@ class GitClient:
                 raise
 
     async def _http_refs(self, remote: Remote, prefixes: Sequence[str], exchange: Exchange) -> Refs:
-        async with self._http.post(remote, UPLOAD, ls_refs_request(["HEAD", *prefixes]), exchange) as reader:
+        request = ls_refs_request(["HEAD", *prefixes], unborn=self._http.tells_unborn(remote))
+        async with self._http.post(remote, UPLOAD, request, exchange) as reader:
             return await read_ls_refs(reader, prefixes)
 
     async def _ssh_refs(self, remote: Remote, prefixes: Sequence[str], exchange: Exchange) -> Refs:
         async with self._ssh.open(remote, UPLOAD, exchange, prefixes) as channel:
             if channel.advertisement.version == 2:
-                channel.write(ls_refs_request(["HEAD", *prefixes]))
+                unborn = channel.advertisement.tells_unborn
+                channel.write(ls_refs_request(["HEAD", *prefixes], unborn=unborn))
                 return await read_ls_refs(channel.reader, prefixes)
             channel.end()
             assert channel.advertisement.refs is not None
@@ -290,18 +292,30 @@ class GitClient:
         self, remote: Remote, ref: str, old: str | None, commit: NewCommit, exchange: Exchange
     ) -> tuple[str | None, list[str]]:
         said: list[str] = []
-        request = push_request(ref, old, commit.sha)
         self._fence()
         if remote.url.is_ssh:
             async with self._ssh.open(remote, RECEIVE, exchange, [ref]) as channel:
-                _check_lease(channel.advertisement, ref, old)
-                channel.write(request + commit.pack.read_bytes())
-                report = await read_report(channel.reader, said)
+                told = channel.advertisement
+                _check_lease(told, ref, old)
+                channel.write(push_request(ref, old, commit.sha, told) + commit.pack.read_bytes())
+                report = await read_report(channel.reader, said, told)
         else:
-            await self._http.advertisement(remote, RECEIVE, exchange, fresh=False)
+            told = await self._http.advertisement(remote, RECEIVE, exchange, fresh=False)
+            request = push_request(ref, old, commit.sha, told)
             async with self._http.post(remote, RECEIVE, request, exchange, commit.pack) as reader:
-                report = await read_report(reader, said)
+                report = await read_report(reader, said, told)
+        if not told.reports:
+            return await self._seen(remote, ref, old, commit), said
         return parse_report(report, ref), said
+
+    async def _seen(self, remote: Remote, ref: str, old: str | None, commit: NewCommit) -> str | None:
+        """What became of a push where the server doesn't say: None where the ref is at the commit, else the refusal."""
+        there = (await self.ls_refs(remote, [ref])).refs.get(ref)
+        if there == commit.sha:
+            return None
+        if there != old:
+            raise StaleRemote(f"{ref} moved while the push was under way")
+        return "it does not say why (it knows no report-status)"
 
     async def probe(self, remote: Remote) -> Probe:
         """May these credentials read, may they write? Over git's own protocol, changing nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import zlib
@@ -11,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from aiohttp import AddrInfoType
@@ -23,7 +24,7 @@ from gitintegration.git.keys import Keys
 from gitintegration.git.recent import Recent
 from gitintegration.git.remote import Basic, Bearer, Proxy, Remote, Tls, fingerprint
 from gitintegration.git.tls import make_context
-from gitintegration.git.wire import Advertisement, Reader, read_advertisement
+from gitintegration.git.wire import Advertisement, Reader, read_advertisement, shown
 
 _CHUNK = 1 << 16
 _REDIRECTS = range(300, 400)
@@ -42,8 +43,8 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
         self._known: Recent[tuple[str, str], Advertisement] = Recent(_KNOWN)
         """By fingerprint and service."""
-        self._modern: Recent[tuple[str, str, int | None], bool] = Recent(_SERVERS)
-        """Servers that spoke protocol 2, by scheme, host and port."""
+        self._modern: Recent[tuple[str, str, int | None], Advertisement] = Recent(_SERVERS)
+        """What servers said last that spoke protocol 2, by scheme, host and port."""
         self._contexts: Recent[str, ssl.SSLContext] = Recent(_CONTEXTS)
 
     async def __aenter__(self) -> HttpTransport:
@@ -78,6 +79,11 @@ class HttpTransport:
     def may_skip(self, remote: Remote) -> bool:
         """Whether refs can be asked for at once: nothing was asked of the repository yet, and its server speaks protocol 2."""
         return _server(remote) in self._modern and (remote.fingerprint, "git-upload-pack") not in self._known
+
+    def tells_unborn(self, remote: Remote) -> bool:
+        """Whether its server can be asked for a HEAD whose branch is not there."""
+        known = self._known.get((remote.fingerprint, "git-upload-pack")) or self._modern.get(_server(remote))
+        return known is not None and known.tells_unborn
 
     def doubt(self, remote: Remote) -> None:
         """Its server may not speak protocol 2 everywhere."""
@@ -114,7 +120,7 @@ class HttpTransport:
             found = await read_advertisement(_reader(response, exchange), wanted)
         self._known.put(key, replace(found, refs=None))
         if found.version == 2:
-            self._modern.put(_server(remote), True)
+            self._modern.put(_server(remote), found)
         return found
 
     @asynccontextmanager
@@ -239,13 +245,12 @@ def _proxy(proxy: Proxy | None) -> tuple[str | None, aiohttp.BasicAuth | None]:
 
 def _check(response: aiohttp.ClientResponse, remote: Remote) -> None:
     status = response.status
-    if status == 200:
+    kind = response.headers.get("Content-Type", "").lower()
+    if status == 200 or (status == 203 and "html" not in kind):
         return
-    if status == 401:
-        words = "the server does not accept the credentials"
-        if not isinstance(remote.auth, Basic | Bearer):
-            words = "the server asks for credentials: name a Secret in spec.credentials.secretRef"
-        raise RemoteError(Reason.AuthenticationFailed, words, retry=True)
+    if status in (203, 401):
+        how = "answers with a page to sign in (203)" if status == 203 else "does not accept the credentials"
+        raise _unknown(remote, how)
     if status == 403:
         words = "the credentials are valid, but may not do this on the repository (403)"
         raise RemoteError(Reason.PermissionDenied, words, retry=True)
@@ -253,14 +258,47 @@ def _check(response: aiohttp.ClientResponse, remote: Remote) -> None:
         words = f"{remote.url} is not there, or not visible with these credentials ({status})"
         raise RemoteError(Reason.RepositoryNotFound, words, retry=True)
     if status in _REDIRECTS:
-        target = urlsplit(response.headers.get("Location", ""))
-        place = f"{target.scheme}://{target.hostname}{target.path.removesuffix('/info/refs')}"
-        words = f"the server redirects to {place}: redirects are not followed; set spec.repositoryURL to where it lives"
-        raise RemoteError(Reason.InvalidURL, words, retry=True)
+        raise _redirected(response, remote)
     wait = _retry_after(response.headers.get("Retry-After"))
     if status == 429 or (status == 503 and wait is not None):
         raise RemoteUnavailable(Reason.RateLimited, f"the server asks to wait ({status})", retry_after=wait)
-    raise RemoteUnavailable(Reason.NetworkUnreachable, f"the server answers {status} {response.reason or ''}".rstrip())
+    raise RemoteUnavailable(Reason.NetworkUnreachable, shown(f"the server answers {status} {response.reason or ''}"))
+
+
+def _unknown(remote: Remote, how: str) -> RemoteError:
+    """Who asks is not known to the server."""
+    words = f"the server {how}"
+    if not isinstance(remote.auth, Basic | Bearer):
+        words = "the server asks for credentials: name a Secret in spec.credentials.secretRef"
+    elif "accept" not in how:
+        words += ": it does not accept the credentials; check that the token is valid, and may read the repository"
+    return RemoteError(Reason.AuthenticationFailed, words, retry=True)
+
+
+_SIGN_IN = re.compile(r"sign[-_]?[io]n|log[-_]?[io]n|auth(?!or)|sso|saml|adfs|openid|session", re.IGNORECASE)
+
+
+def _redirected(response: aiohttp.ClientResponse, remote: Remote) -> RemoteError:
+    """Where the repository lives, in words, or that the server wants to know who asks. No credential is sent there."""
+    try:
+        target = urlsplit(urljoin(str(response.url), response.headers.get("Location", "")))
+        port = f":{target.port}" if target.port is not None else ""
+    except ValueError:
+        return RemoteError(Reason.InvalidURL, "the server redirects to an address that is none", retry=True)
+    asked = next((end for end in _ENDS if target.path.endswith(end)), None)
+    host = f"[{target.hostname}]" if ":" in (target.hostname or "") else target.hostname
+    place = shown(f"{target.scheme}://{host}{port}{target.path.removesuffix(asked or '')}")
+    if asked is None and _SIGN_IN.search(f"{target.hostname}{target.path}"):
+        return _unknown(remote, f"sends us to its page to sign in ({place})")
+    words = f"the server redirects to {place}: redirects are not followed"
+    if target.scheme != "https" and remote.url.scheme == "https":
+        words += ", and this one would send the credentials without TLS"
+    elif target.scheme in ("http", "https"):
+        words += "; set spec.repositoryURL to where it lives"
+    return RemoteError(Reason.InvalidURL, words, retry=True)
+
+
+_ENDS = ("/info/refs", "/git-upload-pack", "/git-receive-pack")
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -6,6 +6,7 @@ headers, to walk all history before a fetch over ssh (x8 to x24 of git's time) a
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
@@ -27,10 +28,14 @@ _BEFORE_PACK_BYTES = 1 << 20
 _REPORT_BYTES = 1 << 16
 _SAID_BYTES = 1 << 12
 """Of what a server says beside its answer, so much is kept, for people."""
+_PIECE = 1 << 14
 _SHOWN = 500
 """Characters of it in an error."""
 _CAPABILITIES = frozenset(
-    ("agent", "fetch", "filter", "ls-refs", "no-progress", "object-format", "ofs-delta", "shallow", "side-band-64k")
+    (
+        *("agent", "fetch", "filter", "ls-refs", "no-progress", "object-format", "ofs-delta"),
+        *("report-status", "shallow", "side-band-64k"),
+    )
 )
 """Those that are remembered of a server."""
 
@@ -110,9 +115,31 @@ class Advertisement:
     def filters(self) -> bool:
         return "filter" in self.capabilities.get("fetch", "").split() or "filter" in self.capabilities
 
+    @property
+    def tells_unborn(self) -> bool:
+        """Whether it tells of a HEAD whose branch is not there, where it is asked to."""
+        return "unborn" in self.capabilities.get("ls-refs", "").split()
+
+    @property
+    def bands(self) -> bool:
+        """Whether it sends its answer beside its words; else the answer stands by itself."""
+        return self.version == 2 or "side-band-64k" in self.capabilities
+
+    @property
+    def reports(self) -> bool:
+        """Whether it says what became of a push."""
+        return "report-status" in self.capabilities
+
 
 _OTHERS, _LONGEST_NAME = 20, 256
 """So many branches that were not asked for are kept by name, of so many characters: to be told of."""
+
+
+def _branch(name: str | None) -> str | None:
+    """A full name that may be a branch's; None where no server of good will says so."""
+    return (
+        name if name and name.startswith("refs/heads/") and name.isprintable() and len(name) <= _LONGEST_NAME else None
+    )
 
 
 class _Sieve:
@@ -120,17 +147,17 @@ class _Sieve:
 
     def __init__(self, wanted: Collection[str], head: str | None = None, *, guess: bool = False) -> None:
         """`guess`: where nothing says what HEAD points to, it is the first branch at the same commit."""
-        self._wanted, self.head, self._guess = wanted, head, guess
+        self._wanted, self.head, self._guess = wanted, _branch(head), guess
         self.refs: dict[str, str] = {}
         self._others: list[str] = []
 
     def offer(self, name: str, sha: str) -> None:
         if self._guess and self.head is None and name != "HEAD" and sha == self.refs.get("HEAD"):
-            self.head = name
+            self.head = _branch(name)
         if name in ("HEAD", self.head) or name in self._wanted:
             self.refs[name] = sha
         elif name.startswith("refs/heads/") and len(self._others) < _OTHERS:
-            self._others.append(name[:_LONGEST_NAME])
+            self._others.append(shown(name[:_LONGEST_NAME]))
 
     def found(self) -> Refs:
         return Refs(self.refs, self.head, tuple(self._others))
@@ -188,8 +215,9 @@ def _checked(found: Advertisement) -> Advertisement:
     return replace(found, capabilities=shared)  # thousands of repositories of one server say the same
 
 
-def ls_refs_request(prefixes: Sequence[str]) -> bytes:
-    lines = ["symrefs\n", *(f"ref-prefix {prefix}\n" for prefix in prefixes)]
+def ls_refs_request(prefixes: Sequence[str], *, unborn: bool = False) -> bytes:
+    """`unborn`: ask for a HEAD whose branch is not there, too. Servers that don't know the word refuse it."""
+    lines = ["symrefs\n", *(["unborn\n"] if unborn else []), *(f"ref-prefix {prefix}\n" for prefix in prefixes)]
     return _command("ls-refs", lines)
 
 
@@ -205,7 +233,7 @@ async def read_ls_refs(reader: Reader, wanted: Collection[str] = ()) -> Refs:
         sha, _, rest = line.decode(errors="replace").partition(" ")
         name, *attributes = rest.split(" ")
         if name == "HEAD":
-            sieve.head = next((a[14:] for a in attributes if a.startswith("symref-target:")), None)
+            sieve.head = _branch(next((a[14:] for a in attributes if a.startswith("symref-target:")), None))
         if sha != "unborn":
             sieve.offer(name, _object(sha))
     return sieve.found()
@@ -255,8 +283,19 @@ async def read_pack(reader: Reader, advertised: Advertisement) -> AsyncIterator[
         line = before.count(await read_pkt(reader))
         if isinstance(line, bytes) and line.startswith((b"NAK", b"ACK")):
             break
-    async for chunk in read_band(reader, []):
+    async for chunk in read_band(reader, []) if advertised.bands else _rest(reader):
         yield chunk
+
+
+async def _rest(reader: Reader) -> AsyncIterator[bytes]:
+    """What comes up to the end of the stream. That a pack is whole is seen by its sum."""
+    while True:
+        try:
+            yield await reader.readexactly(_PIECE)
+        except asyncio.IncompleteReadError as end:
+            if end.partial:
+                yield end.partial
+            return
 
 
 class _Before:
@@ -303,18 +342,28 @@ async def read_band(reader: Reader, said: list[str]) -> AsyncIterator[bytes]:
             raise server_said(_clean(data))
 
 
-async def read_report(reader: Reader, said: list[str]) -> bytes:
-    """What the server reports of a push. Raises LimitExceeded where it does not end."""
+async def read_report(reader: Reader, said: list[str], advertised: Advertisement) -> bytes:
+    """What the server reports of a push, if it does. Raises LimitExceeded where it does not end."""
     report = bytearray()
-    async for chunk in read_band(reader, said):
+    banded = read_band(reader, said) if advertised.bands else _report_lines(reader)
+    async for chunk in banded if advertised.reports else _rest(reader):
         report += chunk
         if len(report) > _REPORT_BYTES:
             raise LimitExceeded(f"the server's report of the push is longer than {_REPORT_BYTES} bytes")
     return bytes(report)
 
 
-def push_request(ref: str, old: str | None, new: str) -> bytes:
-    words = f"report-status side-band-64k agent={AGENT}"
+async def _report_lines(reader: Reader) -> AsyncIterator[bytes]:
+    """The report as it is on band 1 otherwise."""
+    while not isinstance(line := await read_pkt(reader), Special):
+        if line.startswith(b"ERR "):
+            raise server_said(_clean(line[4:]))
+        yield pkt(line)
+
+
+def push_request(ref: str, old: str | None, new: str, advertised: Advertisement) -> bytes:
+    known = [word for word in ("report-status", "side-band-64k") if word in advertised.capabilities]
+    words = " ".join([*known, f"agent={AGENT}"])
     return pkt(f"{old or ZERO} {new} {ref}\0{words}") + Special.flush.value
 
 
