@@ -83,8 +83,9 @@ def _check_empty(name: str, refs: Refs, wanted: str | None) -> None:
         return
     known = ", ".join(others[:10]) + (f" and {len(others) - 10} more" if len(others) > 10 else "")
     what = (
-        f"branch {wanted!r} is not in the repository" if wanted else "HEAD names a branch that is not in the repository"
+        f"branch {wanted!r} is not in the repository" if wanted else f"HEAD names branch {name!r}, which is not there"
     )
+    what = what if wanted or refs.head else "HEAD names a branch that is not in the repository"
     words = f"{what}, which has {known[:1000]}: create it, or change spec.defaultBranch"
     raise RemoteError(Reason.BranchNotFound, words, retry=True)
 
