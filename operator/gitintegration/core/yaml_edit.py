@@ -27,7 +27,10 @@ from gitintegration.core.yaml_tree import Tree, parse_json, parse_yaml
 LIMITS = ReadLimits()
 GONE: Final[Any] = object()
 """The value of a document that is removed."""
+AS_IT_IS: Final[Any] = object()
+"""The value of a document that is not edited: its text stays, and it is read once, in the file that comes out."""
 _MARKER = re.compile(r"^---(?=\s)", re.MULTILINE)
+_BLANK = re.compile(r"(?:[ \t\r\n\x85\u2028\u2029]|#[^\n]*)*+")
 _SPECIAL = re.compile(r"^(?:%|\.\.\.(?=\s))", re.MULTILINE)
 _LICENCE = re.compile(r"copyright|licen[cs]e|spdx|\(c\)|©", re.IGNORECASE)
 
@@ -85,22 +88,23 @@ def edit_file(
     is_json = path.endswith(".json")
     if is_json:
         read_json(source, limits)
-    pieces = _pieces(layout.plain(text), limits, is_json=is_json)
+    pieces = _pieces(layout.plain(text), is_json=is_json)
     by_document: dict[int, dict[int | None, Json | None]] = {}
     for at, value in changes.items():
         by_document.setdefault(at.document, {})[at.item] = value
     for number, piece in enumerate(pieces):
-        piece.edit(by_document, last=number + 1 == len(pieces), limits=limits)
-    wanted = [value for piece in pieces for value in piece.wanted(limits)]
-    if any(piece.gone for piece in pieces) and all(value is None for value in wanted):
-        return EditResult(None, [], False)
+        piece.edit(by_document, last=number + 1 == len(pieces))
+    wanted = [value for piece in pieces for value in piece.wanted]
     made, documents = _joined(pieces, layout, source, path, limits)
-    if documents is None or not _equal(documents, wanted):
+    if documents is None or not _as_wanted(documents, wanted):
+        _read(source, path, limits)  # what can't be read is told so
         for piece in pieces:
             piece.settle(limits)
         made, documents = _joined(pieces, layout, source, path, limits)
-    if documents is None or not _equal(documents, wanted):
+    if documents is None or not _as_wanted(documents, wanted):
         raise ManifestError(InvalidReason.NotYAML, _NO_WAY)
+    if any(piece.gone for piece in pieces) and all(value is None for value in documents):
+        return EditResult(None, [], False)
     return EditResult(made, documents, any(piece.is_lossy() for piece in pieces))
 
 
@@ -110,9 +114,19 @@ def _joined(
     """The file, and what it reads as: None where it can't be read."""
     made = _encoded(layout.restored("".join(piece.text for piece in pieces)), source)
     try:
-        return made, [read_json(made, limits)] if path.endswith(".json") else read_documents(made, limits)
+        return made, _read(made, path, limits)
     except ManifestError:
         return made, None
+
+
+def _read(source: bytes, path: str, limits: ReadLimits) -> list[Json]:
+    return [read_json(source, limits)] if path.endswith(".json") else read_documents(source, limits)
+
+
+def _as_wanted(documents: Sequence[Json], wanted: Sequence[Json]) -> bool:
+    return len(documents) == len(wanted) and all(
+        value is AS_IT_IS or _equal(document, value) for document, value in zip(documents, wanted, strict=True)
+    )
 
 
 def _equal(a: Json, b: Json) -> bool:
@@ -127,8 +141,7 @@ def _equal(a: Json, b: Json) -> bool:
 def new_file(value: Json, path: str, limits: ReadLimits = LIMITS) -> bytes:
     """A file with this manifest. Raises ManifestError where it would not be read as it is meant."""
     made = render(value, path)
-    read = [read_json(made, limits)] if path.endswith(".json") else read_documents(made, limits)
-    if not same(read, [value]):
+    if not same(_read(made, path, limits), [value]):
         raise ManifestError(InvalidReason.NotYAML, "can't be written as a file that reads back")
     return made
 
@@ -140,7 +153,7 @@ def _encoded(text: str, source: bytes) -> bytes:
     return (b"\xef\xbb\xbf" if source.startswith(b"\xef\xbb\xbf") else b"") + text.encode()
 
 
-def _pieces(text: str, limits: ReadLimits, *, is_json: bool) -> list[_Piece]:
+def _pieces(text: str, *, is_json: bool) -> list[_Piece]:
     """Cut where `---` stands, as kubectl does. Directives and `...` make one piece of a file: they are rare."""
     if is_json or _SPECIAL.search(text):
         return [_Piece(text, 0, is_json, whole=True)]
@@ -149,7 +162,7 @@ def _pieces(text: str, limits: ReadLimits, *, is_json: bool) -> list[_Piece]:
     first = 0
     for start, end in itertools.pairwise(cuts):
         piece = _Piece(text[start:end], first)
-        first += 1 if piece.text.startswith("---") else len(piece.wanted(limits))
+        first += len(piece.wanted)
         pieces.append(piece)
     return pieces
 
@@ -164,21 +177,13 @@ class _Piece:
         self._first = first
         self._is_json = is_json
         self._whole = whole
-        self._wanted: list[Json] | None = None
+        self.wanted: list[Json] = [] if _BLANK.fullmatch(text) else [AS_IT_IS]
+        """The values of its documents, once edited."""
         self._edited: tuple[Tree, dict[int, Json]] | None = None
         self._owned: list[Owned] = []
         self._deepest = 0
 
-    def wanted(self, limits: ReadLimits) -> list[Json]:
-        """The values of its documents, once edited."""
-        if self._wanted is None:
-            self._wanted = self._read(self.text, limits)
-        return self._wanted
-
-    def _read(self, text: str, limits: ReadLimits) -> list[Json]:
-        return [read_json(text.encode(), limits)] if self._is_json else read_documents(text.encode(), limits)
-
-    def edit(self, changes: Mapping[int, _Changes], *, last: bool, limits: ReadLimits) -> None:
+    def edit(self, changes: Mapping[int, _Changes], *, last: bool) -> None:
         """Make those of the changes that are its own. Raises ManifestError."""
         if self._first not in changes and not self._whole:
             return
@@ -186,9 +191,9 @@ class _Piece:
         values = [root.value if root else None for root in tree.roots]
         own = {n: changes[self._first + n] for n in range(len(values)) if self._first + n in changes}
         wanted = {n: _with_items(values[n], change) for n, change in own.items()}
-        self._wanted = [value for n in range(len(values)) if (value := wanted.get(n, values[n])) is not GONE]
-        self.gone = len(self._wanted) < len(values)
-        if self.gone and not self._wanted:
+        self.wanted = [value for n in range(len(values)) if (value := wanted.get(n, values[n])) is not GONE]
+        self.gone = len(self.wanted) < len(values)
+        if self.gone and not self.wanted:
             self.text = _remains(tree, first=self._first == 0, last=last)
         elif own:
             self._edited = tree, wanted
@@ -212,7 +217,7 @@ class _Piece:
 
     def _reads_back(self, limits: ReadLimits) -> bool:
         try:
-            return same(self._read(self.text, limits), self._wanted)
+            return same(_read(self.text.encode(), ".json" if self._is_json else "", limits), self.wanted)
         except ManifestError:
             return False
 

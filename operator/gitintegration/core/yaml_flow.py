@@ -11,7 +11,7 @@ from typing import NamedTuple
 from gitintegration.core.diff import same
 from gitintegration.core.values import Json
 from gitintegration.core.yaml_match import matched
-from gitintegration.core.yaml_render import Style, flow, flow_key, ordered_names
+from gitintegration.core.yaml_render import Style, flow, flow_key, with_added
 from gitintegration.core.yaml_style import is_tall, line_indent, usual_quote
 from gitintegration.core.yaml_tree import Entry, Node, Text, TooFineError
 
@@ -65,15 +65,14 @@ class FlowEdit:
         """Strings have the quotes that all strings beside them have."""
         spread = tall or "\n" in self.source.text[node.content : node.end]
         usual = usual_quote(node, flow=True)
-        quoted = self.style.quoted if usual is None else usual == '"'
-        quote = "'" if usual == "'" else self.style.quote
-        return replace(self.style, tall=spread and self.style.tall, quoted=quoted, quote=quote)
+        quoted = self.style.quoted if usual is None else bool(usual)
+        return replace(self.style, tall=spread and self.style.tall, quoted=quoted, quote=usual or self.style.quote)
 
     def _list(self, node: Node, new: list[Json]) -> list[_Part]:
         return [_Part(place, None, value) for place, value in zip(matched(node.value, new), new, strict=True)]
 
     def _map(self, node: Node, new: dict[str, Json]) -> list[_Part]:
-        """Old keys stay in their order; a new one goes behind the one that stands before it in `new`, or to the front."""
+        """Old keys stay in their order; new ones go where they belong, behind the last `<<`."""
         given: dict[str, Json] = {}
         explicit = {e.name for e in node.entries if not e.is_merge}
         for entry in node.entries:
@@ -86,16 +85,11 @@ class FlowEdit:
             for index, entry in enumerate(node.entries)
             if entry.is_merge or entry.name in new
         ]
-        behind: dict[str | None, list[_Part]] = {}
-        before: str | None = None
-        for name in ordered_names(new):
-            if name in explicit:
-                before = name
-            elif name not in given or not same(given[name], new[name]):
-                behind.setdefault(None if given else before, []).append(_Part(None, name, new[name]))
-        placed = [part for old in parts for part in (old, *behind.get(old.name, ()))]
-        first = behind.get(None, [])
-        return [*placed, *first] if given else [*first, *placed]
+        behind = max((i + 1 for i, part in enumerate(parts) if node.entries[part.place or 0].is_merge), default=0)
+        old = {part.name: part for part in parts[behind:]}
+        added = [k for k in new if k not in explicit and not (k in given and same(given[k], new[k]))]
+        placed = with_added([str(name) for name in old], added)
+        return [*parts[:behind], *(old.get(name) or _Part(None, name, new[name]) for name in placed)]
 
     def _same_shape(self, node: Node, texts: Mapping[int, str]) -> str:
         text, at, out = self.source.text, node.content, []

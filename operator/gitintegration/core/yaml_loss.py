@@ -45,26 +45,46 @@ class _Cover:
 def is_lossy(tree: Tree, owned: Iterable[Owned], made: str) -> bool:
     """Whether a comment is gone that stood in nothing removed, or a line that no edit owns."""
     all_owned = list(owned)
-    text = tree.source.text
     removed = _Cover(span for each in all_owned for span in each.removed)
     touched = _Cover(span for each in all_owned for span in (*each.removed, *each.changed))
-    return _comments_gone(tree, removed, made) or _lines_gone(text, touched, made)
-
-
-def _comments_gone(tree: Tree, removed: _Cover, made: str) -> bool:
     text = tree.source.text
-    if "#" not in text:
-        return False
-    seen = Counter(_HASH.findall(made))  # also what only looks like one: enough to be sure, not to accuse
-    if not Counter(m[0] for m in _HASH.finditer(text) if not removed.touches(m.start(), m.end())) - seen:
+    old, new = _windows(text, made)
+    return _comments_gone(tree, removed, made, old, new) or _lines_gone(text, touched, made, old, new)
+
+
+def _windows(text: str, made: str) -> tuple[Span, Span]:
+    """The lines of both texts between those that they begin with alike, and those that they end with."""
+    head = text.rfind("\n", 0, _common(text, made)) + 1
+    room = min(len(text), len(made)) - head
+    tail = _common(text[len(text) - room :][::-1], made[len(made) - room :][::-1])
+    line = text.find("\n", len(text) - tail)
+    tail = len(text) - line - 1 if tail and line >= 0 else 0
+    return Span(head, len(text) - tail), Span(head, len(made) - tail)
+
+
+def _common(a: str, b: str) -> int:
+    """With how many characters both begin, found by halves: to compare is what is fast."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if a[low:middle] == b[low:middle] else (low, middle - 1)
+    return low
+
+
+def _comments_gone(tree: Tree, removed: _Cover, made: str, old: Span, new: Span) -> bool:
+    text = tree.source.text
+    seen = Counter(_HASH.findall(made, *new))  # also what only looks like one: enough to be sure, not to accuse
+    if not Counter(m[0] for m in _HASH.finditer(text, *old) if not removed.touches(m.start(), m.end())) - seen:
         return False
     had = Counter(text[a:b].rstrip() for a, b in tree.comments() if not removed.touches(a, b))
     return bool(had - Counter(made[a:b].rstrip() for a, b in parse_yaml(made).comments()))
 
 
-def _lines_gone(text: str, touched: _Cover, made: str) -> bool:
-    lines = Counter(m[0] for m in _LINE.finditer(text) if not touched.touches(m.start(), m.end()))
-    gone, come = lines - (there := Counter(_LINE.findall(made))), there - lines
+def _lines_gone(text: str, touched: _Cover, made: str, old: Span, new: Span) -> bool:
+    lines = Counter(m[0] for m in _LINE.finditer(text, *old) if not touched.touches(m.start(), m.end()))
+    if not lines:
+        return False
+    gone, come = lines - (there := Counter(_LINE.findall(made, *new))), there - lines
     return bool(Counter(map(_bare, gone.elements())) - Counter(map(_bare, come.elements())))
 
 

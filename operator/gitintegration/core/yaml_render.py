@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gitintegration.core.invalid import ManifestError
@@ -16,7 +16,7 @@ _ESCAPED = re.compile(r"[^\x20-\x7e]")
 NOT_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
 """What a block scalar can't hold: control characters, and what readers take for a line break or a byte order mark."""
 _NOT_IN_FLOW = frozenset(",[]{}?:")
-_FIRST = ("apiVersion", "kind", "metadata", "name", "namespace")
+_FIRST = {name: at for at, name in enumerate(("apiVersion", "kind", "metadata", "name", "namespace"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Style:
     tall: bool = False
     """Flow collections have a line for each entry."""
     quoted: bool = False
-    """Strings in flow have quotes always."""
+    """Strings in flow have quotes always, and that sign where they can."""
     json: bool = False
     """Keys have quotes too, and no comma stands behind the last entry."""
     ascii: bool = False
@@ -100,7 +100,7 @@ def _flow_scalar(value: Json, style: Style) -> str:
         return "{}" if isinstance(value, dict) else "[]"
     if style.json:
         return json.dumps(value, ensure_ascii=style.ascii)
-    return scalar(value, flow=True, quote='"' if style.quoted else "", default=style.quote)
+    return scalar(value, flow=True, quote=style.quote if style.quoted else "", default=style.quote)
 
 
 def flow_key(name: str, style: Style) -> str:
@@ -163,16 +163,35 @@ def literal(text: str, indent: int, parent: int, *, kept: bool = False, blank: i
     return [f"|{digit}{chomp}", *(" " * indent + line if line else "" for line in lines)]
 
 
-def ordered_names(value: Mapping[str, Json]) -> list[str]:
-    """The keys of a map; those that say what it is come first, as people write them."""
-    return [*(name for name in _FIRST if name in value), *(name for name in value if name not in _FIRST)]
+def ordered_names(names: Iterable[str]) -> list[str]:
+    """The keys of a map as kubectl has them, by alphabet; those that say what it is come first, as people write them."""
+    return sorted(names, key=_rank)
+
+
+def _rank(name: str) -> tuple[int, str]:
+    return _FIRST.get(name, len(_FIRST)), name
+
+
+def with_added(there: Sequence[str], added: Iterable[str], *, first_stays: bool = False) -> list[str]:
+    """The keys of a map in a file, and where new ones go: to their place in the last run of keys that are in order.
+
+    So it does not matter in which order they come. With `first_stays`, nothing goes in front of the first.
+    """
+    start = max(len(there) - 1, 0)
+    while start > 0 and _rank(there[start - 1]) < _rank(there[start]):
+        start -= 1
+    start = max(start, 1) if first_stays else start
+    return [*there[:start], *ordered_names([*there[start:], *added])]
 
 
 def render(value: Json, path: str) -> bytes:
     """A new file with this manifest."""
-    ordered = {name: value[name] for name in ordered_names(value)}
-    if isinstance(meta := ordered.get("metadata"), dict):
-        ordered["metadata"] = {name: meta[name] for name in ordered_names(meta)}
     if path.endswith(".json"):
-        return (json.dumps(ordered, indent=2, ensure_ascii=False) + "\n").encode()
-    return ("\n".join(block(ordered)) + "\n").encode()
+        return (json.dumps(_in_order(value), indent=2, ensure_ascii=False) + "\n").encode()
+    return ("\n".join(block(value)) + "\n").encode()
+
+
+def _in_order(value: Json) -> Json:
+    if isinstance(value, list):
+        return [_in_order(inner) for inner in value]
+    return {name: _in_order(value[name]) for name in ordered_names(value)} if isinstance(value, dict) else value

@@ -27,10 +27,11 @@ from gitintegration.core.yaml_render import (
     behind,
     block,
     flow,
+    is_plain,
     item,
     literal,
-    ordered_names,
     scalar,
+    with_added,
 )
 from gitintegration.core.yaml_style import is_tall, line_indent, style_of, usual_quote
 from gitintegration.core.yaml_tree import Entry, Node, Text, TooFineError
@@ -116,22 +117,24 @@ class Rewriter:
     def _pieces(self, node: Node, start: int, limit: int, *, root: bool = False) -> list[Piece]:
         """The lines of each entry; the first begins at `start` or behind it, no one reaches beyond `limit`."""
         column = self.source.column(node.entries[0].start)
+        places = [self._place_of(entry, start, limit) for entry in node.entries]
         pieces: list[Piece] = []
-        for index, entry in enumerate(node.entries):
-            end = self.source.line_end(entry.end)
-            line = self.source.line_start(entry.start)
-            begin = line if self.source.starts_line(entry.start) else entry.start
-            if begin < start or end > limit or (pieces and (begin == entry.start and line != begin)):
+        gap = start
+        for index, (begin, end) in enumerate(places):
+            if index and not self.source.starts_line(begin):
                 raise TooFineError
-            gap = pieces[-1].end if pieces else start
-            if pieces:
-                tail = self._tail(gap, begin, column)
-                pieces[-1] = replace(pieces[-1], end=tail)
-                gap = tail
             lead = begin if (root and index == 0) else self._lead(gap, begin)
-            pieces.append(Piece(entry, gap, lead, end))
-        pieces[-1] = replace(pieces[-1], end=self._tail(pieces[-1].end, limit, column))
+            following = places[index + 1][0] if index + 1 < len(places) else limit
+            pieces.append(Piece(node.entries[index], gap, lead, gap := self._tail(end, following, column)))
         return pieces
+
+    def _place_of(self, entry: Entry, start: int, limit: int) -> tuple[int, int]:
+        """Its lines, from their begin or from behind the dash before it."""
+        begin = self.source.line_start(entry.start) if self.source.starts_line(entry.start) else entry.start
+        end = self.source.line_end(entry.end)
+        if begin < start or end > limit:
+            raise TooFineError
+        return begin, end
 
     def _tail(self, start: int, limit: int, column: int) -> int:
         """Behind the comments that are set in deeper than `column`."""
@@ -199,7 +202,7 @@ class Rewriter:
             else:
                 self._drop(piece)
                 lines[slot] = [gap]
-        added = [name for name in ordered_names(new) if name not in explicit and name not in given]
+        added = [name for name in new if name not in explicit and name not in given]
         self._place(node, new, added, order, lines, column)
         return "".join(text for slot in order for text in lines[slot])
 
@@ -242,23 +245,22 @@ class Rewriter:
         lines: dict[str, list[str]],
         column: int,
     ) -> None:
-        """Put each added key behind the old one that stands before it in `new`; where none does, at the top.
-
-        Behind the first key where that one stands behind a dash, and behind all where a `<<` would hide it.
-        """
-        fresh, merging = set(added), {k for e in node.entries if e.is_merge for k in self._sources(e)}
-        before: str | None = None
+        """Put each added key where it belongs, behind the last `<<`: that one would hide what stands before it."""
+        behind = max((i + 1 for i, slot in enumerate(order) if slot not in new and slot.startswith("\0")), default=0)
+        there = [name for name in order[behind:] if name in new]
+        starts_line = self.source.starts_line(node.entries[0].start)
+        before = order[behind - 1] if behind else None
         at: dict[str | None, list[str]] = {}
-        for name in ordered_names(new):
+        fresh = set(added)
+        for name in with_added(there, added, first_stays=not starts_line and order[0] in there[:1]):
             if name in fresh:
-                place = order[-1] if name in merging else before
-                at.setdefault(place, []).append("".join(self._new_lines({name: new[name]}, column, node)))
-            elif name in lines:
+                at.setdefault(before, []).append("".join(self._new_lines({name: new[name]}, column, node)))
+            else:
                 before = name
         for place, texts in at.items():
             if place is not None:
                 lines[place] += texts
-            elif self.source.starts_line(node.entries[0].start):
+            elif starts_line:
                 lines[order[0]].insert(1, "".join(texts))
             else:
                 lines[order[0]][len(lines[order[0]]) :] = texts
@@ -450,16 +452,19 @@ class Rewriter:
             return self._block_scalar(node, new, column), node.content
         if isinstance(new, str) and "\n" in new and node.style not in ("'", '"') and literal(new, 2, 0):
             raise TooFineError
-        return self._line(node, new, in_flow=False, style=self.style)
+        return self._line(node, new)
 
-    def _line(self, node: Node, new: Json, *, in_flow: bool, style: Style) -> tuple[str, int]:
+    def _line(self, node: Node, new: Json, *, in_flow: Style | None = None) -> tuple[str, int]:
         start, anchor = node.content, ""
         if node.tag is not None and not (node.tag.endswith(":str") and isinstance(new, str)):
             start, anchor = node.start, f"&{node.anchor} " if node.anchor else ""
-        if style.json:
-            return flow(new, style), start
-        quote = node.style if node.style in ("'", '"') else '"' if in_flow and style.quoted else ""
-        made = anchor + scalar(new, flow=in_flow, quote=quote if isinstance(new, str) else "", default=style.quote)
+        if in_flow and in_flow.json:
+            return flow(new, in_flow), start
+        quote = node.style if node.style in ("'", '"') else in_flow.quote if in_flow and in_flow.quoted else ""
+        if not isinstance(new, str) or (not quote and is_plain(new, flow=in_flow is not None)):
+            made = anchor + (new if isinstance(new, str) else scalar(new))
+        else:
+            made = anchor + scalar(new, quote=quote or (in_flow or self.style).quote)
         if node.start == node.end or (node.content == node.end and start == node.content):
             made = f" {made}"
         return made, start
@@ -533,7 +538,7 @@ class Rewriter:
         self._forget(node)
         self._own(node, new, entry.start)
         if node.kind == "scalar" and not isinstance(new, dict | list) and (entry.key is None or entry.sign):
-            made, start = self._line(node, new, in_flow=True, style=style)
+            made, start = self._line(node, new, in_flow=style)
             return text[entry.start : start] + (made.lstrip() if text[start - 1].isspace() else made)
         head = text[entry.start : entry.sign] + style.colon[1:] if entry.sign else ""
         if entry.key is not None and not entry.sign:

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from gitintegration.core.yaml_read import read_documents
-from gitintegration.core.yaml_render import is_plain, literal, scalar
+from gitintegration.core.yaml_render import literal, scalar
 
 WORDS = [
     "a",
@@ -60,6 +60,8 @@ class Styled:
     dash: int = 0
     owners: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     often: float = 0.25
+    signs: str = "'\""
+    """The quotes that it may have."""
 
     def text(self, value: Any) -> str:
         if self.layout == "json":
@@ -86,7 +88,7 @@ class Styled:
                 lines.append("")
             if (number or path) and self.maybe():
                 lines.append(f"{pad}{self.comment(here)}")
-            head = f"{pad}{scalar(name)}:" if isinstance(value, dict) else f"{pad}-"
+            head = f"{pad}{scalar(name, default=self.signs[0])}:" if isinstance(value, dict) else f"{pad}-"
             lines += self.entry(head, inner, indent, here, in_list=isinstance(value, list))
         return lines
 
@@ -113,14 +115,17 @@ class Styled:
             return self.inline(value)
         if not isinstance(value, str):
             return json.dumps(value)
-        quote = self.rng.choice(["", "", "'", '"'])
-        return scalar(value, flow=in_flow, quote=quote if quote or not is_plain(value, flow=in_flow) else "")
+        quote = self.rng.choice(["", *self.signs])
+        return scalar(value, flow=in_flow, quote=quote, default=self.signs[0])
 
     def inline(self, value: Any) -> str:
         if isinstance(value, dict) and value:
             return (
                 "{"
-                + ", ".join(f"{scalar(k, flow=True)}: {self.one_line(v, in_flow=True)}" for k, v in value.items())
+                + ", ".join(
+                    f"{scalar(k, flow=True, default=self.signs[0])}: {self.one_line(v, in_flow=True)}"
+                    for k, v in value.items()
+                )
                 + "}"
             )
         if isinstance(value, list) and value:
@@ -160,6 +165,7 @@ def files(draw: st.DrawFn, *, bare: bool = False) -> tuple[str, bytes, Any, dict
     rng = draw(st.randoms(use_true_random=False))
     styled = Styled(draw(st.sampled_from(LAYOUTS)), rng, draw(st.sampled_from([2, 4])), draw(st.sampled_from([0, 2])))
     styled.often = 0 if bare else 0.25
+    styled.signs = draw(st.sampled_from(["'", '"', "'\""]))
     text = styled.text(value)
     if draw(st.booleans()):
         text = text.removesuffix("\n")

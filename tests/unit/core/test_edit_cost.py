@@ -57,19 +57,29 @@ def renamed_items(size: int) -> tuple[str, dict[Location, Json]]:
     )
 
 
-def _calls(case: Case, size: int) -> int:
-    text, changes = case(size)
+def some_of_many(size: int) -> tuple[str, dict[Location, Json]]:
+    text, changes = every_document(size)
+    return text, {Location(number): changes[Location(number)] for number in range(0, size, 10)}
+
+
+def _counted(run: Callable[[], Any], name: str = "") -> tuple[Any, int]:
+    """What it gives, and how often functions of that name are called meanwhile; all, without one."""
     count = 0
 
-    def trace(*_: Any) -> None:
+    def trace(frame: Any, event: str, _: Any) -> None:
         nonlocal count
-        count += 1
+        count += not name or (event == "call" and frame.f_code.co_name == name)
 
     sys.setprofile(trace)
     try:
-        made = edit_file(text.encode(), "x.yaml", changes, LIMITS)
+        return run(), count
     finally:
         sys.setprofile(None)
+
+
+def _calls(case: Case, size: int) -> int:
+    text, changes = case(size)
+    made, count = _counted(lambda: edit_file(text.encode(), "x.yaml", changes, LIMITS))
     wanted = [changes.get(Location(n), v) for n, v in enumerate(read_documents(text.encode(), LIMITS))]
     assert made.source is not None
     assert read_documents(made.source, LIMITS) == [value for value in wanted if value is not None]
@@ -78,9 +88,18 @@ def _calls(case: Case, size: int) -> int:
 
 @pytest.mark.parametrize(
     "case",
-    [every_document, one_of_many, removals, equal_items, added_keys, renamed_items],
+    [every_document, one_of_many, some_of_many, removals, equal_items, added_keys, renamed_items],
     ids=lambda case: case.__name__,
 )
 def test_four_times_the_file_takes_about_four_times_the_work(case: Case) -> None:
     small, large = _calls(case, 60), _calls(case, 240)
     assert large <= 5.5 * small + 2000, (small, large)
+
+
+@pytest.mark.parametrize(("case", "parses"), [(one_of_many, 1.05), (some_of_many, 1.15), (every_document, 2.1)])
+def test_an_edit_parses_what_it_edits_and_reads_the_result_once(case: Case, parses: float) -> None:
+    """Counted in the events of parsers, which are what a parse costs."""
+    text, changes = case(400)
+    _, once = _counted(lambda: read_documents(text.encode(), LIMITS), "take")
+    _, events = _counted(lambda: edit_file(text.encode(), "x.yaml", changes, LIMITS), "take")
+    assert 20 * 400 < once < events <= parses * once
