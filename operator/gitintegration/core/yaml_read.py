@@ -13,6 +13,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -53,6 +54,12 @@ _DIGITS = 70
 """More digits than any base needs for 64 bits, leading zeros aside: what is longer is no integer to Go either."""
 _NUMERIC = frozenset("+-.0123456789")
 _TAG = "tag:yaml.org,2002:"
+_CLOCK = r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:\.[0-9]+)?"
+_TIME = re.compile(
+    rf"([0-9]{{4}})-([0-9]{{1,2}})-([0-9]{{1,2}})(?:[Tt]{_CLOCK}(?:Z|[-+][0-9]{{2}}:[0-9]{{2}})| {_CLOCK})?"
+)
+_MARK_INSIDE = re.compile("(?:^|[\n\r\x85\u2028\u2029])\ufeff")
+_ESCAPED_SLASH = re.compile(r"(?<!\\)(?:\\\\)*\\/")
 _SURROGATE = re.compile("[\udc80-\udcff]")
 
 
@@ -98,7 +105,9 @@ def _number(value: float) -> Json:
 def read_documents(source: bytes, limits: ReadLimits = ReadLimits()) -> list[Json]:
     """The value of each document; an empty one is None. Raises ManifestError."""
     text = decode_text(source, limits)
-    walker = _Walker(limits)
+    if "\ufeff" in text and _MARK_INSIDE.search(text):
+        raise ManifestError(InvalidReason.NotYAML, "a line begins with a byte order mark; take it out")
+    walker = _Walker(limits, text)
     try:
         parser = CParser(ended(text))
         get = parser.get_event
@@ -196,6 +205,8 @@ class _Frame:
 
     value: Json
     anchor: str | None = None
+    flow: bool = False
+    """It is in braces or brackets."""
     key: Json = _NO_KEY
     own: set[str] = field(default_factory=set)
     """Its keys that are not merged into it."""
@@ -207,9 +218,11 @@ class _Frame:
 class _Walker:
     """Keeps one frame for each open collection; closes them bottom-up."""
 
-    def __init__(self, limits: ReadLimits) -> None:
+    def __init__(self, limits: ReadLimits, text: str) -> None:
         self.documents: list[Json] = []
         self._limits = limits
+        self._text = text
+        self._slashes = "\\/" in text and not text.lstrip().startswith("{")  # kubectl takes that for JSON
         self._stack: list[_Frame] = []
         self._anchors: dict[str, _Frame] = {}
         self._nodes = self._size = 0
@@ -219,6 +232,7 @@ class _Walker:
         """False at the end of the stream."""
         kind = type(event)
         if kind is yaml.ScalarEvent:
+            self._check_scalar(event)
             value = read_scalar(event)
             self._keep(_Frame(value, event.anchor, size=len(event.value) + 4, depth=0))
         elif kind is yaml.MappingStartEvent:
@@ -231,7 +245,7 @@ class _Walker:
         elif kind is yaml.AliasEvent:
             self._alias(event)
         elif kind is yaml.DocumentStartEvent:
-            self._root, self._anchors = None, {}
+            self._begin(event)
         elif kind is yaml.DocumentEndEvent:
             self.documents.append(MERGE if self._root is MERGE_KEY else self._root)
         elif kind is yaml.StreamEndEvent:
@@ -241,7 +255,33 @@ class _Walker:
     def _open(self, value: Json, event: Any) -> None:
         if len(self._stack) >= self._limits.depth:
             raise self._too_deep(event)
-        self._stack.append(_Frame(value, event.anchor))
+        self._stack.append(_Frame(value, event.anchor, bool(event.flow_style)))
+
+    def _check_scalar(self, event: Any) -> None:
+        """Refuse what libyaml takes, and kubectl's older copy of it refuses or takes for something else."""
+        flow, end = bool(self._stack) and self._stack[-1].flow, event.end_mark.index
+        if flow and "?" in event.value and not event.style:
+            words = "kubectl can't read a `?` in unquoted text between brackets or braces; put the text in quotes"
+        elif flow and event.tag and not event.value and self._text[end : end + 1] == ",":
+            words = "kubectl reads a tag with a comma right behind it otherwise; put a blank between them"
+        elif self._slashes and event.style == '"' and _ESCAPED_SLASH.search(self._text[event.start_mark.index : end]):
+            words = "kubectl doesn't know the escape `\\/` in YAML; write `/`"
+        elif self._is_key() and event.implicit[0] and _is_rounded(event.value):
+            words = f"kubectl takes the key {event.value[:80]} for a number and rounds it; put it in quotes"
+        else:
+            return
+        raise ManifestError(InvalidReason.NotYAML, f"line {event.start_mark.line + 1}: {words}")
+
+    def _is_key(self) -> bool:
+        """Whether a key of a map comes next."""
+        frame = self._stack[-1] if self._stack else None
+        return frame is not None and isinstance(frame.value, dict) and frame.key is _NO_KEY
+
+    def _begin(self, event: Any) -> None:
+        if event.version and event.version != (1, 1):
+            words = f"line {event.start_mark.line + 1}: kubectl reads YAML 1.1 only; take the %YAML line out"
+            raise ManifestError(InvalidReason.NotYAML, words)
+        self._root, self._anchors = None, {}
 
     def _alias(self, event: Any) -> None:
         meant = self._anchors.get(event.anchor)
@@ -296,26 +336,47 @@ class _Walker:
 
 
 def read_scalar(event: Any) -> Json:
-    """What a scalar stands for; MERGE_KEY for a plain `<<`. Raises ManifestError."""
-    tag = event.tag
+    """What a scalar stands for; MERGE_KEY for a `<<` without quotes. Raises ManifestError."""
+    text, tag = event.value, event.tag
+    if text == MERGE and (event.implicit[0] or tag == f"{_TAG}merge"):
+        return MERGE_KEY
     if tag is None or tag == "!":
-        if not event.implicit[0] or tag is not None:
-            return event.value
-        return MERGE_KEY if event.value == MERGE else resolve_plain(event.value)
-    if tag == f"{_TAG}str":
-        return event.value
-    if tag == f"{_TAG}binary":
+        return resolve_plain(text) if event.implicit[0] and tag is None else text
+    kind = tag.removeprefix(_TAG) if tag.startswith(_TAG) else ""
+    if kind == "binary":
         return _binary(event)
-    value = resolve_plain(event.value)
-    known: Any = {
-        f"{_TAG}int": int,
-        f"{_TAG}float": (int, float),
-        f"{_TAG}bool": bool,
-        f"{_TAG}null": type(None),
-    }.get(tag)
-    if known and not isinstance(value, known):
+    value = resolve_plain(text) if kind in ("int", "float", "bool", "null") else text
+    if not _is_kind(kind, text, value):
         raise ManifestError(InvalidReason.NotYAML, f"line {event.start_mark.line + 1}: cannot decode as {tag}")
-    return value if known else event.value
+    return value
+
+
+def _is_kind(kind: str, text: str, value: Json) -> bool:
+    """Whether Go takes the text for what its tag says it is."""
+    if kind == "int":
+        match = _INTEGER.fullmatch(text.replace("_", ""))
+        return match is not None and _integer(*match.groups()) is not None
+    if kind == "float":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == "timestamp":
+        return _is_time(text)
+    return isinstance(value, bool) if kind == "bool" else value is None if kind == "null" else True
+
+
+def _is_rounded(key: str) -> bool:
+    """Whether a key is a float that kubectl writes in another way: it does so in 32 bits, and with an exponent."""
+    if key[:1] not in _NUMERIC or isinstance(resolve_plain(key), str) or _INTEGER.fullmatch(key.replace("_", "")):
+        return False
+    value = float(key.replace("_", ""))
+    return float(f"{value:.6g}") != value or not (1e-4 <= abs(value) < 1e6 or (value == 0 and key[0] != "-"))
+
+
+def _is_time(text: str) -> bool:
+    match = _TIME.fullmatch(text)
+    try:
+        return match is not None and bool(datetime(*(int(part) for part in match.groups() if part is not None)))  # type: ignore[arg-type]
+    except ValueError:
+        return False
 
 
 def _binary(event: Any) -> str:
