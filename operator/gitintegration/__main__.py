@@ -20,16 +20,15 @@ from cyclopts import App, Parameter
 from cyclopts.config import Env
 
 from gitintegration.api.crd import render_crds
-from gitintegration.cluster.base_store import BaseStore
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.informer import Informers
 from gitintegration.cluster.integrations import SECRETS, Integrations
 from gitintegration.cluster.kinds import Kinds
 from gitintegration.cluster.lease import Lease, Terms, lease_name
-from gitintegration.cluster.objects import Objects
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.cluster.rights import may_watch_everywhere
-from gitintegration.core.state.record import ItemCodec, ProposalCodec, PublishedCodec
+from gitintegration.controller.assembly import assemble
+from gitintegration.controller.controller import Controller
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import ClusterError
 from gitintegration.forge.client import ForgeHttp
@@ -44,11 +43,8 @@ from gitintegration.handlers import integrations as handlers
 from gitintegration.handlers import operations
 from gitintegration.metrics import CONTENT_TYPE, Metrics
 from gitintegration.settings import NAMESPACE, Settings
-from gitintegration.sync.cluster_side import ClusterSide
-from gitintegration.sync.engine import Engine
-from gitintegration.sync.operator import Operator
 
-_IN_WORKERS = ("gitintegration.sync.files", "gitintegration.git.log")
+_IN_WORKERS = ("gitintegration.commits.files", "gitintegration.git.log")
 """Modules whose functions run in worker processes."""
 
 _KEY_MEMORY = 256 << 20
@@ -297,32 +293,18 @@ async def serve(settings: Settings) -> None:
         secrets = Informers(cluster, by_namespace=narrow)
         stack.push_async_callback(secrets.close)
         kinds, integrations = Kinds(cluster), Integrations(cluster)
-        side = ClusterSide(Objects(cluster), kinds)
-        store = BaseStore(cluster, ItemCodec(), "base")
-        offers = BaseStore(cluster, ProposalCodec(), "review")
         http = await stack.enter_async_context(
             ForgeHttp(fence=cluster.fence, observe=metrics.forge_request, egress=egress, keys=keys)
         )
         forges = Forges(http)
-        pushed = BaseStore(cluster, PublishedCodec(), "pushed")
-        engine = Engine(
-            git,
-            workers,
-            side,
-            store,
-            offers,
-            forges,
-            ReadLimits(size=settings.max_file_size),
-            memories=[pushed],
-        )
-        operator = Operator(
-            engine=engine,
+        parts = assemble(cluster, git, workers, forges, kinds, limits=ReadLimits(size=settings.max_file_size))
+        operator = Controller(
+            parts=parts,
             git=git,
             workers=workers,
             integrations=integrations,
             operations=OperationObjects(cluster),
             forges=forges,
-            pushed=pushed,
             apps=AppTokens(http),
             kinds=kinds,
             informers=informers,
@@ -405,7 +387,7 @@ async def _alive(settings: Settings, integrations: Integrations) -> set[str]:
             await _wait(error)
 
 
-async def _run(settings: Settings, cluster: Cluster, operator: Operator, lease: Lease | None, life: _Life) -> None:
+async def _run(settings: Settings, cluster: Cluster, operator: Controller, lease: Lease | None, life: _Life) -> None:
     watched, stop = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     holding = loop.create_task(lease.hold() if lease else asyncio.Event().wait())

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.controller.remotes import app_of, build_remote, proxy_of
+from gitintegration.controller.secrets import read_secret
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.keys import Keys
 from gitintegration.git.remote import SshKey, Tls
-from gitintegration.sync.remotes import app_of, build_remote, proxy_of
-from gitintegration.sync.secrets import read_secret
 from tests.fuzz.budget import fuzzed
 
 SSH = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()

@@ -7,6 +7,7 @@ on that side: a value is owed as long as nobody who saw it wrote something else 
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from tests.laws.world import API, FOLDER, World, parse
 NAMES = ("a", "b", "c")
 FIELDS = ("f0", "f1", "size", "s0", "s1")
 """`s0` and `s1` are values of keyed list items, the others fields of the spec. `f0` every pipeline has: it is never unset."""
+SHAPES = {"move": "", "gather": "all.yaml", "list": "list.yaml", "json": "all.json"}
+"""Where an edit in git may move a pipeline: a file of its own, or one that it shares with others."""
 ANCHOR = "anchor"
 """A pipeline that nobody touches: neither side is ever empty as a whole."""
 
@@ -80,7 +83,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Edit:
-    """One pipeline on one side: a field set (`set`) or removed (`unset`), or the pipeline deleted (`delete`)."""
+    """One pipeline on one side: a field set (`set`) or removed (`unset`), the pipeline deleted (`delete`) or, in git, moved into another file (SHAPES)."""
 
     side: str
     name: str
@@ -134,17 +137,34 @@ class History:
     def _in_git(self, edit: Edit, value: str | None) -> None:
         git = self.world.git
         files = git.files()
-        path = next((p for p, text in files.items() if parse({p: text}).get(edit.name) is not None), None)
+        path = next((p for p, text in files.items() if edit.name in parse({p: text})), None)
         spec = parse(files).get(edit.name)
-        if edit.what == "move" and path:
-            files[f"{FOLDER}/{edit.name}-{next(self._values)}.yaml"] = files.pop(path)
-        elif edit.what == "delete" and path:
-            del files[path]
+        if edit.what == "delete" and path:
+            self._put(files, path, edit.name, None)
+        elif edit.what in SHAPES and path and spec is not None:
+            self._put(files, path, edit.name, None)
+            elsewhere = f"{edit.name}-{next(self._values)}.yaml" if edit.what == "move" else SHAPES[edit.what]
+            self._put(files, f"{FOLDER}/{elsewhere}", edit.name, spec)
         elif edit.what in ("set", "unset") and (spec is not None or edit.what == "set"):
             made = edited(self._begun(spec), edit.key, value)
-            files[path or f"{FOLDER}/{edit.name}.yaml"] = manifest(edit.name, {"junk": "kept", **made})
+            self._put(files, path or f"{FOLDER}/{edit.name}.yaml", edit.name, {"junk": "kept", **made})
         if files != git.files():
             git.commit(files)
+
+    @staticmethod
+    def _put(files: dict[str, str], path: str, name: str, spec: Mapping[str, Any] | None) -> None:
+        """Have the file hold this pipeline, beside others that it holds; without one it goes."""
+        specs = {**parse({path: files.get(path, "")}), name: spec}
+        made = [manifest(each, there) for each, there in specs.items() if there is not None]
+        if not made:
+            files.pop(path, None)
+        elif path.endswith(".json"):
+            files[path] = json.dumps({"apiVersion": "v1", "kind": "List", "items": [yaml.safe_load(m) for m in made]})
+        elif path.endswith("list.yaml"):
+            items = [yaml.safe_load(m) for m in made]
+            files[path] = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items}, sort_keys=False)
+        else:
+            files[path] = "---\n".join(made)
 
 
 def manifest(name: str, spec: Mapping[str, Any]) -> str:

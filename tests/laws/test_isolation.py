@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from gitintegration.commits import files as sync_files
 from gitintegration.core import manifest_file
 from gitintegration.core.merge import decide
 from gitintegration.errors import GitIntegrationError, Reason
-from gitintegration.sync import engine
-from gitintegration.sync import files as sync_files
+from gitintegration.reconcile import decide as deciding
 from tests.laws.history import Edit, manifest
 from tests.laws.test_evidence import begun, sync
 from tests.laws.test_laws import settle, world
@@ -194,13 +194,13 @@ def test_an_item_that_cannot_be_compared_leaves_the_others(monkeypatch: pytest.M
 
     async def act() -> None:
         history = await begun(w)
-        monkeypatch.setattr(engine, "decide", broken)
+        monkeypatch.setattr(deciding, "decide", broken)
         for name in ("a", "b"):
             history.play(Edit("cluster", name, "set", "f1"))
         outcome = await sync(w)
         assert ("b", "f1") in history.state("git")
         assert "TypeError" in outcome.invalid[0].message
-        monkeypatch.setattr(engine, "decide", decide)
+        monkeypatch.setattr(deciding, "decide", decide)
         await settle(w)
         assert ("a", "f1") in history.state("git")
 

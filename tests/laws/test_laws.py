@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gitintegration.core.status import Outcome, build_status
 from gitintegration.errors import GitIntegrationError, Reason, RemoteError
-from tests.laws.history import ANCHOR, FIELDS, NAMES, Edit, History, state_of
+from tests.laws.history import ANCHOR, FIELDS, NAMES, SHAPES, Edit, History, state_of
 from tests.laws.world import FOLDER, Crash, World, parse
 
 HISTORIES = int(os.environ.get("HISTORIES", "150"))
@@ -61,7 +61,7 @@ _edits = st.one_of(
     st.builds(Edit, _sides, st.sampled_from(NAMES), st.just("set"), st.sampled_from(FIELDS)),
     st.builds(Edit, _sides, st.sampled_from(NAMES), st.just("unset"), st.sampled_from(FIELDS[1:])),
     st.builds(Edit, _sides, st.sampled_from(NAMES), st.just("delete")),
-    st.builds(Edit, st.just("git"), st.sampled_from(NAMES), st.just("move")),
+    st.builds(Edit, st.just("git"), st.sampled_from(NAMES), st.sampled_from(list(SHAPES))),
 )
 _syncs = st.one_of(
     st.just(Sync()),
@@ -462,7 +462,7 @@ def test_a_restart_reads_nothing_where_nothing_moved() -> None:
         told = build_status({}, await settle(w), MOMENT)
         w.restart(wipe=True)
         outcome, tally = await w.sync()
-        assert w.ws.index.commit is None
+        assert w.session.index.commit is None
         assert not tally.wrote
         assert build_status(told, outcome, MOMENT) == told
         history.play(Edit("cluster", "a", "set"))

@@ -1,4 +1,4 @@
-"""Operations, killed before and after each of their requests: each ends once, with one commit at most."""
+"""OperationQueue, killed before and after each of their requests: each ends once, with one commit at most."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from typing import Any
 import pytest
 
 from gitintegration.api.operation import PullOperation, PushOperation
-from gitintegration.cluster.base_store import BaseStore
-from gitintegration.core.state.record import PublishedCodec
 from gitintegration.errors import OperationError, Reason
-from gitintegration.forge.client import ForgeHttp
-from gitintegration.forge.pull_requests import Forges
-from gitintegration.sync.actions import Actions, Done, Order
+from gitintegration.operations.result import OperationContext, OperationResult
 from tests.laws.history import ANCHOR, Edit, History, manifest
 from tests.laws.test_laws import settle, world
-from tests.laws.world import FOLDER, REVIEW, Crash, Inline, World, parse
+from tests.laws.world import FOLDER, REVIEW, Crash, World, parse
 
 
 class Operation:
@@ -27,23 +23,22 @@ class Operation:
         self.w, self.wanted = w, wanted
         self.status: dict[str, Any] = {}
 
-    async def run(self) -> Done:
+    async def run(self) -> OperationResult:
         """As a process runs it: from the status that it finds."""
         w = self.w
-        store = BaseStore(w.api, PublishedCodec(), "pushed")  # type: ignore[arg-type]
-        actions = Actions(w.engine, w.git, Inline(), Forges(ForgeHttp()), store)  # type: ignore[arg-type]
-        order = Order(1_700_000_500, dict(self.status), self._record)
+        actions = w.parts.actions
+        order = OperationContext(1_700_000_500, dict(self.status), self._record)
         self.status["phase"] = "Running"
         w.deliver()
         request = await w.request()
         if isinstance(self.wanted, PushOperation):
-            return await actions.push(w.ws, request, order, self.wanted)
-        return await actions.pull(w.ws, request, order, self.wanted)
+            return await actions.push(w.session, request, order, self.wanted)
+        return await actions.pull(w.session, request, order, self.wanted)
 
     async def _record(self, fields: Mapping[str, Any]) -> None:
         await self.w.steps.request(lambda: self.status.update(fields))
 
-    async def to_its_end(self) -> Done:
+    async def to_its_end(self) -> OperationResult:
         """However often the process is killed."""
         while True:
             try:
@@ -250,8 +245,8 @@ def test_another_repository_inherits_nothing() -> None:
         assert parse(w.git.files(w.git.heads["feature"]))["a"]["f0"] == "2"
         w.restart(wipe=True)
         await w.sync()
-        assert w.ws.offers is not None
-        assert [mark.resource_version for mark in w.ws.offers.marks.values()] == [REVIEW]
+        assert w.session.proposals is not None
+        assert [mark.resource_version for mark in w.session.proposals.marks.values()] == [REVIEW]
 
     directory, w = world()
     with directory:

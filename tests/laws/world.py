@@ -25,12 +25,13 @@ from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
 from dulwich.pack import write_pack_objects
 
 from gitintegration.api.integration import GitIntegrationSpec
-from gitintegration.cluster.base_store import BaseStore
 from gitintegration.cluster.client import NotFoundError
 from gitintegration.cluster.informer import Meta
 from gitintegration.cluster.kinds import Kinds, ResourceKind
-from gitintegration.cluster.objects import Objects
-from gitintegration.core.state.record import UNKNOWN, ItemCodec, ProposalCodec, PublishedCodec
+from gitintegration.controller.assembly import assemble
+from gitintegration.controller.integration import first_seen
+from gitintegration.controller.watches import Watches
+from gitintegration.core.state.record import UNKNOWN, ItemCodec
 from gitintegration.core.state.shards import decode
 from gitintegration.core.state.table import ABSENT
 from gitintegration.core.status import Outcome, build_status
@@ -51,11 +52,7 @@ from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Remote
 from gitintegration.git.url import parse_url
 from gitintegration.git.wire import Refs
-from gitintegration.sync.cluster_side import ClusterSide
-from gitintegration.sync.engine import Engine
-from gitintegration.sync.entry import first_seen
-from gitintegration.sync.item import Request, Tally
-from gitintegration.sync.watches import Watches
+from gitintegration.reconcile.item import RunRequest, RunStats
 
 API, NAMESPACE, FOLDER, REVIEW = "planasonix.com/v1alpha1", "data", "pipelines", "review"
 NAME = (NAMESPACE, "gi")
@@ -562,28 +559,24 @@ class World:
         if wipe:
             shutil.rmtree(self._directory, ignore_errors=True)
         self.kinds = Kinds(self.api)  # type: ignore[arg-type]
-        side = ClusterSide(Objects(self.api), self.kinds, 0 if self._crowded else 200)  # type: ignore[arg-type]
-        store = BaseStore(self.api, ItemCodec(), "base")  # type: ignore[arg-type]
-        offers = BaseStore(self.api, ProposalCodec(), "review")  # type: ignore[arg-type]
         ticks = itertools.count(1_700_000_000)
-        forges = Forges(ForgeHttp())
-        self.engine = Engine(
+        self.parts = assemble(
+            self.api,  # type: ignore[arg-type]
             self.git,  # type: ignore[arg-type]
             Inline(),  # type: ignore[arg-type]
-            side,
-            store,
-            offers,
-            forges,
+            Forges(ForgeHttp()),
+            self.kinds,
             clock=lambda: next(ticks),
-            batch=2 if self._crowded else 1000,
-            memories=[BaseStore(self.api, PublishedCodec(), "pushed")],  # type: ignore[arg-type]
             now=lambda: self.now,
+            batch=2 if self._crowded else 1000,
+            list_above=0 if self._crowded else 200,
         )
+        self.engine = self.parts.reconciler
         status = build_status({}, self.outcome, datetime.now(UTC)) if self.outcome else {}
         metadata = {"uid": "uid-1", "name": NAME[1], "namespace": NAME[0], "creationTimestamp": ""}
         body = {"metadata": {**metadata, "generation": self.generation}, "status": status}
         self.entry = first_seen(body, self._directory)
-        self.ws = self.entry.ws
+        self.session = self.entry.session
         entries = {NAME: self.entry}
         self.watches = Watches(self.kinds, self.watched, entries, lambda *_: None)  # type: ignore[arg-type]
         self.rescan = True
@@ -606,7 +599,7 @@ class World:
             self.watched.error = None
         for name in told:
             key, meta = ObjectKey(_KIND.group, _KIND.kind, name), self.watched.seen.get(name)
-            self.ws.table.observe(key, meta.resource_version if meta else ABSENT)
+            self.session.table.observe(key, meta.resource_version if meta else ABSENT)
 
     def relist(self) -> None:
         """The watch broke, and lists again: what came and went meanwhile is told to nobody, so all is gone through."""
@@ -617,12 +610,12 @@ class World:
     async def another_source(self) -> None:
         """As the operator does where repository, branch or prefix is another."""
         self.rescan = True
-        await self.engine.leave_source(self.ws, NAMESPACE, "gi")
+        await self.engine.leave_source(self.session, NAMESPACE, "gi")
 
-    async def request(self) -> Request:
-        await self.engine.load(self.ws, NAMESPACE)
+    async def request(self) -> RunRequest:
+        await self.engine.load(self.session, NAMESPACE)
         refusals = await self.watches.prepare(NAME, self.entry, self.spec)
-        return Request(
+        return RunRequest(
             namespace=NAMESPACE,
             name="gi",
             uid="uid-1",
@@ -634,10 +627,10 @@ class World:
             rescan=self.rescan,
         )
 
-    async def sync(self) -> tuple[Outcome, Tally]:
+    async def sync(self) -> tuple[Outcome, RunStats]:
         self.now += 10
         request = await self.request()
-        outcome, tally = await self.engine.sync(self.ws, request)
+        outcome, tally = await self.engine.sync(self.session, request)
         self.rescan = self.rescan and outcome.error is not None
         self.outcome = outcome
         self._check_rest()
@@ -645,11 +638,11 @@ class World:
 
     def _check_rest(self) -> None:
         """What is neither open nor due is synced: nothing of it is in doubt, and both its versions are known."""
-        ws = self.ws
-        resting = ws.records.marks.keys() - ws.table.open.keys() - ws.table.suspects
-        for key in resting & ws.index.items.keys():
-            assert key not in ws.records.in_doubt, f"{key} rests in doubt"
-            assert UNKNOWN not in ws.records.marks[key], f"{key} rests with a side that was never carried"
+        session = self.session
+        resting = session.records.marks.keys() - session.table.open.keys() - session.table.suspects
+        for key in resting & session.index.items.keys():
+            assert key not in session.records.in_doubt, f"{key} rests in doubt"
+            assert UNKNOWN not in session.records.marks[key], f"{key} rests with a side that was never carried"
 
 
 def parse(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -657,10 +650,15 @@ def parse(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     found = {}
     for path, text in files.items():
         if path.startswith(f"{FOLDER}/"):
-            for document in yaml.safe_load_all(text):
-                if document:
-                    found[document["metadata"]["name"]] = document["spec"]
+            for manifest in manifests(text):
+                found[manifest["metadata"]["name"]] = manifest["spec"]
     return found
+
+
+def manifests(text: str) -> list[dict[str, Any]]:
+    """All documents of a file, JSON too, and the items of lists among them."""
+    documents = [document for document in yaml.safe_load_all(text) if document]
+    return [each for document in documents for each in document.get("items", [document])]
 
 
 Run = Callable[[World], Awaitable[None]]

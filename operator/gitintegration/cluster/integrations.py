@@ -10,6 +10,7 @@ from gitintegration.api.names import is_subdomain
 from gitintegration.cluster.client import Cluster, NotFoundError
 from gitintegration.cluster.events import write_event
 from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.cluster.status import write_status
 from gitintegration.errors import Stale
 
 KIND = ResourceKind(GROUP, VERSION, "GitIntegration", "gitintegrations", True)
@@ -32,16 +33,9 @@ class Integrations:
         found = await self._cluster.request("GET", KIND.path(namespace))
         return list(found["items"] or ())
 
-    async def write_status(self, seen: Mapping[str, Any], status: Mapping[str, Any]) -> None:
-        """Sets the status of the very object that was seen: the same name made anew keeps its own. The only writer."""
-        metadata = seen["metadata"]
-        path = KIND.path(metadata["namespace"], metadata["name"], "status")
-        dropped = {field: None for field in seen.get("status", {}) if field not in status}
-        body = {"metadata": {"uid": metadata["uid"]}, "status": {**dropped, **status}}
-        try:
-            await self._cluster.request("PATCH", path, body=body, content_type="application/merge-patch+json")
-        except (NotFoundError, Stale):
-            return
+    async def write_status(self, seen: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+        """Set the status of the very object that was seen; False where it is no more."""
+        return await write_status(self._cluster, KIND, seen, status)
 
     async def set_finalizer(self, seen: Mapping[str, Any], *, wanted: bool) -> None:
         """Raises Stale where the object moved."""

@@ -12,8 +12,8 @@ from typing import Any
 from gitintegration.api.names import is_api_version, split_api_version
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.paths import Path, api_path, version_path
-from gitintegration.core.evidence import Definition
 from gitintegration.core.schema import Schema
+from gitintegration.core.state.evidence import Definition
 from gitintegration.errors import Forbidden
 
 _MISSING_FOR = 10.0

@@ -10,6 +10,7 @@ from gitintegration.cluster.client import Cluster, NotFoundError
 from gitintegration.cluster.events import write_event
 from gitintegration.cluster.integrations import SECRETS
 from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.cluster.status import write_status
 from gitintegration.errors import Stale
 
 KIND = ResourceKind(GROUP, VERSION, "GitOperation", "gitoperations", True)
@@ -20,16 +21,8 @@ class OperationObjects:
         self._cluster = cluster
 
     async def write_status(self, seen: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-        """Sets the status of the very object that was seen; False where it is no more. The only writer."""
-        metadata = seen["metadata"]
-        path = KIND.path(metadata["namespace"], metadata["name"], "status")
-        dropped = {field: None for field in seen.get("status") or {} if field not in status}
-        body = {"metadata": {"uid": metadata["uid"]}, "status": {**dropped, **status}}
-        try:
-            await self._cluster.request("PATCH", path, body=body, content_type="application/merge-patch+json")
-        except (NotFoundError, Stale):
-            return False
-        return True
+        """Set the status of the very object that was seen; False where it is no more."""
+        return await write_status(self._cluster, KIND, seen, status)
 
     async def delete_own_secret(self, seen: Mapping[str, Any], name: str) -> None:
         """Deletes this Secret where it belongs to the operation, by uid."""

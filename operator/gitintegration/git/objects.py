@@ -21,7 +21,7 @@ from dulwich.object_store import DiskObjectStore, PackInputTooLarge
 from dulwich.objects import Commit, ObjectID, ShaFile, Tree
 
 from gitintegration.api.git_names import identity, is_file_of_git, is_unwritable
-from gitintegration.core.evidence import Course
+from gitintegration.core.state.evidence import Course
 from gitintegration.core.text import decoded
 from gitintegration.errors import GitIntegrationError, LimitExceeded, Reason, RemoteError
 from gitintegration.git import trees

@@ -8,10 +8,10 @@ from typing import Any
 import kopf
 
 from gitintegration.api.base_model import GROUP, VERSION
-from gitintegration.sync.operator import Operator, shard_of
+from gitintegration.controller.controller import Controller, shard_of
 
 
-def registry(operator: Operator) -> kopf.OperatorRegistry:
+def registry(operator: Controller) -> kopf.OperatorRegistry:
     """The handlers, bound to an operator; what is in another shard is as good as gone."""
     made = kopf.OperatorRegistry()
 

@@ -8,10 +8,10 @@ from typing import Any
 import kopf
 
 from gitintegration.api.base_model import GROUP, VERSION
-from gitintegration.sync.operations import Operations
+from gitintegration.operations.queue import OperationQueue
 
 
-def register(registry: kopf.OperatorRegistry, operations: Operations) -> None:
+def register(registry: kopf.OperatorRegistry, operations: OperationQueue) -> None:
     """The handler, bound to the operations of an operator."""
 
     @kopf.on.event(GROUP, VERSION, "gitoperations", registry=registry)

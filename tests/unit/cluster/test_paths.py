@@ -23,7 +23,6 @@ from kubernetes.aio.client import Configuration
 
 from gitintegration.api.integration import Resource
 from gitintegration.api.names import is_api_version, is_subdomain
-from gitintegration.cluster.base_store import BaseStore
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.informer import Informers
 from gitintegration.cluster.integrations import FINALIZER, Integrations
@@ -31,10 +30,11 @@ from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.cluster.paths import api_path
+from gitintegration.controller.assembly import assemble
+from gitintegration.controller.controller import Controller
 from gitintegration.core.manifest_file import parse_file
 from gitintegration.core.queue import Priority
 from gitintegration.core.schema import Schema
-from gitintegration.core.state.record import ItemCodec, ProposalCodec, PublishedCodec
 from gitintegration.errors import GitIntegrationError, SpecError
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.github_app import AppTokens
@@ -42,9 +42,7 @@ from gitintegration.forge.pull_requests import Forges
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
 from gitintegration.metrics import Metrics
-from gitintegration.sync.cluster_side import ClusterSide, Kind
-from gitintegration.sync.engine import Engine
-from gitintegration.sync.operator import Operator
+from gitintegration.session.live_objects import Kind, LiveObjects
 
 NAMESPACE = "data"
 _OWN = "pipelines|gitintegrations|gitintegrationbases|gitoperations"
@@ -194,11 +192,8 @@ def test_no_field_of_an_integration_leads_a_request_astray(
         async with recorder() as server, GitClient(workers) as git, ForgeHttp() as http:
             cluster, forges = server.cluster, Forges(http)
             kinds, informers = Kinds(cluster), Informers(cluster, by_namespace=False)
-            side = ClusterSide(Objects(cluster), kinds)
-            base = BaseStore(cluster, ItemCodec(), "base")
-            review = BaseStore(cluster, ProposalCodec(), "review")
-            operator = Operator(
-                engine=Engine(git, workers, side, base, review, forges),
+            operator = Controller(
+                parts=assemble(cluster, git, workers, forges, kinds),
                 git=git,
                 workers=workers,
                 integrations=Integrations(cluster),
@@ -207,7 +202,6 @@ def test_no_field_of_an_integration_leads_a_request_astray(
                 informers=informers,
                 cache=tmp_path,
                 forges=forges,
-                pushed=BaseStore(cluster, PublishedCodec(), "pushed"),
                 apps=AppTokens(http),
                 concurrency=1,
                 metrics=Metrics(),
@@ -249,7 +243,7 @@ def test_no_field_of_a_manifest_leads_a_request_astray(at: tuple[Any, ...], text
 
     async def act() -> None:
         async with recorder() as server:
-            side = ClusterSide(Objects(server.cluster), Kinds(server.cluster))
+            side = LiveObjects(Objects(server.cluster), Kinds(server.cluster))
             found = ResourceKind("planasonix.com", "v1alpha1", "Pipeline", "pipelines", True)
             resource = Resource(api_version=found.api_version, kind=found.kind)
             informers = Informers(server.cluster, by_namespace=False)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitintegration.core.bounds import STATUS_BYTES, TOUCHED_SHOWN, bounded, told_history
-from gitintegration.core.plan import Plan, PlannedChange
+from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.status import ConflictEntry, InvalidEntry, Outcome, build_status, without_lists
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import Reason, RemoteError

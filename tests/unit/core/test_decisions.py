@@ -9,7 +9,7 @@ import pytest
 
 from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import LabelSelector
-from gitintegration.core.deletes import DeleteLimit, held
+from gitintegration.core.plan.deletes import DeleteLimit, held
 from gitintegration.core.selection import selects
 from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome, build_status
 from gitintegration.core.values import ObjectKey

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from gitintegration.api.crd import render_crds
-from gitintegration.core.plan import conditions
+from gitintegration.core.plan.plan import conditions
 from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome, build_status, without_lists
 from gitintegration.errors import CredentialError, Forbidden, Reason, RemoteError, RemoteUnavailable, SpecError
 from tests.bed.cluster import ROOT

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.controller.remotes import app_of
 from gitintegration.errors import CredentialError, GitIntegrationError
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.github_app import AppTokens, GitHubApp
 from gitintegration.git.remote import Tls
-from gitintegration.sync.remotes import app_of
 
 _KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PEM = _KEY.private_bytes(

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from gitintegration.api.integration import Provider
-from gitintegration.core.plan import PlannedChange
-from gitintegration.core.pull_request import pull_request_text
+from gitintegration.core.plan.plan import PlannedChange
+from gitintegration.core.plan.pull_request import pull_request_text
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import CredentialError, GitIntegrationError, SpecError
 from gitintegration.forge.client import ForgeHttp

@@ -19,7 +19,7 @@ from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Anonymous, Auth, Basic, Remote, Tls
 from gitintegration.git.url import parse_url
 from gitintegration.git.wire import pkt, read_ls_refs, shown
-from gitintegration.sync.observe import look
+from gitintegration.reconcile.heads import ls_remote
 from tests.bed.gitserver import READER, WRITER, GitServer, Repo, git
 from tests.unit.git.test_wire import FLUSH, A, fed
 
@@ -120,10 +120,10 @@ async def test_a_fetch_from_a_server_that_knows_less(
 
 async def test_the_branch_that_an_empty_repository_is_to_have(server: GitServer, client: GitClient) -> None:
     empty = server.create("empty", branch="trunk")
-    assert (await look(client, remote(empty.url()), None)).branch == "trunk"
+    assert (await ls_remote(client, remote(empty.url()), None)).branch == "trunk"
     other = server.create("other", branch="release")  # its server is known by now: it is asked at once
     server.requests.clear()
-    found = await look(client, remote(other.url()), None)
+    found = await ls_remote(client, remote(other.url()), None)
     assert (found.branch, found.commit) == ("release", None)
     assert [method for method, _ in server.requests] == ["POST"]
 
@@ -131,10 +131,10 @@ async def test_the_branch_that_an_empty_repository_is_to_have(server: GitServer,
 async def test_a_server_that_can_not_tell_it_is_not_asked(server: GitServer, client: GitClient) -> None:
     server.lacks = {"unborn"}
     empty = server.create("empty", branch="trunk")
-    assert (await look(client, remote(empty.url()), None)).branch == "main"
+    assert (await ls_remote(client, remote(empty.url()), None)).branch == "main"
     server.old.add("old")
     old = server.create("old", branch="trunk")
-    assert (await look(client, remote(old.url()), None)).branch == "main"
+    assert (await ls_remote(client, remote(old.url()), None)).branch == "main"
 
 
 @pytest.mark.parametrize("lacks", [set(), {"unborn"}], ids=["told", "not told"])
@@ -146,7 +146,7 @@ async def test_a_head_that_leads_nowhere_is_no_branch_to_make(
     git("symbolic-ref", "HEAD", "refs/heads/gone", cwd=repo.path)
     repo.commit(FILES, branch="release")
     with pytest.raises(RemoteError) as missing:
-        await look(client, remote(repo.url()), None)
+        await ls_remote(client, remote(repo.url()), None)
     assert missing.value.reason is Reason.BranchNotFound
     assert "main, release" in missing.value.message
     assert ("'gone'" in missing.value.message) == (not lacks)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from gitintegration.core.diff import same
 from gitintegration.core.merge import Base, Decision
 from gitintegration.core.values import Json, ObjectKey
 
@@ -76,6 +77,8 @@ class Intent:
 
     git: SideIntent
     cluster: SideIntent
+    next_base: Base | None = None
+    """What is agreed on once git holds what is about to be pushed, where something is."""
 
     @classmethod
     def of(cls, decision: Decision, git: Json | None, live: Json | None) -> Intent:
@@ -107,7 +110,7 @@ class ItemRecord:
         return self.intent is not None
 
 
-_AS_BASE, _AS_BEFORE = 0, 1
+_AS_BASE, _AS_BEFORE, _AS_GOAL = 0, 1, 2
 """Stand in a stored intent for a value that the row holds already."""
 
 
@@ -117,9 +120,14 @@ class ItemCodec:
     def encode(self, record: ItemRecord) -> Fields:
         git, live = (record.base.git, record.base.live) if record.base else (None, None)
         if record.intent is None:
-            return [git] if live == git else [git, live]
-        sides = (record.intent.git, git), (record.intent.cluster, live)
-        return [git, live, [value for side, base in sides for value in _folded(side, base)]]
+            return [git] if _equal(git, live) else [git, live]
+        intent = record.intent
+        sides = (intent.git, git), (intent.cluster, live)
+        values = [value for side, base in sides for value in _folded(side, base)]
+        if (then := intent.next_base) is not None:
+            goals = (then.git, intent.git.goal), (then.live, intent.cluster.goal)
+            values += [_AS_GOAL if _equal(value, goal) else value for value, goal in goals]
+        return [git, live, values]
 
     def decode(self, key: ObjectKey, mark: Watermark, fields: Fields) -> ItemRecord:
         match fields:
@@ -127,7 +135,7 @@ class ItemCodec:
                 live, intent = git, None
             case [git, live]:
                 intent = None
-            case [git, live, [_, _, _, _] as intent]:
+            case [git, live, ([_, _, _, _] | [_, _, _, _, _, _]) as intent]:
                 pass
             case _:
                 raise ValueError("damaged: a row holds no item")
@@ -135,14 +143,23 @@ class ItemCodec:
         base = None if git is None or live is None else Base(git, live)
         if intent is None:
             return ItemRecord(key, mark, base)
-        made = Intent(_unfolded(intent[0], intent[1], git), _unfolded(intent[2], intent[3], live))
-        return ItemRecord(key, mark, base, made)
+        sides = _unfolded(intent[0], intent[1], git), _unfolded(intent[2], intent[3], live)
+        then = [side.goal if value == _AS_GOAL else value for side, value in zip(sides, intent[4:], strict=False)]
+        _check_manifests(*then)
+        next_base = Base(then[0], then[1]) if then and None not in then else None
+        return ItemRecord(key, mark, base, Intent(*sides, next_base))
+
+
+def _equal(a: Json | None, b: Json | None) -> bool:
+    return a is b if a is None or b is None else same(a, b)
 
 
 def _folded(side: SideIntent, base: Json | None) -> tuple[Any, Any]:
-    before = _AS_BASE if base is not None and side.before == base else side.before
-    goal = _AS_BEFORE if side.goal == side.before else _AS_BASE if base is not None and side.goal == base else side.goal
-    return before, goal
+    of_base = base is not None
+    before = _AS_BASE if of_base and _equal(side.before, base) else side.before
+    if _equal(side.goal, side.before):
+        return before, _AS_BEFORE
+    return before, _AS_BASE if of_base and _equal(side.goal, base) else side.goal
 
 
 def _unfolded(before: Any, goal: Any, base: Json | None) -> SideIntent:

@@ -1,0 +1,25 @@
+"""The status of one of our own objects: the one place that writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.errors import Stale
+
+
+async def write_status(
+    cluster: Cluster, kind: ResourceKind, seen: Mapping[str, Any], status: Mapping[str, Any]
+) -> bool:
+    """Set the status of the very object that was seen: the same name made anew keeps its own. False where it is no more."""
+    metadata = seen["metadata"]
+    path = kind.path(metadata["namespace"], metadata["name"], "status")
+    dropped = {field: None for field in seen.get("status") or {} if field not in status}
+    body = {"metadata": {"uid": metadata["uid"]}, "status": {**dropped, **status}}
+    try:
+        await cluster.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+    except (NotFoundError, Stale):
+        return False
+    return True

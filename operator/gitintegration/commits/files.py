@@ -1,0 +1,279 @@
+"""What happens to files in a worker process: manifests read out of the object cache, and edited into a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import orjson
+
+from gitintegration.core.invalid import InvalidReason, ManifestError, Problem
+from gitintegration.core.layout import Layout, NewPaths, NoPlaceError, no_folder
+from gitintegration.core.manifest_file import parse_file
+from gitintegration.core.values import ObjectKey, to_bytes
+from gitintegration.core.yaml_edit import Location, edit_file, new_file
+from gitintegration.core.yaml_read import ReadLimits
+from gitintegration.errors import LimitExceeded
+from gitintegration.git import objects, slices
+from gitintegration.git.objects import Entry, Kept, NewCommit
+from gitintegration.git.packs import PackWriter
+
+_SMALL = 64 << 10
+"""Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitItem:
+    """A manifest in git. `value` is its JSON."""
+
+    key: ObjectKey
+    path: str
+    blob: str
+    location: Location
+    api_version: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedFile:
+    path: str
+    blob: str
+    items: tuple[GitItem, ...]
+    problems: tuple[Problem, ...]
+    claims: tuple[ObjectKey, ...] = ()
+    """What stands in it and can't be taken."""
+    blank: Problem | None = None
+    """Why it yields nothing at all; told where it did before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One item of a file: set to `value` (JSON), or removed. Without a location it is new."""
+
+    key: ObjectKey
+    location: Location | None
+    value: bytes | None
+
+
+FileEdits: TypeAlias = tuple[str | None, list[Edit]]
+"""The blob that a file has now (None: it is new), and the edits of what is in it."""
+Edits: TypeAlias = dict[str, FileEdits]
+"""By path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What edits came to. One that fails leaves its file alone."""
+
+    blobs: Mapping[str, str | None]
+    """Path -> the blob that it has then; None: it is removed. Files that stay as they are, are left out."""
+    files: tuple[ScannedFile, ...] = ()
+    failed: tuple[tuple[ObjectKey, str], ...] = ()
+    lossy: tuple[str, ...] = ()
+    """Files that lost a comment or a line that no edit owns."""
+    taken: int = 0
+    """Of so many files the edits were made; the rest is for another call."""
+    size: int = 0
+    """Bytes of the pack by then."""
+
+    @property
+    def removed(self) -> list[str]:
+        return [path for path, blob in self.blobs.items() if blob is None]
+
+    @property
+    def packed(self) -> Edited:
+        """What the next call has to know of it."""
+        return Edited(self.blobs, size=self.size)
+
+    def and_then(self, more: Edited) -> Edited:
+        return Edited(
+            {**self.blobs, **more.blobs},
+            self.files + more.files,
+            self.failed + more.failed,
+            self.lossy + more.lossy,
+            self.taken + more.taken,
+            more.size,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    commit: NewCommit | None
+    """None where the edits came to nothing, or not to their end."""
+    edited: Edited
+    whole: bool = True
+    """Whether all edits were made."""
+
+    def discard(self) -> None:
+        """Whatever became of it, its pack is not needed any more."""
+        if self.commit is not None:
+            self.commit.pack.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which manifests of a file are items."""
+
+    kinds: Set[tuple[str, str]]
+    namespace: str
+    limits: ReadLimits
+    anywhere: Set[tuple[str, str]] = frozenset()
+    """Kinds whose manifests may name another namespace, and belong to this one all the same."""
+
+
+def scan(directory: Path, entries: Sequence[Entry], scope: Scope) -> list[ScannedFile]:
+    """The items of these files, or of the first of them: the rest is for another call."""
+    found: list[ScannedFile] = []
+    with objects.Objects(directory) as store:
+        for entry in entries:
+            found.append(_scan_one(entry.path, entry.sha, store.raw(entry.sha), scope))
+            if slices.is_over():
+                break
+    return found
+
+
+def _scan_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile:
+    """Whatever goes wrong with a file is a problem of that file."""
+    try:
+        return _read_one(path, blob, content, scope)
+    except Exception as defect:
+        words = f"can't be read: internal error {type(defect).__name__}; please report it with this file"
+        return ScannedFile(path, blob, (), (Problem(path, InvalidReason.NotYAML, words),))
+
+
+def _read_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile:
+    parsed = parse_file(path, content, scope.kinds, scope.namespace, scope.limits, scope.anywhere)
+    items = tuple(GitItem(i.key, path, blob, i.location, i.api_version, to_bytes(i.value)) for i in parsed.items)
+    return ScannedFile(path, blob, items, parsed.problems, parsed.claims, parsed.blank)
+
+
+def read_text(directory: Path, sha: str) -> str:
+    """A small text file, the ignore file say. Raises LimitExceeded."""
+    with objects.Objects(directory) as store:
+        content = store.raw(sha)
+    if len(content) > _SMALL:
+        raise LimitExceeded(f"the ignore file is larger than {_SMALL >> 10} KB")
+    return content.decode("utf-8", "replace")
+
+
+def choose(
+    directory: Path, onto: str | None, layout: Layout, taken: Iterable[str], wanted: Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Places for new files in the tree of `onto`, one for each (kind, name) of `wanted`; or why there is none.
+
+    `taken`: paths that are in no tree yet, or in another.
+    """
+    found: list[tuple[str, str]] = []
+    with objects.Objects(directory) as store:
+        paths = NewPaths(layout, taken, (lambda folder: store.names(onto, folder)) if onto else no_folder)
+        for kind, name in wanted:
+            try:
+                found.append((paths.give(kind, name), ""))
+            except NoPlaceError as error:
+                found.append(("", str(error)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class CommitBase:
+    """What a commit is made on: its parents, the commit whose tree it changes, and what it takes over from another."""
+
+    parents: tuple[str, ...]
+    onto: str | None
+    taken: Mapping[str, Kept | None] = field(default_factory=dict)
+
+    @classmethod
+    def on(cls, parent: str | None) -> CommitBase:
+        """The usual one: a commit that follows another."""
+        return cls((parent,) if parent else (), parent)
+
+    @property
+    def is_merge(self) -> bool:
+        return len(self.parents) > 1
+
+
+def commit(
+    directory: Path,
+    pack: Path,
+    ground: CommitBase,
+    edits: Edits,
+    scope: Scope,
+    *,
+    earlier: Edited,
+    author: str,
+    message: str,
+    time: int,
+) -> Committed:
+    """One commit with these edits and `earlier` ones, whose blobs are in the pack already. Then the pack is finished.
+
+    A merge is made also where no file is edited. Where time is over before all edits are made, there is none yet.
+    """
+    edited = edit(directory, pack, edits, scope, earlier)
+    blobs = {**earlier.blobs, **edited.blobs}
+    if edited.taken < len(edits):
+        return Committed(None, edited, whole=False)
+    if not blobs and not ground.is_merge:
+        return Committed(None, edited)
+    with PackWriter(pack, filter(None, blobs.values()), edited.size) as writer:
+        sha = objects.build_commit(
+            directory,
+            writer,
+            ground.parents,
+            {**ground.taken, **blobs},
+            onto=ground.onto,
+            author=author,
+            committer=author,
+            message=message,
+            time=time,
+        )
+        writer.finish()
+    return Committed(NewCommit(sha, pack), edited)
+
+
+def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, earlier: Edited) -> Edited:
+    """Edit files, all or the first of them, and put them into the pack, where the `earlier` ones are already."""
+    blobs: dict[str, str | None] = {}
+    scanned: list[ScannedFile] = []
+    failed: list[tuple[ObjectKey, str]] = []
+    lossy: list[str] = []
+    taken = 0
+    packed = filter(None, earlier.blobs.values())
+    with objects.Objects(directory) as store, PackWriter(pack, packed, earlier.size) as writer:
+        for path, (blob, changes) in edits.items():
+            if taken and slices.is_over():
+                break
+            taken += 1
+            source = store.raw(blob) if blob else None
+            try:
+                made, lost = _edited(path, source, changes, scope.limits)
+            except ManifestError as error:
+                failed += [(change.key, f"{path}: {error.message}") for change in changes]
+                continue
+            except Exception as defect:  # it is this file's, and the others are written
+                words = (
+                    f"{path}: can't be edited: internal error {type(defect).__name__}; please report it with this file"
+                )
+                failed += [(change.key, words) for change in changes]
+                continue
+            if made == source:
+                continue
+            lossy += [path] if lost else []
+            blobs[path] = writer.add_blob(made) if made is not None else None
+            if made is not None:
+                scanned.append(_scan_one(path, blobs[path] or "", made, scope))
+        size = writer.size
+    return Edited(blobs, tuple(scanned), tuple(failed), tuple(lossy), taken, size)
+
+
+def _edited(path: str, source: bytes | None, edits: Sequence[Edit], limits: ReadLimits) -> tuple[bytes | None, bool]:
+    """The file with all its edits, and whether something went that none of them owns. Raises ManifestError."""
+    changes = {e.location: orjson.loads(e.value) if e.value is not None else None for e in edits if e.location}
+    new = [orjson.loads(e.value) for e in edits if e.location is None and e.value is not None]
+    if source is None:
+        return (new_file(new[0], path, limits), False) if new else (None, False)
+    if new:
+        raise ManifestError(InvalidReason.InvalidPath, "lies where a new file should go")
+    result = edit_file(source, path, changes, limits)
+    return result.source, result.lossy

@@ -1,0 +1,405 @@
+"""All integrations of one process: what wakes them, what each run does first and last, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT, SHARD, read_spec
+from gitintegration.api.durations import parse_duration
+from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.cluster.informer import Informers
+from gitintegration.cluster.integrations import Integrations
+from gitintegration.cluster.kinds import Kinds
+from gitintegration.cluster.operations import OperationObjects
+from gitintegration.controller.assembly import Assembly
+from gitintegration.controller.credentials import CredentialResolver
+from gitintegration.controller.dispatcher import Dispatcher
+from gitintegration.controller.finalizer import Finalizer, warnings_of
+from gitintegration.controller.integration import Integration, IntegrationKey, first_seen, kept
+from gitintegration.controller.scope import IntegrationScope, NoIntegration
+from gitintegration.controller.status_writer import StatusWriter
+from gitintegration.controller.watches import KindId, Watches
+from gitintegration.core.queue import Priority
+from gitintegration.core.state.table import ABSENT
+from gitintegration.core.status import Outcome
+from gitintegration.errors import (
+    ClusterError,
+    GitIntegrationError,
+    LimitExceeded,
+    Reason,
+    SpecError,
+)
+from gitintegration.forge.github_app import AppTokens
+from gitintegration.forge.pull_requests import Forges
+from gitintegration.git import objects
+from gitintegration.git.client import GitClient
+from gitintegration.git.disk import size_of
+from gitintegration.git.remote import Remote
+from gitintegration.git.turns import SHARE
+from gitintegration.git.url import parse_url
+from gitintegration.git.workers import Workers
+from gitintegration.metrics import Metrics, Standing
+from gitintegration.operations.queue import OperationQueue
+from gitintegration.reconcile.item import RunRequest, RunStats
+from gitintegration.reconcile.mirror import cache_directory
+from gitintegration.reconcile.report import explain
+from gitintegration.session.connection import Connection, examine
+from gitintegration.session.live_objects import observed_by
+from gitintegration.session.session import SyncSession
+
+_SOON = 2.0
+"""Seconds until the API server is tried again."""
+
+
+class Controller:
+    def __init__(
+        self,
+        *,
+        parts: Assembly,
+        git: GitClient,
+        workers: Workers,
+        integrations: Integrations,
+        operations: OperationObjects,
+        kinds: Kinds,
+        informers: Informers,
+        cache: Path,
+        forges: Forges,
+        apps: AppTokens,
+        concurrency: int,
+        per_host: int = 0,
+        metrics: Metrics,
+        shard: str = "",
+        default_service_account: str = "",
+        allowed_workloads: Collection[str] = (),
+        require_allowed_hosts: bool = False,
+        secrets: Informers | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """`secrets` watches Secrets, where they are not watched as the pipelines are."""
+        self._reconciler, self._git, self._workers = parts.reconciler, git, workers
+        self._integrations = integrations
+        self._cache, self._now, self._forges, self._apps = cache, now, forges, apps
+        git.disk.evict = self._evict
+        self.shard, self._metrics = shard, metrics
+        self._entries: dict[IntegrationKey, Integration] = {}
+        self._wiping: set[asyncio.Task[None]] = set()
+        self._namespaces: Counter[str] = Counter()
+        workers.turns.alone = lambda: len(self._namespaces) < 2
+        self._watches = Watches(
+            kinds, informers, self._entries, self._object_changed, default_service_account, allowed_workloads
+        )
+        self._logins = CredentialResolver(
+            integrations,
+            secrets or informers,
+            apps,
+            lambda name: self.dispatcher.add(name, Priority.changed),
+            require_allowed_hosts,
+        )
+        self._status, self._finalizer = StatusWriter(integrations, metrics, now), Finalizer(integrations, self._entries)
+        self._log = structlog.get_logger("operator")
+        self.operations = OperationQueue(
+            parts.actions,
+            operations,
+            lambda name: self.dispatcher.add(name, Priority.requested),
+            cache,
+            metrics,
+        )
+        self.dispatcher: Dispatcher[IntegrationKey] = Dispatcher(
+            self.run, concurrency, self._host, per_host, metrics.waited, share=lambda name: name[0]
+        )
+
+    def standings(self) -> Iterator[Standing]:
+        """How each integration stands. May be asked from another thread."""
+        for (namespace, name), entry in list(self._entries.items()):
+            yield Standing(namespace, name, entry.status, entry.succeeded)
+
+    def waiting(self) -> int:
+        """How many integrations are due and wait for their turn."""
+        return self.dispatcher.waiting()
+
+    # --- what wakes an integration ----------------------------------------------------------------------------------
+
+    async def seen(self, body: Mapping[str, Any]) -> None:
+        """An integration is there, or changed."""
+        metadata = body["metadata"]
+        name = (metadata["namespace"], metadata["name"])
+        entry = self._entries.get(name)
+        if entry is not None and entry.metadata["uid"] != metadata["uid"]:
+            await self.gone(name)
+            entry = None
+        if entry is None:
+            self._entries[name] = first_seen(body, cache_directory(self._cache, metadata["uid"]))
+            self._namespaces[name[0]] += 1
+            self.dispatcher.add(name, Priority.changed)
+            return
+        before = entry.trigger()
+        entry.seen = kept(body)
+        after = entry.trigger()
+        if before != after:
+            asked = before[3:] != after[3:]
+            self.dispatcher.add(name, Priority.requested if asked else Priority.changed)
+
+    async def gone(self, name: IntegrationKey) -> None:
+        """An integration is no more: end its work and remove its cache. Pipelines stay as they are."""
+        entry = self._entries.pop(name, None)
+        if entry is None:
+            return
+        self._namespaces -= Counter([name[0]])
+        await self.dispatcher.remove(name)
+        await self._release(name, entry)
+        self._forget(entry, None)
+        if entry.login.app is not None:
+            self._apps.drop(entry.login.app)
+        self._git.disk.forget(entry.session.directory)
+        await asyncio.to_thread(objects.wipe, entry.session.directory)
+
+    def _forget(self, entry: Integration, now: Remote | None) -> None:
+        """What other parts keep of a remote goes where another takes its place."""
+        if entry.remote is not None and entry.remote != now:
+            self._git.forget(entry.remote)
+            self._forges.forget(entry.remote)
+        entry.remote = now
+
+    def _evict(self, directory: Path) -> bool:
+        """Take away the cache of an integration that does not run now; its next sync fetches anew."""
+        for name, entry in self._entries.items():
+            if entry.session.directory == directory and not self.dispatcher.runs(name):
+                gone = directory.with_name(f"gone-{directory.name}-{time.monotonic_ns()}")
+                with contextlib.suppress(FileNotFoundError):
+                    directory.rename(gone)
+                entry.session.reset_git()
+                self._wiping.add(
+                    wiping := asyncio.get_running_loop().create_task(asyncio.to_thread(objects.wipe, gone))
+                )
+                wiping.add_done_callback(self._wiping.discard)
+        return not directory.exists()
+
+    def _object_changed(self, name: IntegrationKey, kind_id: KindId, pipeline: str) -> None:
+        entry = self._entries.get(name)
+        if entry is None or kind_id not in entry.kinds:
+            return
+        kind = entry.kinds[kind_id]
+        key, meta = kind.key(pipeline), kind.informer.of(name[0]).get(pipeline)
+        if entry.session.table.observe(key, meta.resource_version if meta else ABSENT):
+            self.dispatcher.add(name, Priority.edited, self._quiet_period(entry))
+
+    def _host(self, name: IntegrationKey) -> str:
+        """The git server of an integration."""
+        entry = self._entries.get(name)
+        try:
+            url = parse_url(str((entry.seen.get("spec") or {}).get("repositoryURL", ""))) if entry else None
+        except SpecError:
+            url = None
+        return f"{url.host}:{url.port}" if url else ""
+
+    @staticmethod
+    def _quiet_period(entry: Integration) -> float:
+        text = ((entry.seen.get("spec") or {}).get("sync") or {}).get("push", {}).get("quietPeriod", "1s")
+        try:
+            return parse_duration(text)
+        except ValueError:
+            return 1.0
+
+    # --- one run ----------------------------------------------------------------------------------------------------
+
+    async def run(self, name: IntegrationKey, priority: Priority) -> float | None:
+        """One sync of one integration, to its written status; the seconds until the next."""
+        SHARE.set(name[0])
+        entry = self._entries.get(name)
+        if entry is not None and entry.leaving:
+            return await self._finalizer.end(name, entry)
+        if self.operations.waiting(name):
+            try:
+                await self.operations.run_all(
+                    name, IntegrationScope(self, name, entry) if entry else NoIntegration(self, name)
+                )
+            except ClusterError as error:
+                self._log.warning("operations wait", namespace=name[0], integration=name[1], error=error.message)
+                return _SOON
+            priority = Priority.requested
+        if entry is None:
+            return None
+        if priority is Priority.edited and self._nothing_moved(entry, name[0]):
+            return max(0.0, entry.next_periodic - time.monotonic())
+        started = time.monotonic()
+        try:
+            outcome, tally = await self._sync(name, entry)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # a defect in one integration must not end the others
+            if not isinstance(error, GitIntegrationError):
+                self._log.exception("sync failed", namespace=name[0], integration=name[1])
+            outcome, tally = self._failed(entry, explain(error)), RunStats()
+        try:
+            await self._status.finish(name, entry, outcome, tally, time.monotonic() - started)
+        except ClusterError as error:
+            entry.unwritten += 1
+            self._log.warning("status not written", namespace=name[0], integration=name[1], error=error.message)
+            return entry.until_rewrite()
+        entry.unwritten = 0
+        delay = entry.settle(outcome)
+        entry.next_periodic = time.monotonic() + delay
+        return delay
+
+    @staticmethod
+    def _nothing_moved(entry: Integration, namespace: str) -> bool:
+        session = entry.session
+        if not session.loaded or entry.failures or entry.must_rescan:
+            return False
+        return not session.table.due(observed_by(entry.kinds, namespace, session.table))
+
+    async def _sync(self, name: IntegrationKey, entry: Integration) -> tuple[Outcome, RunStats]:
+        spec = self._parse(entry)
+        if not spec.enabled:
+            await self._release(name, entry)
+            return Outcome(int(entry.metadata["generation"]), spec.sync.mode.value, suspended=True), RunStats()
+        request = await self._request(name, entry, spec)
+        began = time.monotonic()
+        done = await self._reconciler.sync(entry.session, request)
+        if request.rescan and done[0].error is None:
+            entry.rescan, entry.scanned = False, began
+        return done
+
+    async def _request(self, name: IntegrationKey, entry: Integration, spec: GitIntegrationSpec) -> RunRequest:
+        """Everything that a run needs, made ready."""
+        await self._finalizer.keep(entry, spec)
+        connection = await self._logins.connect(name, entry.login, spec)
+        self._forget(entry, connection.remote)
+        await self._reconciler.load(entry.session, name[0])
+        refusals = await self._watches.prepare(name, entry, spec)
+        source = hashlib.sha256(
+            repr((spec.repository_url, spec.default_branch, spec.path_prefix)).encode()
+        ).hexdigest()[:16]
+        await self._check_source(name, entry, source)
+        if entry.session.remote is None and entry.session.resume_point and not entry.failures:
+            told = entry.status["connection"]
+            entry.session.connection = {k: told[k] for k in ("reachable", "permissions", "defaultBranch") if k in told}
+            entry.session.remote = connection.remote
+        if entry.session.remote != connection.remote:
+            await self._probe(entry, connection)
+        return RunRequest(
+            namespace=name[0],
+            name=name[1],
+            uid=entry.session.uid,
+            generation=int(entry.metadata["generation"]),
+            spec=spec,
+            remote=connection.remote,
+            kinds=dict(entry.kinds),
+            refusals=tuple(refusals),
+            warnings=warnings_of(name, entry),
+            confirmed=entry.annotations.get(CONFIRM_DELETES),
+            requested_at=entry.annotations.get(REQUESTED_AT),
+            source=source,
+            rescan=entry.must_rescan,
+            api_token=entry.login.api_token,
+        )
+
+    @staticmethod
+    def _parse(entry: Integration) -> GitIntegrationSpec:
+        return read_spec(GitIntegrationSpec, entry.seen.get("spec"))
+
+    def suspended(self, entry: Integration) -> bool:
+        """Whether it carries nothing now. Raises SpecError."""
+        return not self._parse(entry).enabled
+
+    async def prepared(self, name: IntegrationKey, entry: Integration) -> tuple[SyncSession, RunRequest]:
+        """What an operation needs of its integration."""
+        return entry.session, await self._request(name, entry, self._parse(entry))
+
+    async def connection(
+        self, name: IntegrationKey, entry: Integration | None, spec: GitIntegrationSpec | None
+    ) -> Connection:
+        """What an integration names; or a spec, that belongs to none."""
+        if spec is not None:
+            return await self._logins.connect_once(name[0], spec)
+        assert entry is not None
+        return await self._logins.connect(name, entry.login, self._parse(entry))
+
+    async def announce(self, entry: Integration, active: Mapping[str, Any]) -> None:
+        """Which operation runs; the next written status takes it away again."""
+        await self._status.announce(entry, active)
+
+    async def has(self, name: IntegrationKey) -> bool:
+        """Whether what is asked of this integration is this operator's to answer."""
+        found = await self._integrations.get(*name)
+        return (shard_of(found) if found else "") == self.shard
+
+    async def _release(self, name: IntegrationKey, entry: Integration) -> None:
+        await self._watches.release(name, entry)
+        await self._logins.release(name, entry.login)
+
+    async def _check_source(self, name: IntegrationKey, entry: Integration, source: str) -> None:
+        """What was agreed with another repository, branch or prefix says nothing about this one."""
+        before = entry.status.get("observedSource")
+        if before is not None and before != source:
+            entry.rescan = True
+            await self._reconciler.leave_source(entry.session, *name)
+            entry.status["observedSource"] = source
+
+    async def _probe(self, entry: Integration, made: Connection) -> None:
+        found = await examine(self._git, self._forges, made)
+        permissions = ["read", "write"] if found.can_write else ["read"]
+        head = (found.default_branch or "").removeprefix("refs/heads/") or None
+        connection: dict[str, object] = {"reachable": True, "permissions": permissions}
+        entry.session.connection = {**connection, "defaultBranch": head} if head else connection
+        entry.session.remote = made.remote
+
+    # --- the end of a run -------------------------------------------------------------------------------------------
+
+    def _failed(self, entry: Integration, error: GitIntegrationError) -> Outcome:
+        entry.session.remote = None
+        if error.reason is Reason.LimitExceeded:
+            entry.session.reset_git()  # its cache was made empty where it was too large
+        self._logins.failed(entry.login, error)
+        connection = {"reachable": False} if error.reason in _UNREACHABLE else None
+        return Outcome(
+            int(entry.metadata["generation"]),
+            "",
+            error=error,
+            connection=connection,
+            requested_at=entry.annotations.get(REQUESTED_AT),
+            observed=False,
+        )
+
+    async def sweep(self, alive: set[str]) -> None:
+        """At the start: caches of integrations that are no more, and what a killed process left in the others."""
+
+        def clean() -> None:
+            for pattern in ("op-*", "gone-*"):
+                for directory in self._cache.glob(pattern):
+                    objects.wipe(directory)
+            for directory in self._cache.glob("gi-*"):
+                if directory.name.removeprefix("gi-") in alive:
+                    objects.sweep(directory)
+                    with contextlib.suppress(LimitExceeded):  # it is told at the next fetch
+                        self._git.disk.measured(directory, size_of(directory))
+                else:
+                    objects.wipe(directory)
+
+        await asyncio.to_thread(clean)
+
+
+def shard_of(body: Mapping[str, Any]) -> str:
+    """The part of the work that an integration belongs to; empty for most."""
+    return str((body["metadata"].get("labels") or {}).get(SHARD, ""))
+
+
+_UNREACHABLE = {
+    Reason.NetworkUnreachable,
+    Reason.Timeout,
+    Reason.AuthenticationFailed,
+    Reason.RepositoryNotFound,
+    Reason.HostKeyMismatch,
+    Reason.InvalidURL,
+    Reason.RateLimited,
+}

@@ -1,0 +1,118 @@
+"""What integrations log in with: their Secrets, watched, and the tokens of GitHub Apps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.cluster.informer import Informer, Informers
+from gitintegration.cluster.integrations import SECRETS, Integrations
+from gitintegration.controller.remotes import app_of, build_remote, check_hosts, proxy_of, tls_of, token_of
+from gitintegration.controller.secrets import Secret, read_secret
+from gitintegration.errors import CredentialError, Forbidden, GitIntegrationError, Reason
+from gitintegration.forge.github_app import AppTokens, GitHubApp
+from gitintegration.forge.target import target_if_known
+from gitintegration.session.connection import Connection
+
+
+@dataclass(slots=True)
+class Login:
+    """One integration's, as last read."""
+
+    secrets: dict[str, Secret | None] = field(default_factory=dict, repr=False)
+    """The Secrets that the spec names; None: not read yet."""
+    informer: Informer | None = None
+    api_token: str | None = field(default=None, repr=False)
+    app: GitHubApp | None = None
+
+
+class CredentialResolver:
+    """All integrations'. `wake` is told whose Secret changed, by namespace and name."""
+
+    def __init__(
+        self,
+        integrations: Integrations,
+        informers: Informers,
+        apps: AppTokens,
+        wake: Callable[[tuple[str, str]], None],
+        require_hosts: bool = False,
+    ) -> None:
+        """`require_hosts`: a Secret must say which hosts its credentials may go to."""
+        self._require_hosts = require_hosts
+        self._integrations, self._informers, self._apps, self._wake = integrations, informers, apps, wake
+        self._watching: dict[str, dict[str, Login]] = {}
+
+    async def connect(self, name: tuple[str, str], login: Login, spec: GitIntegrationSpec) -> Connection:
+        """What the integration names. Raises SpecError, CredentialError, and RemoteError where an App gets no token."""
+        refs = _named(spec)
+        login.secrets = {ref: login.secrets.get(ref) for ref in refs if ref}
+        if login.secrets and login.informer is None:
+            login.informer = self._informers.acquire(SECRETS, name[0])
+            login.informer.listen(self._changed)
+            self._watching.setdefault(name[0], {})[name[1]] = login
+        secret, proxy = [await self._kept(name[0], login, ref) if ref else None for ref in refs]
+        made, login.app = await self._connection(spec, secret, proxy)
+        login.api_token = token_of(secret.data) if secret else None
+        return made
+
+    async def connect_once(self, namespace: str, spec: GitIntegrationSpec) -> Connection:
+        """Of a spec that belongs to no integration; its Secrets are read once."""
+        secret, proxy = [await self._read(namespace, ref) if ref else None for ref in _named(spec)]
+        return (await self._connection(spec, secret, proxy))[0]
+
+    async def _connection(
+        self, spec: GitIntegrationSpec, secret: Secret | None, proxy: Secret | None
+    ) -> tuple[Connection, GitHubApp | None]:
+        """With the App's token where a GitHub App is to log in."""
+        through = proxy_of(proxy.data) if proxy else None
+        check_hosts(spec, secret, proxy, through, required=self._require_hosts)
+        data = dict(secret.data) if secret else {}
+        app = app_of(spec, data)
+        if app is not None:
+            token = await self._apps.token(app, tls_of(data), through, spec.sync.timeout_seconds)
+            data |= {"token": token, "username": "x-access-token"}
+        remote = build_remote(spec, data, through)
+        return Connection(
+            remote, target_if_known(spec.provider, remote, token_of(secret.data) if secret else None)
+        ), app
+
+    def failed(self, login: Login, error: GitIntegrationError) -> None:
+        """A token of an App that the server does not take any more is not asked with again."""
+        if login.app is not None and error.reason is Reason.AuthenticationFailed:
+            self._apps.drop(login.app)
+
+    async def release(self, name: tuple[str, str], login: Login) -> None:
+        """Nothing of this integration is watched any more."""
+        if login.informer is not None:
+            login.informer = None
+            del self._watching[name[0]][name[1]]
+            if not self._watching[name[0]]:
+                del self._watching[name[0]]
+            await self._informers.release(SECRETS, name[0])
+
+    def _changed(self, namespace: str, secret: str) -> None:
+        for integration, login in self._watching.get(namespace, {}).items():
+            if secret in login.secrets:
+                self._wake((namespace, integration))
+
+    async def _kept(self, namespace: str, login: Login, ref: str) -> Secret:
+        """Read again only where the watch has seen another version."""
+        informer, known = login.informer, login.secrets[ref]
+        seen = informer.of(namespace).get(ref) if informer and informer.error is None else None
+        if known is None or seen is None or known.version != seen.resource_version:
+            login.secrets[ref] = None
+            login.secrets[ref] = known = await self._read(namespace, ref)
+        return known
+
+    async def _read(self, namespace: str, ref: str) -> Secret:
+        try:
+            return read_secret(await self._integrations.secret(namespace, ref), ref)
+        except Forbidden as error:
+            raise CredentialError(Reason.Forbidden, error.message, retry=True) from None
+
+
+def _named(spec: GitIntegrationSpec) -> tuple[str | None, str | None]:
+    """The Secrets of the login and of the proxy."""
+    login = spec.credentials.secret_ref.name if spec.credentials else None
+    return login, spec.proxy_secret_ref.name if spec.proxy_secret_ref else None

@@ -1,0 +1,173 @@
+"""From a spec and its Secrets to a remote. Pure but for the types it makes; every refusal names the key to mend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from gitintegration.api.integration import CredentialType, GitIntegrationSpec
+from gitintegration.controller.secrets import Secret
+from gitintegration.errors import CredentialError, Reason, SpecError
+from gitintegration.forge.github_app import GitHubApp
+from gitintegration.git.remote import Anonymous, Auth, Basic, Bearer, Proxy, Remote, SshKey, Tls
+from gitintegration.git.url import RemoteURL, parse_base, parse_url
+
+_APP_ID = 64
+"""Characters of an App's id, or of an installation's."""
+_LOGIN = 16 << 10
+"""Bytes of a token, a user name or a password; a server takes no longer header."""
+_IDENTITY = ("identity", "ssh-privatekey", "sshPrivateKey")
+_APP_KEYS = ("githubAppID", "githubAppPrivateKey", "githubAppInstallationID", "githubAppBaseURL")
+_GITHUB = "https://api.github.com"
+_TOKEN_USERS = {"github": "x-access-token", "gitlab": "oauth2", "bitbucket": "x-token-auth"}
+
+
+def app_of(spec: GitIntegrationSpec, secret: Mapping[str, str]) -> GitHubApp | None:
+    """The GitHub App that the Secret holds, or None where it is to be logged in otherwise. Raises CredentialError."""
+    credentials = spec.credentials
+    kind = credentials.type if credentials else None
+    if credentials is None or not (kind is CredentialType.github_app or (kind is None and "githubAppID" in secret)):
+        return None
+    url = parse_url(spec.repository_url)
+    app_id, key, installation, base = (secret.get(name, "").strip() for name in _APP_KEYS)
+    installation = credentials.installation_id or installation
+    if len(app_id) > _APP_ID or not app_id.isprintable():
+        raise CredentialError(Reason.InvalidSecret, "githubAppID is no id of a GitHub App")
+    if not app_id or not key:
+        words = "a GitHub App needs the keys `githubAppID` and `githubAppPrivateKey` in the Secret"
+        raise CredentialError(Reason.InvalidSecret, words)
+    if not (installation.isascii() and installation.isdigit() and len(installation) <= _APP_ID):
+        words = (
+            "a GitHub App needs its installation: spec.credentials.installationID, or the key `githubAppInstallationID`"
+        )
+        raise CredentialError(Reason.InvalidSecret, words)
+    if url.is_ssh:
+        raise SpecError(
+            Reason.InvalidSpec, "a GitHub App logs in over https: use the https address in spec.repositoryURL"
+        )
+    return GitHubApp(app_id, installation, key + "\n", _app_base(base, url))
+
+
+def _app_base(base: str, url: RemoteURL) -> str:
+    """Where the App's assertion goes, which its Secret alone decides, and its tokens stay with the repositories of that place."""
+    parts = parse_base(base or _GITHUB)
+    if parts is None:
+        raise CredentialError(Reason.InvalidSecret, "githubAppBaseURL must be like https://HOST/api/v3")
+    if parts[1] not in (url.host, f"api.{url.host}"):
+        words = (
+            f"the GitHub App of the Secret is asked for tokens at {parts[1]}, and they are not sent to {url.host}: for GitHub "
+            "Enterprise the Secret needs the key `githubAppBaseURL` (https://HOST/api/v3)"
+        )
+        raise CredentialError(Reason.InvalidSecret, words)
+    return base or _GITHUB
+
+
+def check_hosts(
+    spec: GitIntegrationSpec, secret: Secret | None, proxy: Secret | None, through: Proxy | None, *, required: bool
+) -> None:
+    """Whether each Secret may be sent where it would go. Raises CredentialError that names the host.
+
+    What goes over http without TLS, the proxy reads as well.
+    """
+    url = parse_url(spec.repository_url)
+    proxied = urlsplit(through.address).hostname or "" if through else ""
+    if secret is not None:
+        secret.check_host(url.host, required=required)
+        if through is not None and url.scheme == "http":
+            secret.check_host(proxied)
+    if proxy is not None:
+        proxy.check_host(proxied, required=required)
+
+
+def build_remote(spec: GitIntegrationSpec, secret: Mapping[str, str], proxy: Proxy | None) -> Remote:
+    """`secret` holds the keys of the Secret; empty where the spec names none."""
+    url = parse_url(spec.repository_url)
+    return Remote(
+        url=url,
+        auth=_sendable(_auth(spec, url, secret)),
+        tls=tls_of(secret),
+        proxy=proxy,
+        timeout=spec.sync.timeout_seconds,
+    )
+
+
+def _sendable(auth: Auth) -> Auth:
+    """The same. Raises CredentialError for what no header can carry."""
+    match auth:
+        case Basic(user, password):
+            _header(f"{user}:{password}")
+            if ":" in user:
+                raise CredentialError(Reason.InvalidSecret, "the key `username` of the Secret holds a colon")
+        case Bearer(token):
+            _header(token)
+            if not token.isascii():
+                raise CredentialError(Reason.InvalidSecret, "the key `bearerToken` of the Secret is no token")
+    return auth
+
+
+def _header(whole: str) -> None:
+    if any(ord(ch) < 32 or ord(ch) == 127 for ch in whole):
+        raise CredentialError(
+            Reason.InvalidSecret, "the Secret's login holds a line break or another control character"
+        )
+    if len(whole.encode()) > _LOGIN:
+        raise CredentialError(Reason.InvalidSecret, f"the Secret's login has more than {_LOGIN} bytes")
+
+
+def tls_of(secret: Mapping[str, str]) -> Tls:
+    """What the Secret says of trust."""
+    return Tls(secret.get("ca.crt"), secret.get("tls.crt"), secret.get("tls.key"))
+
+
+def token_of(secret: Mapping[str, str]) -> str | None:
+    """What serves to log in to the forge's API as well."""
+    return secret.get("token", "").strip() or None
+
+
+def _auth(spec: GitIntegrationSpec, url: RemoteURL, secret: Mapping[str, str]) -> Auth:
+    kind = spec.credentials.type if spec.credentials else None
+    if url.is_ssh:
+        return _ssh(secret)
+    if kind is CredentialType.ssh:
+        raise SpecError(Reason.InvalidSpec, "spec.credentials.type ssh needs an ssh address in spec.repositoryURL")
+    if token := secret.get("token", "").strip():
+        if kind is not CredentialType.basic:
+            user = secret.get("username", "").strip() or _TOKEN_USERS.get(spec.provider.value, "git")
+            return Basic(user, token)
+    elif bearer := secret.get("bearerToken", "").strip():
+        return Bearer(bearer)
+    elif kind is CredentialType.token:
+        raise CredentialError(Reason.InvalidSecret, "the Secret has no key `token` (or `bearerToken`)")
+    if "username" in secret or "password" in secret or kind is CredentialType.basic:
+        if not secret.get("username") or "password" not in secret:
+            raise CredentialError(Reason.InvalidSecret, "the Secret needs both keys `username` and `password`")
+        return Basic(secret["username"].strip(), secret["password"].strip("\n"))
+    if spec.credentials and not any(key in secret for key in ("ca.crt", "tls.crt")):
+        raise CredentialError(
+            Reason.InvalidSecret, "the Secret has none of `token`, `bearerToken`, `username` and `password`, `tls.crt`"
+        )
+    return Anonymous()
+
+
+def _ssh(secret: Mapping[str, str]) -> SshKey:
+    identity = next((secret[key] for key in _IDENTITY if key in secret), None)
+    if identity is None:
+        raise CredentialError(Reason.InvalidSecret, "an ssh address needs the key `identity` in the Secret")
+    if not secret.get("known_hosts", "").strip():
+        raise CredentialError(
+            Reason.InvalidSecret, "the Secret needs the key `known_hosts`: an unknown host key is refused"
+        )
+    return SshKey(f"{identity.strip()}\n".encode(), secret["known_hosts"].encode(), secret.get("password") or None)
+
+
+def proxy_of(proxy: Mapping[str, str]) -> Proxy:
+    """The proxy of a Secret. Raises CredentialError."""
+    address = proxy.get("address", "").strip()
+    if parse_base(address) is None:
+        raise CredentialError(
+            Reason.InvalidSecret, "the proxy Secret's key `address` must be http://host:port, without a credential"
+        )
+    user, password = proxy.get("username") or None, proxy.get("password") or None
+    if user is not None:
+        _sendable(Basic(user, password or ""))
+    return Proxy(address, user, password)

@@ -1,0 +1,103 @@
+"""Tells what a run came to: the status of an integration (nobody else writes it), its events, the log and the metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from gitintegration.cluster.integrations import Integrations
+from gitintegration.controller.integration import Integration, IntegrationKey
+from gitintegration.core.status import Outcome, build_status, without_lists
+from gitintegration.errors import Reason, Refused
+from gitintegration.metrics import Metrics
+from gitintegration.reconcile.item import LOSSY, RunStats, lossy_words
+
+
+class StatusWriter:
+    def __init__(self, integrations: Integrations, metrics: Metrics, now: Callable[[], datetime]) -> None:
+        self._integrations, self._metrics, self._now = integrations, metrics, now
+        self._log = structlog.get_logger("operator")
+
+    async def finish(
+        self, name: IntegrationKey, entry: Integration, outcome: Outcome, tally: RunStats, seconds: float
+    ) -> None:
+        """Write the status of an integration, and tell events, log and metrics what a run came to."""
+        before = entry.status
+        branch = (entry.seen.get("spec") or {}).get("defaultBranch")
+        status = build_status(before, outcome, self._now(), branch=branch)
+        if status != before:
+            status = await self._write(entry, before, status)
+            await self._tell(entry, before, status, tally)
+        self._count(entry, outcome, tally, seconds)
+        log = self._log.bind(namespace=name[0], integration=name[1], commit=outcome.remote_commit)
+        if outcome.error is not None:
+            log.warning("not synced", reason=outcome.error.reason.value, error=outcome.error.message)
+        elif tally.wrote:
+            log.info(
+                "synced",
+                created=tally.created,
+                updated=tally.updated,
+                deleted=tally.deleted,
+                commits=tally.commits,
+                local_ahead=outcome.local_ahead,
+                remote_ahead=outcome.remote_ahead,
+                conflicts=len(outcome.conflicts),
+                seconds=round(seconds, 3),
+            )
+        else:
+            log.debug("unchanged", seconds=round(seconds, 4))
+        if status != before:
+            for refusal in outcome.refusals:
+                log.warning("a kind is not synced", reason=refusal.reason.value, error=refusal.message)
+        if tally.lossy:
+            self._metrics.lossy(len(tally.lossy))
+            log.warning("edits took comments or lines beside their own", paths=tally.lossy[:LOSSY])
+            await self._integrations.event(entry.seen, "Warning", "LossyEdit", lossy_words(tally.lossy))
+
+    async def _write(self, entry: Integration, before: Mapping[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+        """The status as it was written: without its lists where the API server does not take it with them."""
+        try:
+            await self._integrations.write_status({**entry.seen, "status": before}, status)
+        except Refused as error:
+            status = without_lists(status, error.message)
+            await self._integrations.write_status({**entry.seen, "status": before}, status)
+        entry.status = status
+        return status
+
+    def _count(self, entry: Integration, outcome: Outcome, tally: RunStats, seconds: float) -> None:
+        if outcome.error is not None:
+            self._metrics.synced("failed", outcome.error.reason.value, seconds)
+            return
+        result = "suspended" if outcome.suspended else "synced" if tally.wrote else "unchanged"
+        self._metrics.synced(result, "", seconds)
+        entry.succeeded = entry.succeeded if outcome.suspended else time.time()
+
+    async def _tell(
+        self, entry: Integration, before: Mapping[str, Any], status: Mapping[str, Any], tally: RunStats
+    ) -> None:
+        """Events for what changed state, not for every sync."""
+        if tally.wrote:
+            pulled = tally.created + tally.updated + tally.deleted
+            parts = [f"{pulled} pulled into the cluster"] if pulled else []
+            parts += [f"pushed {sha[:12]}" for sha in tally.commits]
+            await self._integrations.event(entry.seen, "Normal", "Synced", "; ".join(parts))
+        old = {c["type"]: c for c in before.get("conditions", [])}
+        for condition in status["conditions"]:
+            previous = old.get(condition["type"], {})
+            if (previous.get("status"), previous.get("reason")) == (condition["status"], condition["reason"]):
+                continue
+            if condition["type"] == "Ready":
+                kind = "Normal" if condition["status"] == "True" else "Warning"
+                await self._integrations.event(entry.seen, kind, condition["reason"], condition["message"])
+            elif condition["type"] == "InSync" and condition["reason"] == Reason.HistoryRewritten.value:
+                await self._integrations.event(entry.seen, "Warning", condition["reason"], condition["message"])
+
+    async def announce(self, entry: Integration, active: Mapping[str, Any]) -> None:
+        """Which operation runs; the next written status takes it away again."""
+        status = {**entry.status, "activeOperation": dict(active)}
+        await self._integrations.write_status({**entry.seen, "status": entry.status}, status)
+        entry.status = status

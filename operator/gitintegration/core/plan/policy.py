@@ -1,0 +1,65 @@
+"""What a run may do, as a value: the mode of a sync, or what an operation asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from gitintegration.api.integration import GitIntegrationSpec, Mode
+from gitintegration.api.operation import PullOperation, PushOperation
+from gitintegration.core.merge import Decision, Strategy, Write
+from gitintegration.core.values import ObjectKey
+
+
+class Side(StrEnum):
+    cluster = "cluster"
+    git = "git"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    to_cluster: bool
+    to_git: bool
+    strategy: Strategy
+    prune: bool
+    """Whether an item that one side deleted goes from the other."""
+    takes: Mapping[ObjectKey, Strategy] = field(default_factory=dict)
+    """Who wins the conflicts of single items, whatever the strategy says."""
+
+    @classmethod
+    def of(cls, spec: GitIntegrationSpec) -> Policy:
+        """Of a sync."""
+        mode, sync = spec.sync.mode, spec.sync
+        to_cluster, to_git = mode in (Mode.Pull, Mode.Bidirectional), mode in (Mode.Push, Mode.Bidirectional)
+        return cls(to_cluster, to_git, Strategy(sync.strategy), sync.prune)
+
+    @classmethod
+    def of_push(cls, spec: GitIntegrationSpec, wanted: PushOperation) -> Policy:
+        """What is named goes also where the spec prunes nothing."""
+        usual = cls.of(spec)
+        return replace(usual, to_cluster=False, to_git=True, prune=usual.prune or wanted.pipelines is not None)
+
+    @classmethod
+    def of_pull(cls, spec: GitIntegrationSpec, wanted: PullOperation, takes: Mapping[ObjectKey, Strategy]) -> Policy:
+        """`takes`: the operation's resolutions, by item."""
+        usual = cls.of(spec)
+        return cls(True, False, Strategy(wanted.strategy), usual.prune or bool(wanted.pipelines), takes)
+
+    def observe_only(self) -> Policy:
+        """The same, carrying nothing."""
+        return replace(self, to_cluster=False, to_git=False)
+
+    def strategy_for(self, key: ObjectKey) -> Strategy:
+        return self.takes.get(key) or self.strategy
+
+    def admits(self, decision: Decision, side: Side) -> bool:
+        """Whether what was decided for a side may be written there."""
+        write = write_to(decision, side)
+        if write is None or decision.conflict or (write.value is None and not self.prune):
+            return False
+        return self.to_cluster if side is Side.cluster else self.to_git
+
+
+def write_to(decision: Decision, side: Side) -> Write | None:
+    return decision.cluster if side is Side.cluster else decision.git

@@ -1,0 +1,1 @@
+"""GitOperations: push, pull, test, history."""

@@ -1,0 +1,173 @@
+"""How an operation is carried out and how it ended, and what may stand in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gitintegration.api.operation import PullOperation, PushOperation
+from gitintegration.commits.files import Committed
+from gitintegration.core.invalid import Problem
+from gitintegration.core.plan.deletes import DeleteLimit, held
+from gitintegration.core.plan.plan import Plan, PlannedChange
+from gitintegration.core.plan.policy import Side, write_to
+from gitintegration.core.status import ConflictEntry
+from gitintegration.core.values import ObjectKey
+from gitintegration.errors import GitIntegrationError, OperationError, Reason
+from gitintegration.git.client import GitClient
+from gitintegration.git.remote import Remote
+from gitintegration.reconcile.deletes import is_peopled
+from gitintegration.reconcile.item import LOSSY, Item, RunRequest
+from gitintegration.session import history
+from gitintegration.session.session import SyncSession
+
+
+@dataclass(frozen=True, slots=True)
+class OperationContext:
+    """An operation as it is carried out."""
+
+    created_at: int
+    """Seconds since the epoch: the time of its commit, so that doing it twice makes the same commit."""
+    status: Mapping[str, Any]
+    """As it was left by a process that ended meanwhile."""
+    record: Callable[[Mapping[str, Any]], Awaitable[None]]
+    """Writes to its status what is about to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationResult:
+    """How it ended well."""
+
+    message: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """Of the status."""
+
+
+class PartialFailure(GitIntegrationError):
+    """It failed, and not all of it was left undone: the fields of the status say what was."""
+
+    def __init__(self, error: GitIntegrationError, fields: Mapping[str, Any]) -> None:
+        super().__init__(error.reason, error.message, retry=error.retry)
+        self.fields = fields
+
+
+async def head_of(git: GitClient, remote: Remote, branch: str) -> str | None:
+    ref = f"refs/heads/{branch}"
+    return (await git.ls_refs(remote, [ref])).refs.get(ref)
+
+
+def chosen(session: SyncSession, request: RunRequest, names: Sequence[str] | None) -> list[ObjectKey]:
+    """The pipelines of these ids or names, all where none are given. Raises OperationError for what is unknown."""
+    known = session.records.marks.keys() | session.index.items.keys() | session.table.open.keys()
+    known = {key for key in known if (key.group, key.kind) in request.kinds}
+    if not names:
+        return sorted(known)
+    by_name: dict[str, set[ObjectKey]] = {}
+    for key in known:
+        by_name.setdefault(key.name, set()).add(key)
+    by_id: dict[str, set[ObjectKey]] = {}
+    for key, there in session.index.items.items():
+        by_id.setdefault(history.pipeline_id(there), set()).add(key)
+    for key, item in session.table.open.items():
+        by_id.setdefault(item.id, set()).add(key)
+    if unknown := [name for name in names if name not in by_id and name not in by_name]:
+        raise OperationError(Reason.UnknownPipeline, f"no pipeline is called {', '.join(unknown[:10])}")
+    return sorted({key for name in names for key in by_id.get(name) or by_name[name]})
+
+
+def change(item: Item, path: str, side: Side) -> PlannedChange:
+    write = write_to(item.decision, side)
+    assert write is not None
+    before = item.git_view if side is Side.git else (item.live.view if item.live else None)
+    both = item.decision.local_ahead and item.decision.remote_ahead
+    keys = item.kind.schema.list_keys
+    return PlannedChange.of(item.key, item.id, path, before, write.value, keys, merged=both)
+
+
+def check_deletes(
+    session: SyncSession,
+    request: RunRequest,
+    changes: Sequence[PlannedChange],
+    wanted: PullOperation | PushOperation,
+    *,
+    side_is_empty: bool | None = None,
+) -> None:
+    """A mass delete that nobody confirmed asks for the digest of its dry run.
+
+    `side_is_empty`: whether the side that is read holds nothing; None: the cluster is asked.
+    """
+    if wanted.plan_digest or wanted.pipelines:
+        return
+    gone = [change.key for change in changes if change.action == "delete"]
+    empty = not is_peopled(request) if side_is_empty is None else side_is_empty
+    known, limit = len(session.records.marks), DeleteLimit.parse(request.spec.sync.max_deletes)
+    side = "git" if isinstance(wanted, PushOperation) else "cluster"
+    if held(side, gone, known=known, side_is_empty=empty, limit=limit, confirmed=request.confirmed):
+        words = f"{len(gone)} of {len(session.records.marks)} pipelines would be deleted: run it with dryRun, then with its planDigest"
+        raise OperationError(Reason.DeletesHeld, words)
+
+
+def conflict_of(item: Item) -> ConflictEntry:
+    conflict = item.decision.conflict
+    assert conflict is not None
+    return ConflictEntry(item.key.kind, item.key.name, item.id, item.path, conflict.reason.value, conflict.fields)
+
+
+def count_invalid(session: SyncSession) -> int:
+    return len(session.index.problems()) + sum(1 for p in session.table.open.values() if p.problem)
+
+
+def as_line(message: str | None) -> str | None:
+    return f"{message.rstrip()}\n" if message else None
+
+
+def lossy(made: Committed) -> dict[str, list[str]]:
+    """The files that lost something beside what was edited, for the status."""
+    return {"lossy": list(made.edited.lossy[:LOSSY])} if made.edited.lossy else {}
+
+
+def plan_words(kind: str, plan: Plan, *, dry_run: bool) -> str:
+    if dry_run:
+        return f"dry run: {plan.words()}; do it with planDigest {plan.digest}"
+    return f"nothing to {kind}" if not plan.conflicts else f"nothing to {kind}; {len(plan.conflicts)} in conflict"
+
+
+def count_words(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in counts.items() if n and name != "unchanged") or "nothing to do"
+
+
+def check_expected(expected: str | None, at: str | None, branch: str) -> None:
+    if expected and not (at or "").startswith(expected):
+        words = f"branch {branch} is at {(at or 'no commit')[:12]}, not at {expected[:12]}: look again, then decide"
+        raise OperationError(Reason.StaleRemote, words)
+
+
+def check_digest(digest: str | None, plan: Plan) -> None:
+    if digest and digest != plan.digest:
+        words = f"the plan is another now ({plan.digest}: {plan.words()}); look at a new dry run"
+        raise OperationError(Reason.PlanStale, words)
+
+
+def check_conflicts(left: Sequence[ConflictEntry], names: Sequence[str] | None) -> None:
+    if names and left:
+        told = [f"{c.kind}/{c.name} ({', '.join(c.fields) or c.reason})" for c in left[:5]]
+        words = f"in conflict: {'; '.join(told)}; settle them by a pull with resolutions"
+        raise OperationError(Reason.Conflicts, words)
+
+
+def check_problems(problems: Iterable[Problem | None]) -> None:
+    if words := [problem.message for problem in problems if problem]:
+        raise OperationError(Reason.InvalidManifests, "; ".join(words[:3]))
+
+
+def sorted_out(
+    request: RunRequest, items: Sequence[Item], names: Sequence[str] | None
+) -> tuple[list[Item], list[ConflictEntry]]:
+    """What can be pushed, and what is in conflict. What was named is not left out quietly."""
+    left = [conflict_of(item) for item in items if item.decision.conflict]
+    check_conflicts(left, names)
+    ready = [i for i in items if request.may.admits(i.decision, Side.git) and i.problem is None]
+    if names:
+        check_problems(item.problem for item in items)
+    return ready, left

@@ -1,0 +1,1 @@
+"""One sync: observe, read, decide, apply, publish, checkpoint, report."""

@@ -1,0 +1,76 @@
+"""Writes to the cluster, each with the version that it was planned on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from gitintegration.core.invalid import InvalidReason, Problem
+from gitintegration.errors import Forbidden, GitIntegrationError, KindUnavailable, Refused, Stale
+from gitintegration.reconcile.item import Item, RunRequest, RunStats
+from gitintegration.reconcile.wal import WriteAheadLog
+from gitintegration.session.live_objects import LiveObjects
+from gitintegration.session.session import SyncSession
+
+_PARALLEL = 8
+
+
+class Applier:
+    def __init__(self, objects: LiveObjects, wal: WriteAheadLog) -> None:
+        self._objects, self._wal = objects, wal
+
+    async def apply(self, session: SyncSession, request: RunRequest, items: Sequence[Item], stats: RunStats) -> None:
+        """Write the cluster's side of these items. What one of them is refused for is its own problem.
+
+        Raises GitIntegrationError for what concerns them all; what was under way is at its end by then.
+        """
+        await self._wal.append(session, request, items)
+        queue = iter(items)
+        failures: list[GitIntegrationError] = []
+
+        async def work() -> None:
+            for item in queue:
+                if failures:
+                    return
+                try:
+                    await self._write(session, request, item, stats)
+                except GitIntegrationError as error:
+                    failures.append(error)
+
+        tasks = [asyncio.ensure_future(work()) for _ in range(min(_PARALLEL, len(items)))]
+        try:
+            await asyncio.gather(*tasks)
+        except BaseException:  # a defect in one ends the others, before anybody goes on
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            raise
+        if failures:
+            raise failures[0]
+
+    async def _write(self, session: SyncSession, request: RunRequest, item: Item, stats: RunStats) -> None:
+        assert item.decision.cluster is not None
+        value, before = item.decision.cluster.value, item.live
+        try:
+            made = item.made_with(value) if before is None and value is not None else value
+            item.live = await self._objects.write(item.kind, request.namespace, item.key.name, made, before)
+        except Stale:
+            item.raced = True
+            item.problem = Problem(item.path, InvalidReason.Refused, "moved while it was written")
+            return
+        except (Refused, Forbidden) as error:
+            item.problem = Problem(item.path, InvalidReason.Refused, f"{item.key}: {error.message}")
+            return
+        except KindUnavailable as error:
+            session.away[item.kind.id] = error
+            item.waits = True
+            item.problem = Problem(item.path, InvalidReason.Refused, error.message)
+            return
+        item.pulled = True
+        if value is None:
+            stats.deleted += 1
+        elif before is None:
+            stats.created += 1
+        else:
+            session.contest.wrote(item.key, before.view)
+            stats.updated += 1

@@ -1,0 +1,103 @@
+"""Decides what should become of one item that was read on both sides. The server is asked where its own doing may look like an edit."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from gitintegration.core.diff import same
+from gitintegration.core.invalid import InvalidReason, Problem
+from gitintegration.core.managers import is_owned
+from gitintegration.core.merge import (
+    Base,
+    Decision,
+    Versions,
+    decide,
+    may_be_the_servers,
+    with_servers_changes,
+    without,
+)
+from gitintegration.errors import Forbidden, GitIntegrationError, Refused
+from gitintegration.reconcile.item import Item, RunRequest
+from gitintegration.session.live_objects import LiveObjects
+from gitintegration.session.session import SyncSession
+
+
+class Decider:
+    def __init__(self, objects: LiveObjects, now: Callable[[], float]) -> None:
+        """`now` in seconds."""
+        self._objects, self._now = objects, now
+        self._log = structlog.get_logger("sync")
+
+    async def decide(self, session: SyncSession, request: RunRequest, item: Item) -> None:
+        """Decide; whatever goes wrong with one item is a problem of that item."""
+        try:
+            await self._decide(session, request, item)
+        except GitIntegrationError:
+            raise
+        except Exception as defect:
+            self._log.exception("an item can't be compared", namespace=request.namespace, item=str(item.key))
+            words = f"{item.key} can't be compared: internal error {type(defect).__name__}; please report it"
+            item.problem = Problem(item.path, InvalidReason.Refused, words)
+            item.decision = Decision(local_ahead=item.live is not None, remote_ahead=item.git is not None)
+        if item.decision.git is not None and item.problem is None:
+            item.problem = session.declined.problem(item.key, item.git_goal)
+        if item.live is not None and session.contest.saw(item.key, item.live.view, item.live.manager, self._now()):
+            item.held = True
+
+    async def _decide(self, session: SyncSession, request: RunRequest, item: Item) -> None:
+        base = item.record.base if item.record else None
+        live = item.live.view if item.live else None
+        if item.git is not None and await self._objects.version(item.kind, item.git.api_version) is None:
+            words = f"{item.key} names apiVersion {item.git.api_version}, which the cluster does not serve: "
+            words += f"name {item.kind.kind.api_version} in its file, or have its CRD serve that version again"
+            item.problem = Problem(item.git.path, InvalidReason.Refused, words)
+            item.decision = Decision(remote_ahead=True, local_ahead=is_edited(item))
+            return
+        strategy, list_keys = request.may.strategy_for(item.key), item.kind.schema.list_keys
+        versions = Versions(base, item.git_view, live)
+        item.decision = decide(versions, strategy, list_keys)
+        if base is not None and item.git is not None and item.live is not None:
+            since = await self._base_of_now(session, request, item, base)
+            if since != base:
+                versions = replace(versions, base=since)
+                item.decision = decide(versions, strategy, list_keys)
+        unsure = item.decision.overlapping or (base is None and item.git_view != live)
+        if unsure and item.git is not None and item.live is not None:
+            with contextlib.suppress(Refused, Forbidden):
+                stored = await self._objects.as_stored(item.kind, request.namespace, item.manifest, item.live)
+                item.decision = decide(replace(versions, git_as_live=stored), strategy, list_keys)
+
+    async def _base_of_now(self, session: SyncSession, request: RunRequest, item: Item, base: Base) -> Base:
+        """The base, with what nobody edited since: what ignored managers wrote, and what the server changed by itself.
+
+        The server is asked where the live side's changes may hold that.
+        """
+        assert item.live is not None
+        assert item.record is not None
+        ignored = [c for c in item.decision.local if is_owned(c, item.live.ignored)]
+        since = without(base, ignored)
+        if may_be_the_servers([c for c in item.decision.local if c not in ignored]):
+            with contextlib.suppress(Refused, Forbidden):
+                stored = await self._objects.as_stored(item.kind, request.namespace, base.git, item.live)
+                since = with_servers_changes(since, item.live.view, stored, item.kind.schema.list_keys)
+        if since != base:
+            item.record = replace(item.record, base=since)
+            session.records.put(item.record)
+        return since
+
+
+def base_of(item: Item) -> Base:
+    assert item.record is not None
+    assert item.record.base is not None
+    return item.record.base
+
+
+def is_edited(item: Item) -> bool:
+    """Whether the object differs from what was agreed on by more than the version that it is read in."""
+    if item.live is None or item.record is None:
+        return False
+    return not same({**item.live.view, "apiVersion": ""}, {**base_of(item).live, "apiVersion": ""})

@@ -1,0 +1,224 @@
+"""What one run works on: the request, its items, and the tally of what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Protocol
+
+from gitintegration.api.base_model import PIPELINE_ID
+from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.api.names import split_api_version
+from gitintegration.commits.files import GitItem
+from gitintegration.core.invalid import Problem
+from gitintegration.core.layout import Summary
+from gitintegration.core.merge import Decision
+from gitintegration.core.plan.policy import Policy, Side
+from gitintegration.core.state.record import ItemRecord
+from gitintegration.core.state.table import ABSENT
+from gitintegration.core.status import HeldDeletes
+from gitintegration.core.values import Json, ObjectKey
+from gitintegration.core.view import view, with_ignored
+from gitintegration.errors import GitIntegrationError
+from gitintegration.git.remote import Remote
+from gitintegration.session.live_objects import Kind, LiveObject
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What is to be synced, and what its user asked for."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: GitIntegrationSpec
+    remote: Remote
+    kinds: Mapping[tuple[str, str], Kind]
+    refusals: tuple[GitIntegrationError, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What works and should not stay so, of the login."""
+    confirmed: str | None = None
+    requested_at: str | None = None
+    source: str = ""
+    rescan: bool = True
+    """Go through all objects for what moved; False: only through what the watch has told of."""
+    api_token: str | None = field(default=None, repr=False)
+    """For the forge's API, where the Secret has one."""
+    policy: Policy | None = None
+    """What an operation may do, in place of what the mode says."""
+
+    @property
+    def may(self) -> Policy:
+        """What this run may do."""
+        return self.policy or Policy.of(self.spec)
+
+    @property
+    def listed(self) -> frozenset[tuple[str, str]]:
+        """The kinds that the spec names, by group and kind, whether they can be worked with now or not."""
+        named = ((resource.api_version, resource.kind) for resource in self.spec.resources)
+        return frozenset((split_api_version(version)[0], kind) for version, kind in named)
+
+    @property
+    def anywhere(self) -> frozenset[tuple[str, str]]:
+        """The kinds whose manifests may name another namespace."""
+        named = ((r.api_version, r.kind) for r in self.spec.resources if r.namespace == "Ignore")
+        return frozenset((split_api_version(version)[0], kind) for version, kind in named)
+
+    @property
+    def review(self) -> str | None:
+        """The branch that changes are offered on for review, where one is named."""
+        return self.spec.sync.push.branch
+
+
+class Verb(StrEnum):
+    """What becomes of an item on the side that is written."""
+
+    create = "create"
+    update = "update"
+    delete = "delete"
+
+
+@dataclass(slots=True)
+class Item:
+    """One item while it is planned and written: what was read of it, what was decided, and how far that was carried."""
+
+    key: ObjectKey
+    kind: Kind
+    record: ItemRecord | None
+    git: GitItem | None
+    live: LiveObject | None
+    manifest: Json | None = None
+    git_view: Json | None = None
+    decision: Decision = field(default_factory=Decision)
+    problem: Problem | None = None
+    pulled: bool = False
+    pushed: bool = False
+    held: bool = False
+    raced: bool = False
+    """It moved while it was written: it is planned anew at once."""
+    waits: bool = False
+    """Its kind could not be written just now."""
+    logged: bool = False
+    """That it is about to be written is stored."""
+    number: int = 0
+    """Of the last observation before it was read."""
+    new_path: str = ""
+
+    @property
+    def is_made_whole(self) -> bool:
+        """Whether what it lacks on one side is made there with its ignored fields."""
+        return self.kind.resource.on_create and (self.git is None or self.live is None)
+
+    def made_with(self, value: Json) -> Json:
+        """What is to be made of `value` where the item is new: with the ignored fields of the other side, if the spec wants them."""
+        whole = self.live.whole if self.live else self.manifest
+        if not self.is_made_whole or whole is None:
+            return value
+        return with_ignored(value, view(whole), self.kind.pointers)
+
+    @property
+    def deletes(self) -> bool:
+        """On one of the sides."""
+        writes = self.decision.cluster, self.decision.git
+        return any(write is not None and write.value is None for write in writes)
+
+    def may_go(self, policy: Policy, side: Side) -> bool:
+        """Whether what was decided for a side may be written there, and nothing of its own stands in the way."""
+        return policy.admits(self.decision, side) and self.problem is None and not self.held
+
+    @property
+    def verb(self) -> Verb:
+        """Of a commit."""
+        return Verb.delete if self.deletes else Verb.update if self.git else Verb.create
+
+    @property
+    def git_goal(self) -> Json | None:
+        """What git is to hold of it: a new file leaves out what the API server would fill in again."""
+        value = self.decision.git.value if self.decision.git else self.git_view
+        return self.kind.schema.strip_defaults(value) if self.git_view is None and value is not None else value
+
+    @property
+    def is_selected(self) -> bool:
+        """Whether one of the two sides bears the labels that are asked for."""
+        return self.kind.selects(self.manifest) or self.kind.selects(self.live.whole if self.live else None)
+
+    @property
+    def carried(self) -> bool:
+        """Nothing of it is left to write."""
+        return (self.pulled or self.decision.cluster is None) and (self.pushed or self.decision.git is None)
+
+    @property
+    def version(self) -> str:
+        """Of its object, as it was read or written last."""
+        return self.live.resource_version if self.live else ABSENT
+
+    @property
+    def path(self) -> str:
+        return self.git.path if self.git else (self.record.path if self.record else "")
+
+    @property
+    def target(self) -> str:
+        """Where it lies in git, or is to lie."""
+        return self.git.path if self.git else self.new_path or self.path
+
+    @property
+    def id(self) -> str:
+        for source in (
+            self.live.whole if self.live else None,
+            self.manifest,
+            self.record.base.live if self.record and self.record.base else None,
+        ):
+            annotations = ((source or {}).get("metadata") or {}).get("annotations") or {}
+            if PIPELINE_ID in annotations:
+                return str(annotations[PIPELINE_ID])
+        return self.key.name
+
+
+@dataclass(slots=True)
+class RunStats:
+    """What one run wrote, for the log, the events and the tests."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    commits: list[str] = field(default_factory=list)
+    troubles: list[GitIntegrationError] = field(default_factory=list)
+    """What went wrong beside the sync, with the pull request say; the rest was done."""
+    held: list[HeldDeletes] = field(default_factory=list)
+    lossy: list[str] = field(default_factory=list)
+
+    @property
+    def wrote(self) -> bool:
+        return bool(self.created or self.updated or self.deleted or self.commits)
+
+
+_NAMED: Final = 3
+LOSSY: Final = 50
+"""Paths that are told at most."""
+
+
+def lossy_words(paths: Sequence[str]) -> str:
+    """For an event."""
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    named = ", ".join(path[:200] for path in paths[:_NAMED])
+    return f"edits took comments or lines beside their own from {named}{more}; see the commit"
+
+
+class Changed(Protocol):
+    """What a commit tells of an item that it changes."""
+
+    @property
+    def key(self) -> ObjectKey: ...
+
+    @property
+    def verb(self) -> Verb: ...
+
+
+def summary(items: Iterable[Changed]) -> Summary:
+    """What a commit of these items says of itself."""
+    names: dict[Verb, list[str]] = {verb: [] for verb in Verb}
+    for item in items:
+        names[item.verb].append(item.key.name)
+    return Summary(names[Verb.create], names[Verb.update], names[Verb.delete])

@@ -1,0 +1,256 @@
+"""The git side of a sync: look at the refs, fetch what is new, and bring the index to the branch's head."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from pathlib import Path
+
+from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.commits import files
+from gitintegration.commits.files import ScannedFile, Scope
+from gitintegration.core.layout import IGNORE_FILE, SUFFIXES, Layout
+from gitintegration.core.state.evidence import STANDS_FOR, Course, doubted
+from gitintegration.core.values import ObjectKey
+from gitintegration.errors import Reason, RemoteError
+from gitintegration.git import objects
+from gitintegration.git.client import GitClient
+from gitintegration.git.objects import CacheCorruptError, Entry
+from gitintegration.git.remote import Remote
+from gitintegration.git.workers import Workers
+from gitintegration.reconcile.heads import RemoteHeads
+from gitintegration.session import history
+from gitintegration.session.git_index import GitIndex
+from gitintegration.session.session import SyncSession
+
+_BATCH = 500
+"""Files parsed in one call of a worker, at most."""
+_SECONDS = 60.0
+"""Of one such call, which has its turn for about one second and then gives back what is left."""
+
+
+class GitMirror:
+    """Keeps the index of a workspace at the branch's head."""
+
+    def __init__(self, git: GitClient, workers: Workers, now: Callable[[], float] = time.monotonic) -> None:
+        self._git, self._now = git, now
+        self._workers = workers
+
+    async def advance_to(
+        self,
+        session: SyncSession,
+        remote: Remote,
+        spec: GitIntegrationSpec,
+        head: RemoteHeads,
+        scope: Scope,
+        scope_text: str,
+    ) -> Layout:
+        """Fetch and index `head`; the keys that may have changed are due by it."""
+        try:
+            return await self._bring_to(session, remote, spec, head, scope, scope_text)
+        except CacheCorruptError:
+            await self._workers.run(remote.timeout, objects.wipe, session.directory)
+            session.reset_git()
+            return await self._bring_to(session, remote, spec, head, scope, scope_text)
+
+    async def _bring_to(
+        self,
+        session: SyncSession,
+        remote: Remote,
+        spec: GitIntegrationSpec,
+        head: RemoteHeads,
+        scope: Scope,
+        scope_text: str,
+    ) -> Layout:
+        layout = self._layout(session, spec)
+        if session.scope == scope_text and session.index.commit == head.commit:
+            return layout
+        if head.commit is None:
+            if known := session.index.commit or session.last_seen:
+                self._doubt(session, Course.behind, known, None)
+            session.table.suspect(session.index.items.keys() | session.records.marks.keys())
+            session.index, session.scope = GitIndex(), scope_text
+            return layout
+        old = session.index.commit if session.index.commit else None
+        if old != head.commit:
+            await self._fetch(session, remote, head.commit, old)
+            await self._check_history(session, remote, old, head)
+        whole = old is None or session.scope != scope_text
+        before = session.index
+        seconds = max(remote.timeout, 60.0)
+        folder = layout.prefix
+        if whole:
+            found = await self._workers.run(
+                seconds, objects.listing, session.directory, head.commit, folder, SUFFIXES, IGNORE_FILE
+            )
+            gone: tuple[str, ...] = ()
+        else:
+            assert old
+            found, gone = await self._workers.run(
+                seconds, objects.changes, session.directory, old, head.commit, folder, SUFFIXES, IGNORE_FILE
+            )
+        if await self._ignore_changed(session, remote, found.files, gone, folder, whole=whole):
+            layout = self._layout(session, spec)
+            found = await self._workers.run(
+                seconds, objects.listing, session.directory, head.commit, folder, SUFFIXES, IGNORE_FILE
+            )
+            gone, whole = (), True
+        moved = [*(e.path for e in found.files), *(path for path, _ in found.refused), *gone]
+        touched = history.ids_in(before, moved)
+        frozen = before.unreadable(moved)
+        if whole:
+            session.index = GitIndex()
+        for path in gone:
+            session.table.suspect(session.index.remove(path))
+        session.index.obstacle = found.obstacle
+        kept = await self.unignored(layout, [*(e.path for e in found.files), *(path for path, _ in found.refused)])
+        entries = [e for e in found.files if e.path in kept and layout.could_hold(e.path)]
+        seen = set[ObjectKey]()
+        async for scanned in self.read(session.directory, remote, entries, scope):
+            seen |= session.index.put(scanned)
+        for path, words in found.refused:
+            seen |= session.index.remove(path)
+            if path in kept:
+                session.index.refused[path] = words
+        session.table.suspect(seen if not whole else self._unlike_memory(session))
+        if frozen and not whole:
+            session.table.suspect(key for key, mark in session.records.marks.items() if mark.path in frozen)
+        session.index.commit, session.scope = head.commit, scope_text
+        if old != head.commit:
+            await self._keep_history(session, spec, layout, old, touched, None if whole else moved)
+        return layout
+
+    async def _keep_history(
+        self,
+        session: SyncSession,
+        spec: GitIntegrationSpec,
+        layout: Layout,
+        old: str | None,
+        touched: history.Touched,
+        moved: list[str] | None,
+    ) -> None:
+        """`moved`: the paths that differ from `old`, where that was found out."""
+        assert session.index.commit
+        limit, since = spec.history_limit, None if session.rewritten else old or session.last_seen
+        new = await self._workers.run(
+            60.0, objects.commits, session.directory, session.index.commit, since, layout.prefix, limit, moved
+        )
+        after = history.ids_in(session.index, {path for commit in new for path in commit.paths})
+        told = [history.shown(commit, touched, after) for commit in new]
+        there = {commit.sha for commit in new}
+        kept = [c for c in session.history or () if c["sha"] not in there] if since else []
+        session.history = [*told, *kept][:limit]
+
+    @staticmethod
+    def _unlike_memory(session: SyncSession) -> set[ObjectKey]:
+        """Of a whole reading, only what is not as remembered needs a plan."""
+        marks, items = session.records.marks, session.index.items
+        found = session.table.open.keys() | (marks.keys() - items.keys())
+        for key, item in items.items():
+            mark = marks.get(key)
+            if mark is None or (mark.path, mark.blob) != (item.path, item.blob):
+                found.add(key)
+        return found
+
+    @staticmethod
+    def _layout(session: SyncSession, spec: GitIntegrationSpec) -> Layout:
+        return Layout.of(
+            spec.path_prefix, spec.new_file_path, spec.ignore or "", session.ignore_text, len(spec.resources)
+        )
+
+    async def _fetch(self, session: SyncSession, remote: Remote, commit: str, old: str | None) -> None:
+        if old is not None and objects.pack_count(session.directory) >= objects.MAX_PACKS:
+            await self._workers.run(remote.timeout, objects.wipe, session.directory)
+            session.reset_git()
+            old = None
+        await self._git.fetch(remote, session.directory, commit, old, history.LOOK_BACK)
+
+    async def _check_history(self, session: SyncSession, remote: Remote, old: str | None, head: RemoteHeads) -> None:
+        """Raises RemoteError where the branch went back behind what was seen of it, and that is not believed yet."""
+        new = head.commit
+        assert new
+        if old is None and session.last_seen not in (None, new):
+            old = session.last_seen
+            assert old
+            if await self._course(session, remote, old, new) is Course.unknown:
+                await self._git.fetch_commits(remote, session.directory, new, old)
+        if old is None:
+            return
+        course = await self._course(session, remote, old, new)
+        if course is Course.unknown and not head.named:
+            with contextlib.suppress(RemoteError):  # one that lags does not have it
+                await self._git.fetch_commits(remote, session.directory, old, new)
+            course = await self._course(session, remote, old, new)
+        if not head.named:
+            self._doubt(session, course, old, new)
+        if course is Course.onward:
+            session.rewritten = None
+        else:
+            session.rewritten = (
+                f"the branch was rewritten: {new[:12]} does not follow {old[:12]}; synced on from what was remembered"
+            )
+
+    async def _course(self, session: SyncSession, remote: Remote, old: str, new: str) -> Course:
+        return await self._workers.run(remote.timeout, objects.course, session.directory, old, new)
+
+    def _doubt(self, session: SyncSession, course: Course, known: str, found: str | None) -> None:
+        session.behind = doubted(course, found, session.behind, self._now())
+        if session.behind is not None:
+            where = f"is at {found[:12]}" if found else "is not there"
+            words = f"the branch {where}, behind {known[:12]}, which was seen on it: a replica of the server may lag; "
+            words += f"nothing is written until it follows, or has stood so for {STANDS_FOR:g} s"
+            raise RemoteError(Reason.RemoteBehind, words, retry=True)
+
+    async def _ignore_changed(
+        self,
+        session: SyncSession,
+        remote: Remote,
+        found: tuple[Entry, ...],
+        gone: tuple[str, ...],
+        folder: str,
+        *,
+        whole: bool,
+    ) -> bool:
+        """Reads the ignore file where it changed; True where the patterns are others now."""
+        path = f"{folder}{IGNORE_FILE}"
+        entry = next((e for e in found if e.path == path), None)
+        if entry is None and not (path in gone or (whole and session.ignore_blob)):
+            return False
+        blob = entry.sha if entry else None
+        if blob == session.ignore_blob:
+            return False
+        text = ""
+        if blob:
+            await self.ensure(session.directory, remote, [blob])
+            text = await self._workers.run(remote.timeout, files.read_text, session.directory, blob)
+        before, session.ignore_blob, session.ignore_text = session.ignore_text, blob, text
+        return text != before
+
+    async def unignored(self, layout: Layout, paths: Collection[str]) -> frozenset[str]:
+        """Those of `paths` that no pattern takes out; where there are patterns, a worker matches them."""
+        if not layout.patterns or not paths:
+            return frozenset(paths)
+        return await self._workers.run(60.0, layout.unignored, paths)
+
+    async def ensure(self, directory: Path, remote: Remote, shas: list[str]) -> None:
+        """Have these blobs in the cache."""
+        if absent := await self._workers.run(max(remote.timeout, 60.0), objects.missing, directory, shas):
+            await self._git.fetch_blobs(remote, directory, absent)
+
+    async def read(
+        self, directory: Path, remote: Remote, entries: Sequence[Entry], scope: Scope
+    ) -> AsyncIterator[ScannedFile]:
+        """What these files hold, in the order that they are asked for in. Those that the cache lacks are fetched."""
+        if entries:
+            await self.ensure(directory, remote, [entry.sha for entry in entries])
+        done = 0
+        while done < len(entries):
+            batch = entries[done : done + _BATCH]
+            for scanned in await self._workers.run(_SECONDS, files.scan, directory, batch, scope):
+                done += 1
+                yield scanned
+
+
+def cache_directory(root: Path, uid: str) -> Path:
+    return root / f"gi-{uid}"

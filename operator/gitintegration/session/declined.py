@@ -1,0 +1,45 @@
+"""What a git server declined to take into a push, until it is another value or some time has passed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import orjson
+
+from gitintegration.core.invalid import InvalidReason, Problem
+from gitintegration.core.values import Json, ObjectKey
+
+_KEPT_FOR = 600.0
+"""Seconds for which what was declined is not tried again: the server's rules may change."""
+
+
+@dataclass(slots=True)
+class Declined:
+    """Of one integration, by item."""
+
+    _known: dict[ObjectKey, tuple[str, Problem, float]] = field(default_factory=dict)
+    _now: float = 0.0
+
+    def add(self, key: ObjectKey, value: Json | None, path: str, words: str) -> Problem:
+        """Note that the server declined a value at `path`. Gives it as the item's problem."""
+        problem = Problem(path, InvalidReason.PushRefused, f"{key}: {words}")
+        self._known[key] = _digest(value), problem, self._now + _KEPT_FOR
+        return problem
+
+    def problem(self, key: ObjectKey, value: Json | None) -> Problem | None:
+        """Why this value is not pushed."""
+        known = self._known.get(key)
+        return known[1] if known and known[0] == _digest(value) else None
+
+    def expire(self, now: float) -> None:
+        """Begin a run: what was declined long ago is tried again."""
+        self._now = now
+        self._known = {key: known for key, known in self._known.items() if known[2] > now}
+
+    def clear(self) -> None:
+        self._known.clear()
+
+
+def _digest(value: Json | None) -> str:
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()

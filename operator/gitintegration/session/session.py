@@ -1,0 +1,98 @@
+"""What the operator keeps in memory of one integration: what git holds, what was agreed, what is open.
+
+All of it can be had again from the repository and the cluster; it is here so that a sync costs what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from gitintegration.core.state.contest import Contest
+from gitintegration.core.state.evidence import Behind
+from gitintegration.core.state.record import ItemCodec, ItemRecord, Proposal
+from gitintegration.core.state.shards import ShardedRecords
+from gitintegration.core.state.table import ItemTable
+from gitintegration.errors import GitIntegrationError
+from gitintegration.git.remote import Remote
+from gitintegration.session.declined import Declined
+from gitintegration.session.git_index import GitIndex
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewBranch:
+    """The review branch as it was left."""
+
+    branch: str
+    commit: str | None
+    follows: bool
+    """Whether it holds all of the default branch."""
+
+
+@dataclass(slots=True)
+class SyncSession:
+    """One integration, from its first sync to its end or the operator's."""
+
+    uid: str
+    directory: Path
+    index: GitIndex = field(default_factory=GitIndex)
+    records: ShardedRecords[ItemRecord] = field(default_factory=lambda: ShardedRecords(ItemCodec()))
+    """What both sides agreed on last, and what is in flight; empty until it is loaded."""
+    table: ItemTable = field(default_factory=lambda: ItemTable({}))
+    loaded: bool = False
+    logs: bool = True
+    """Whether what is written is an agreement of both sides, and is logged before."""
+    resume_point: tuple[str, str] | None = None
+    """The commit at which the process before this one left both sides the same, and the digest of what was agreed on then;
+    until this one reads what git holds."""
+    away: dict[tuple[str, str], GitIntegrationError] = field(default_factory=dict)
+    """Kinds that could not be read in the present run, by group and kind, and why."""
+    remade: set[tuple[str, str]] = field(default_factory=set)
+    """Kinds that are defined anew since both sides agreed: their objects went with the old definition."""
+    returned: set[tuple[str, str]] = field(default_factory=set)
+    """Kinds that are served again, of which it is not known whether their objects are the ones they were."""
+    remote: Remote | None = None
+    connection: Mapping[str, object] | None = None
+    scope: str = ""
+    """What the index was made for: another prefix, kinds or ignore patterns make it anew."""
+    ignore_blob: str | None = None
+    ignore_text: str = ""
+    proposals: ShardedRecords[Proposal] | None = None
+    """What was offered for review, where that is asked for."""
+    review_heads: tuple[str | None, str | None] | None = None
+    """Heads of review branch and default branch that were last made to meet."""
+    review_branch: ReviewBranch | None = None
+    pull_request: Mapping[str, Any] | None = None
+    """As the forge told it last; `pull_request_is_current` says that it holds all that was offered."""
+    pull_request_is_current: bool = True
+    contest: Contest = field(default_factory=Contest)
+    """What is written, and put back by others."""
+    declined: Declined = field(default_factory=Declined)
+    """What the server declined to take into a push."""
+    rewritten: str | None = None
+    behind: Behind | None = None
+    """A head that went back and is not believed yet."""
+    branch: str | None = None
+    """The branch that all this is of."""
+    history: list[dict[str, object]] | None = None
+    last_seen: str | None = None
+    """The branch's head as an earlier process told it in the status."""
+
+    def reset_git(self) -> None:
+        """Forget what was read from git; the cache is fetched anew."""
+        self.index = GitIndex()
+        self.scope = ""
+        self.ignore_blob = None
+
+    def remember(self, records: ShardedRecords[ItemRecord]) -> None:
+        """Begin with what is stored."""
+        self.records, self.table, self.loaded = records, ItemTable(records.marks, records.in_doubt), True
+
+    def leave_source(self) -> None:
+        """Forget all that was known of another repository, branch or prefix, but for its memories, which are empty by now."""
+        fresh = SyncSession(self.uid, self.directory)
+        fresh.remember(self.records)
+        for each in fields(self):
+            setattr(self, each.name, getattr(fresh, each.name))

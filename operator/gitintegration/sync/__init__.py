@@ -1,1 +1,0 @@
-"""The imperative shell: observe both sides, plan, write, remember, report."""

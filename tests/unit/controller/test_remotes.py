@@ -1,0 +1,138 @@
+"""Where a Secret's credentials go, and what is no credential."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gitintegration.api.integration import GitIntegrationSpec, Provider
+from gitintegration.controller.remotes import app_of, build_remote, proxy_of
+from gitintegration.errors import CredentialError, GitIntegrationError, SpecError
+from gitintegration.forge.client import ForgeHttp
+from gitintegration.forge.target import target_of
+from gitintegration.git.client import GitClient
+from gitintegration.git.egress import Egress
+from gitintegration.git.remote import Bearer, Proxy
+
+APP = {"githubAppID": "1", "githubAppInstallationID": "2", "githubAppPrivateKey": "key"}
+
+
+def spec(url: str, **more: Any) -> GitIntegrationSpec:
+    return GitIntegrationSpec.model_validate(
+        {"repositoryURL": url, "credentials": {"secretRef": {"name": "s"}}, **more}
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "base", "goes_to"),
+    [
+        ("https://github.com/a/b", "", "https://api.github.com"),
+        ("https://git.corp/a/b", "https://git.corp/api/v3", "https://git.corp/api/v3"),
+        ("https://corp.ghe.com/a/b", "https://api.corp.ghe.com", "https://api.corp.ghe.com"),
+    ],
+)
+def test_an_apps_assertion_goes_where_its_secret_says(url: str, base: str, goes_to: str) -> None:
+    app = app_of(spec(url), {**APP, "githubAppBaseURL": base})
+    assert app is not None
+    assert app.base == goes_to
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("https://evil.example/a/b", ""),
+        ("https://git.corp/a/b", ""),
+        ("https://github.com.evil.example/a/b", ""),
+        ("https://evil.example/a/b", "https://git.corp/api/v3"),
+        ("https://github.com/a/b", "https://git.corp/api/v3"),
+    ],
+)
+def test_an_apps_tokens_go_to_no_other_host(url: str, base: str) -> None:
+    with pytest.raises(CredentialError, match="githubAppBaseURL"):
+        app_of(spec(url), {**APP, "githubAppBaseURL": base})
+
+
+@pytest.mark.parametrize(
+    "base",
+    ["ftp://h/", "https://u:p@h/", "https://h/?x", "https://", "h", "https://h:x/", "https://h\\@e/"],
+)
+def test_what_is_no_base(base: str) -> None:
+    with pytest.raises(CredentialError):
+        app_of(spec("https://h/a/b"), {**APP, "githubAppBaseURL": base + "x" if base == "https://" else base})
+
+
+@pytest.mark.parametrize("provider", ["bitbucket", "azuredevops"])
+@pytest.mark.parametrize(
+    "url", ["https://evil.example/a/_git/b/c", "https://bitbucket.org.evil.example/a/b", "git@git.corp:a/b/c"]
+)
+def test_a_token_goes_to_a_forges_api_only_from_there(provider: str, url: str) -> None:
+    secret = {"token": "t", "identity": "k", "known_hosts": "h"}
+    remote = build_remote(spec(url, provider=provider), secret, None)
+    with pytest.raises(SpecError, match=r"spec\.provider"):
+        target_of(Provider(provider), remote, "t")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://gitlab.corp/a/b", "https://github.com/a/b", "https://git.corp:8443/a/b", "https://bitbucket.org/a/b"],
+)
+@pytest.mark.parametrize("provider", list(Provider))
+def test_an_api_is_at_the_repositorys_own_host(provider: Provider, url: str) -> None:
+    remote = build_remote(spec(url), {"token": "t"}, None)
+    try:
+        target = target_of(provider, remote, "t")
+    except GitIntegrationError:
+        return
+    host = target.api.split("/")[2].partition(":")[0]
+    assert host.removeprefix("api.") == remote.url.host
+
+
+@pytest.mark.parametrize(
+    ("secret", "told"),
+    [
+        ({"username": "a:b", "password": "c"}, "colon"),
+        ({"username": "a", "password": "b\nc: d"}, "line break"),
+        ({"token": "a\r\nX: y"}, "line break"),
+        ({"bearerToken": "a\0b"}, "line break"),
+        ({"bearerToken": "é"}, "no token"),
+        ({"token": "x" * 20_000}, "more than"),
+    ],
+)
+def test_a_login_that_no_header_carries(secret: dict[str, str], told: str) -> None:
+    with pytest.raises(CredentialError, match=told):
+        build_remote(spec("https://h/a"), secret, None)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://u:p@h:1", "h:1", "http://h:x", "http://", "http://a b", "http://h\\@e", "http://ｈ/"]
+)
+def test_what_is_no_proxy(address: str) -> None:
+    with pytest.raises(CredentialError, match="address"):
+        proxy_of({"address": address})
+    with pytest.raises(CredentialError):
+        proxy_of({"address": "http://h:1", "username": "a:b"})
+
+
+def test_credentials_that_go_unencrypted_are_told() -> None:
+    assert "unencrypted" in "".join(build_remote(spec("http://h/a"), {"token": "t"}, None).warnings)
+    assert "proxy" in "".join(build_remote(spec("https://h/a"), {"token": "t"}, Proxy("http://p:1", "u", "p")).warnings)
+    assert not list(build_remote(spec("https://h/a"), {"token": "t"}, Proxy("http://p:1")).warnings)
+    anonymous = GitIntegrationSpec.model_validate({"repositoryURL": "http://h/a"})
+    assert not list(build_remote(anonymous, {}, None).warnings)
+
+
+async def test_plain_http_is_refused_where_tls_is_required() -> None:
+    egress = Egress(require_tls=True)
+    async with GitClient(None, egress=egress) as git:  # type: ignore[arg-type]
+        with pytest.raises(SpecError, match="--require-tls"):
+            await git.ls_refs(build_remote(spec("http://127.0.0.1:1/a"), {"token": "t"}, None), [])
+    async with ForgeHttp(egress=egress) as http:
+        with pytest.raises(SpecError, match="--require-tls"):
+            await http.request("GET", "http://127.0.0.1:1/", login=Bearer("t"))
+        with pytest.raises(SpecError, match="--require-tls"):
+            proxy = Proxy("http://127.0.0.1:1", "u", "p")
+            await http.request("GET", "https://127.0.0.1:1/", login=Bearer("t"), proxy=proxy)
+    egress.check_proxy(Proxy("http://127.0.0.1:1"))
+    egress.check_scheme("https", "x")
+    egress.check_scheme("ssh", "x")
