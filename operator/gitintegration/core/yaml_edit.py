@@ -94,6 +94,8 @@ def edit_file(
         by_document.setdefault(at.document, {})[at.item] = value
     for number, piece in enumerate(pieces):
         piece.edit(by_document, last=number + 1 == len(pieces))
+    if is_json and pieces[0].gone:  # its one value: what is left is no JSON
+        return EditResult(None, [], False)
     wanted = [value for piece in pieces for value in piece.wanted]
     made, documents = _joined(pieces, layout, source, path, limits)
     if documents is None or not _as_wanted(documents, wanted):

@@ -189,3 +189,12 @@ def test_one_plain_scalar_is_one_line(value: Any, data: st.DataObject) -> None:
     made = set_item(source, "x.yaml", Location(0), new)
     pairs = zip(source.decode().split("\n"), made.source.decode().split("\n"), strict=True)
     assert sum(a != b for a, b in pairs) == 1
+
+
+@pytest.mark.parametrize("path", ["x.json", "x.yaml"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_file_whose_last_manifest_goes_is_removed(path: str, listed: bool) -> None:
+    pipeline = {"apiVersion": "planasonix.com/v1alpha1", "kind": "Pipeline", "metadata": {"name": "a"}}
+    value = {"apiVersion": "v1", "kind": "List", "items": [pipeline]} if listed else pipeline
+    at = Location(0, 0) if listed else Location(0)
+    assert edit_file(json.dumps(value).encode(), path, {at: None}).source is None
