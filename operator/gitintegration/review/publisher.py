@@ -1,8 +1,8 @@
 """Where the default branch takes changes by review only: what is ahead is offered on another (`spec.sync.push.branch`).
 
-What was offered stays ahead until the default branch has it, however it got there: content decides. It is not committed
+What was proposed stays ahead until the default branch has it, however it got there: content decides. It is not committed
 again. The branch follows the default branch by merge commits, never by force. Deleted, it stays away until there is
-something new to proposal. What reviewers wrote there is theirs: it is merged with, by field, and never reverted.
+something new to propose. What reviewers wrote there is theirs: it is merged with, by field, and never reverted.
 """
 
 from __future__ import annotations

@@ -40,14 +40,15 @@ def held(shards: ShardedRecords[ItemRecord]) -> dict[str, ItemRecord]:
     return {r.key.name: r for r in shards.records()}
 
 
-_values = st.sampled_from([None, {"v": 1}, {"v": 2}, {"v": 2, "d": 1}])
+_values = st.sampled_from([None, {"v": 1}, {"v": 1.0}, {"v": True}, {"v": 2}, {"v": 2, "d": 1}])
 _sides = st.builds(SideIntent, _values, _values)
+_bases = st.one_of(st.none(), st.builds(Base, _values.filter(bool), _values.filter(bool)))
 _records = st.builds(
     ItemRecord,
     st.just(ObjectKey("g", "K", "n")),
     st.builds(Watermark, st.just("p/n.yaml"), st.sampled_from(["", "b10b"]), st.sampled_from(["", "7"])),
-    st.one_of(st.none(), st.builds(Base, _values.filter(bool), _values.filter(bool))),
-    st.one_of(st.none(), st.builds(Intent, _sides, _sides)),
+    _bases,
+    st.one_of(st.none(), st.builds(Intent, _sides, _sides, _bases)),
 )
 
 

@@ -37,6 +37,8 @@ class Truth:
     git: int = 0
     seen: tuple[str, int] = (ABSENT, 0)
     watched: str = ABSENT
+    delivered: bool = True
+    """Whether the watch has told of all that happened."""
 
 
 class Histories(RuleBasedStateMachine):
@@ -55,11 +57,12 @@ class Histories(RuleBasedStateMachine):
     @rule(key=_keys, gone=st.booleans())
     def edit_live(self, key: ObjectKey, gone: bool) -> None:
         self.truth[key].live = ABSENT if gone else str(next(self.versions))
+        self.truth[key].delivered = False
 
     @rule(key=_keys)
     def deliver(self, key: ObjectKey) -> None:
         truth = self.truth[key]
-        truth.watched = truth.live
+        truth.watched, truth.delivered = truth.live, True
         self.table.observe(key, truth.watched)
 
     @rule(key=_keys)
@@ -89,6 +92,7 @@ class Histories(RuleBasedStateMachine):
         truth = self.truth[reading.key]
         if write and truth.live == reading.live != ABSENT:
             truth.live = reading.live = str(next(self.versions))
+            truth.delivered = False
         if reading.live != ABSENT:
             self.marks[reading.key] = Watermark("p", "b", reading.live)
         elif item is None:
@@ -108,7 +112,7 @@ class Histories(RuleBasedStateMachine):
         for key, truth in self.truth.items():
             mark = self.marks.get(key)
             truth.seen = (mark.resource_version if mark else ABSENT, truth.seen[1])
-            truth.watched = truth.live
+            truth.watched, truth.delivered = truth.live, True
             self.table.observe(key, truth.live)
             if truth.git != truth.seen[1]:
                 self.table.suspect([key])
@@ -119,8 +123,8 @@ class Histories(RuleBasedStateMachine):
             return
         due = self.due()
         for key, truth in self.truth.items():
-            moved = truth.watched not in (truth.seen[0], ABSENT) and truth.watched == truth.live
-            gone = truth.watched == truth.live == ABSENT and key in self.marks and truth.seen[0] != ABSENT
+            moved = truth.delivered and truth.live not in (truth.seen[0], ABSENT)
+            gone = truth.delivered and truth.live == ABSENT != truth.seen[0] and key in self.marks
             if moved or gone or truth.git != truth.seen[1]:
                 assert key in due, (key, truth)
 
