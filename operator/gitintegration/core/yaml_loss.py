@@ -48,12 +48,17 @@ def is_lossy(tree: Tree, owned: Iterable[Owned], made: str) -> bool:
     removed = _Cover(span for each in all_owned for span in each.removed)
     touched = _Cover(span for each in all_owned for span in (*each.removed, *each.changed))
     text = tree.source.text
-    old, new = _windows(text, made)
-    return _comments_gone(tree, removed, made, old, new) or _lines_gone(text, touched, made, old, new)
+    for old, new in (_windows(text, made), (Span(0, len(text)), Span(0, len(made)))):  # mostly the first is enough
+        if not _comments_gone(tree, removed, made, old, new) and not _lines_gone(text, touched, made, old, new):
+            return False
+    return True
 
 
 def _windows(text: str, made: str) -> tuple[Span, Span]:
-    """The lines of both texts between those that they begin with alike, and those that they end with."""
+    """The lines of both texts between those that they begin with alike, and those that they end with.
+
+    What is not missing there is not missing at all; what is may be one of two lines alike, of which the other one went.
+    """
     head = text.rfind("\n", 0, _common(text, made)) + 1
     room = min(len(text), len(made)) - head
     tail = _common(text[len(text) - room :][::-1], made[len(made) - room :][::-1])
