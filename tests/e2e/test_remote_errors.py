@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.bed.controlplane import free_port
-from tests.bed.gitserver import TOKEN, WRITER, GitServer
+from tests.bed.gitserver import TOKEN, WRITER, GitServer, git
 from tests.bed.operator import OperatorProcess
-from tests.bed.world import World, eventually, manifest
+from tests.bed.world import World, eventually, manifest, pipeline
 from tests.e2e.test_operations import ask, why
 
 pytestmark = pytest.mark.xdist_group("remote-errors")
@@ -155,6 +155,38 @@ def test_a_server_that_is_slow_limits_or_fails(control_plane: Any, own_server: G
     refused(w, "Timeout", "spec.sync.timeout")
     faults.delay = 0.0
     w.in_sync()
+
+
+def test_an_empty_repository_of_a_server_that_knows_little(
+    control_plane: Any, own_server: GitServer, operator: Any
+) -> None:
+    """It gets the branch that its HEAD names, over a push without side bands; a page to sign in and a lost HEAD are told."""
+    w = World(control_plane, own_server, f"t-trunk-{own_server.http_port}")
+    own_server.lacks = {"side-band-64k"}
+    git("symbolic-ref", "HEAD", "refs/heads/trunk", cwd=w.repo.path)
+    w.repo.branch = "trunk"
+    w.secret()
+    w.apply(pipeline("orders", owner="ann"))
+    w.integrate()
+    w.in_sync()
+    assert w.repo.files() == ["pipelines/orders.yaml"]
+    assert w.repo.head("main") is None
+    assert w.status()["branch"] == "trunk"
+    faults = own_server.faults
+    faults.status, faults.headers = 203, {"Content-Type": "text/html"}
+    w.sync_now()
+    refused(w, "AuthenticationFailed", "203", "token")
+    faults.headers = {"Location": "/users/sign_in"}
+    faults.status = 302
+    w.sync_now()
+    refused(w, "AuthenticationFailed", f"http://127.0.0.1:{own_server.http_port}/users/sign_in")
+    faults.status = 0
+    git("symbolic-ref", "HEAD", "refs/heads/gone", cwd=w.repo.path)
+    w.sync_now()
+    refused(w, "BranchNotFound", "'gone'", "trunk")
+    git("symbolic-ref", "HEAD", "refs/heads/trunk", cwd=w.repo.path)
+    w.in_sync()
+    assert w.names() == {"orders"}
 
 
 def test_a_hanging_remote_delays_nobody_else(
