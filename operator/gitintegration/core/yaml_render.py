@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitintegration.core.invalid import ManifestError
@@ -163,9 +163,9 @@ def literal(text: str, indent: int, parent: int, *, kept: bool = False, blank: i
     return [f"|{digit}{chomp}", *(" " * indent + line if line else "" for line in lines)]
 
 
-def ordered_names(names: Iterable[str]) -> list[str]:
-    """The keys of a map as kubectl has them, by alphabet; those that say what it is come first, as people write them."""
-    return sorted(names, key=_rank)
+def ordered_names(value: Mapping[str, Json]) -> list[str]:
+    """The keys of a new map; those that say what it is come first, as people write them."""
+    return sorted(value, key=lambda name: _FIRST.get(name, len(_FIRST)))
 
 
 def _rank(name: str) -> tuple[int, str]:
@@ -181,17 +181,14 @@ def with_added(there: Sequence[str], added: Iterable[str], *, first_stays: bool 
     while start > 0 and _rank(there[start - 1]) < _rank(there[start]):
         start -= 1
     start = max(start, 1) if first_stays else start
-    return [*there[:start], *ordered_names([*there[start:], *added])]
+    return [*there[:start], *sorted([*there[start:], *added], key=_rank)]
 
 
 def render(value: Json, path: str) -> bytes:
     """A new file with this manifest."""
+    ordered = {name: value[name] for name in ordered_names(value)}
+    if isinstance(meta := ordered.get("metadata"), dict):
+        ordered["metadata"] = {name: meta[name] for name in ordered_names(meta)}
     if path.endswith(".json"):
-        return (json.dumps(_in_order(value), indent=2, ensure_ascii=False) + "\n").encode()
-    return ("\n".join(block(value)) + "\n").encode()
-
-
-def _in_order(value: Json) -> Json:
-    if isinstance(value, list):
-        return [_in_order(inner) for inner in value]
-    return {name: _in_order(value[name]) for name in ordered_names(value)} if isinstance(value, dict) else value
+        return (json.dumps(ordered, indent=2, ensure_ascii=False) + "\n").encode()
+    return ("\n".join(block(ordered)) + "\n").encode()

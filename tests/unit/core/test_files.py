@@ -99,6 +99,13 @@ def test_documents(source: bytes, values: list[Any]) -> None:
         (b"a: &a [1,1,1,1]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nd: [*c,*c,*c,*c]\n", "TooLarge"),
         (b"a: &a " + b"x" * 600 + b"\nb: [" + b"*a," * 14 + b"]\n", "TooLarge"),
         (b"a: &a " + b"[" * 60 + b"]" * 60 + b"\nb: " + b"[" * 60 + b"*a" + b"]" * 60, "TooDeep"),
+        (b"a: [b?c]\n", "NotYAML"),
+        (b'a: "\\/"\n', "NotYAML"),
+        (b"a: [!b,c]\n", "NotYAML"),
+        (b"%YAML 1.2\n---\na: b\n", "NotYAML"),
+        (b"a: b\n\xef\xbb\xbfc: d\n", "NotYAML"),
+        (b"1234567.5: b\n", "NotYAML"),
+        (b"a: !!int 1.0\n", "NotYAML"),
         (b"a: !!binary abc\n", "NotYAML"),
     ],
 )
