@@ -117,6 +117,7 @@ class Controller:
         self.dispatcher: Dispatcher[IntegrationKey] = Dispatcher(
             self.run, concurrency, self._host, per_host, metrics.waited, share=lambda name: name[0]
         )
+        workers.turns.aside = self.dispatcher.aside
 
     def standings(self) -> Iterator[Standing]:
         """How each integration stands. May be asked from another thread."""

@@ -8,12 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from contextvars import ContextVar
+from typing import Any, Generic
 
 import structlog
 
 from gitintegration.core.queue import K, Priority, Queue
+
+_ASIDE = 4
+"""So many times the places may be taken by runs that are aside."""
+_KEY: ContextVar[Any] = ContextVar("key")
+"""Whose run the running task is part of."""
 
 _AFTER_DEFECT = 30.0
 """Seconds until a run that raised is tried again."""
@@ -40,6 +46,7 @@ class Dispatcher(Generic[K]):
         self._concurrency = concurrency
         self._queue: Queue[K] = Queue(lane, width, share, concurrency)
         self._tasks: dict[K, asyncio.Task[None]] = {}
+        self._aside: set[K] = set()
         self._wake = asyncio.Event()
         self._closing = False
         self._log = structlog.get_logger("dispatcher")
@@ -70,9 +77,7 @@ class Dispatcher(Generic[K]):
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
-            while (
-                len(self._tasks) < self._concurrency and not self._closing and (entry := self._queue.pop(loop.time()))
-            ):
+            while self._has_room() and (entry := self._queue.pop(loop.time())):
                 self._waited(max(0.0, loop.time() - self._queue.due_of(entry[0])))
                 self._tasks[entry[0]] = loop.create_task(self._one(*entry))
             due = self._queue.next_due() if self._has_room() else None
@@ -80,7 +85,23 @@ class Dispatcher(Generic[K]):
                 await asyncio.wait_for(self._wake.wait(), None if due is None else max(0.0, due - loop.time()))
 
     def _has_room(self) -> bool:
-        return len(self._tasks) < self._concurrency and not self._closing
+        return len(self._tasks) - len(self._aside) < self._concurrency and not self._closing
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """While the run that this is part of is about work that may take long, others have its place."""
+        key = _KEY.get(None)
+        if key not in self._tasks or key in self._aside or len(self._aside) >= _ASIDE * self._concurrency:
+            yield
+            return
+        self._aside.add(key)
+        self._queue.step_aside(key)
+        self._wake.set()
+        try:
+            yield
+        finally:
+            self._aside.discard(key)
+            self._queue.step_aside(key, aside=False)
 
     async def drain(self, seconds: float) -> None:
         """Start nothing more, let what runs end, and cancel what has not after `seconds`."""
@@ -93,6 +114,7 @@ class Dispatcher(Generic[K]):
                 await asyncio.wait(late, timeout=1.0)
 
     async def _one(self, key: K, priority: Priority) -> None:
+        _KEY.set(key)
         try:
             try:
                 delay = await self._run(key, priority)

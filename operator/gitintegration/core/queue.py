@@ -5,7 +5,8 @@ key that waits keeps the earlier due time and the better priority, so periodic w
 lane (one git server, say) take only so many places, so that a dead server never takes them all. Keys of one share (one
 namespace) take another place, of all and of their lane, only while they have fewer than are free: so whoever has much
 to do waits behind himself, and a share that has none running finds a place. Where there is none to find, shares take turns:
-who had one waits until all others had theirs, however urgent or overdue his keys are.
+who had one waits until all others had theirs, however urgent or overdue his keys are. A key that is about slow work for a
+while steps aside: others have its place meanwhile, though its share has none more for it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class _Entry:
     running: bool = False
     lane: Hashable = None
     share: Hashable = None
+    aside: bool = False
     again: tuple[float, Priority] | None = None
 
 
@@ -170,10 +172,20 @@ class Queue(Generic[K]):
             self._leave(entry)
 
     def _leave(self, entry: _Entry) -> None:
-        """A place is free: the first of those that wait at each gate that this may open is ready again."""
+        self._step(entry, aside=False)
         self._count(entry.lane, entry.share, -1)
-        for gate in [g for g in self._parked if g[0] == "share" or g[1] == entry.lane]:
-            self._wake(gate)
+
+    def step_aside(self, key: K, *, aside: bool = True) -> None:
+        """What runs gives its place to others, but to none of its own share; or takes it again, whether it is free or not."""
+        entry = self._entries.get(key)
+        if entry and entry.running:
+            self._step(entry, aside=aside)
+
+    def _step(self, entry: _Entry, *, aside: bool) -> None:
+        if entry.aside != aside:
+            entry.aside = aside
+            self._running += -1 if aside else 1
+            self._busy["lane", entry.lane, None] += -1 if aside else 1
 
     def _wake(self, gate: _Gate) -> None:
         parked = self._parked[gate]

@@ -14,7 +14,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TypeAlias, TypeVar
 
@@ -43,6 +43,8 @@ class Turns:
         self, places: int, alone: Callable[[], bool] = lambda: True, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.alone = alone
+        self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Entered for as long as somebody waits for a long task, and has it."""
         self._places, self._clock = places, clock
         self._running: Counter[str] = Counter()
         self._long = 0
@@ -59,8 +61,12 @@ class Turns:
                 if (made := await begin()) is not None:
                     return made
             self._is_slow(share)
-        async with self.turn(share, long=True):
-            return await go_on()
+        if self.alone():
+            async with self.turn(share, long=True):
+                return await go_on()
+        with self.aside():
+            async with self.turn(share, long=True):
+                return await go_on()
 
     @asynccontextmanager
     async def turn(self, share: str, *, long: bool = False) -> AsyncIterator[None]:

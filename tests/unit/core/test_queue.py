@@ -124,6 +124,8 @@ STEPS = st.lists(
         st.tuples(st.just("add"), st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 3))),
         st.tuples(st.just("end"), st.integers(0, 9)),
         st.tuples(st.just("remove"), st.integers(0, 9)),
+        st.tuples(st.just("aside"), st.integers(0, 9)),
+        st.tuples(st.just("back"), st.integers(0, 9)),
     ),
     max_size=60,
 )
@@ -136,14 +138,18 @@ def test_nobody_waits_who_could_run_and_nobody_takes_more_than_is_left(
     queue = shared(width, places)
     known: set[tuple[str, str, int]] = set()
     running: list[tuple[str, str, int]] = []
+    aside: set[tuple[str, str, int]] = set()
+
+    def left_of(lane: str = "") -> int:
+        taken = sum(not lane or key[1] == lane for key in running if key not in aside)
+        return (width if lane else places) - taken
 
     def fits(key: tuple[str, str, int]) -> bool:
-        in_lane = [k for k in running if k[1] == key[1]]
         of_share = [k for k in running if k[0] == key[0]]
-        of_both = [k for k in in_lane if k[0] == key[0]]
-        lane_left, left = width - len(in_lane), places - len(running)
+        of_both = [k for k in of_share if k[1] == key[1]]
+        lane_left, left = left_of(key[1]), left_of()
         return (
-            bool(lane_left and left)
+            bool(lane_left > 0 and left > 0)
             and (not of_both or len(of_both) < lane_left)
             and (not of_share or len(of_share) < left)
         )
@@ -153,16 +159,21 @@ def test_nobody_waits_who_could_run_and_nobody_takes_more_than_is_left(
             assert isinstance(argument, tuple)
             queue.add(argument, 0.0, Priority.edited)
             known.add(argument)
+        elif running and what in ("aside", "back") and isinstance(argument, int):
+            key = running[argument % len(running)]
+            queue.step_aside(key, aside=what == "aside")
+            (aside.add if what == "aside" else aside.discard)(key)
         elif running and isinstance(argument, int):
             key = running.pop(argument % len(running))
             known.discard(key)
+            aside.discard(key)
             if what == "end":
                 queue.done(key)
                 if len(queue) > len(known):
                     known.add(key)  # it was asked for while it ran
             else:
                 queue.remove(key)
-        while len(running) < places and (got := queue.pop(10.0)):
+        while left_of() > 0 and (got := queue.pop(10.0)):
             assert fits(got[0])
             running.append(got[0])
         waiting = known - set(running)
@@ -186,6 +197,22 @@ def test_a_full_lane_is_handed_on_in_turns() -> None:
         running += more
         seen += [key[0] for key in more]
     assert max(Counter(seen).values()) == 1, seen
+
+
+def test_what_steps_aside_leaves_its_place_to_others_and_not_to_its_own_share() -> None:
+    """Else eight that wait for slow work would have all places of a server."""
+    queue = shared(width=8, places=64)
+    for share in range(8):
+        for n in range(20):
+            queue.add((f"slow{share}", "host", n), 0.0, Priority.requested)
+    begun = 0
+    while running := popped(queue, 64):
+        for key in running:
+            queue.step_aside(key)
+        begun += len(running)
+    assert begun == 8 * 8
+    queue.add(("modest", "host", 0), 9.0, Priority.periodic)
+    assert popped(queue, 64) == [("modest", "host", 0)]
 
 
 def test_a_share_that_is_forgotten_while_it_is_its_turn_hands_it_on() -> None:
