@@ -48,6 +48,7 @@ from gitintegration.errors import (
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.git import objects
+from gitintegration.git.disk import Disk
 from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Remote
 from gitintegration.git.url import parse_url
@@ -323,6 +324,7 @@ class GitHost:
         self.heads: dict[str, str] = {}
         self.default = "main"
         """The branch that HEAD names."""
+        self.disk = Disk()
         self.rule: Callable[[Mapping[str, str]], str | None] = lambda files: None
         """Of what a push would make of the files: why it is declined, or None."""
         self.lagging: dict[str, str] | None = None

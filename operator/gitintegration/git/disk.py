@@ -26,23 +26,45 @@ class Disk:
     def __init__(self, each: int = 768 << 20, total: int = 2 << 30) -> None:
         self._each, self._total = each, total
         self._sizes: OrderedDict[Path, int] = OrderedDict()
+        self._outgoing: dict[Path, int] = {}
         self.evict: Callable[[Path], bool] = lambda directory: not directory.exists()
 
     def measured(self, directory: Path, size: int) -> None:
         """`directory` has been used, and takes so many bytes now. Raises LimitExceeded where that is too much."""
         self._sizes[directory] = size
+        self._weigh(directory)
+
+    def outgoing(self, directory: Path, size: int) -> None:
+        """Beside that it holds a commit of so many bytes, until it is sent. Raises LimitExceeded where that is too much."""
+        self._outgoing[directory] = size
+        self._weigh(directory)
+
+    def sent(self, directory: Path) -> None:
+        """Whatever became of it, the commit is not there any more."""
+        self._outgoing.pop(directory, None)
+
+    def _takes(self, directory: Path) -> int:
+        return self._sizes.get(directory, 0) + self._outgoing.get(directory, 0)
+
+    def _total_taken(self) -> int:
+        return sum(self._sizes.values()) + sum(self._outgoing.values())
+
+    def _weigh(self, directory: Path) -> None:
+        size = self._takes(directory)
+        self._sizes.setdefault(directory, 0)
         self._sizes.move_to_end(directory)
         if size > self._each:
-            words = f"what was fetched of the repository takes {size} bytes, more than {self._each} (--cache-size-each)"
+            words = f"what is kept of the repository takes {size} bytes, more than {self._each} (--cache-size-each)"
             raise LimitExceeded(words)
         for other in list(self._sizes):
-            if sum(self._sizes.values()) <= self._total:
+            if self._total_taken() <= self._total:
                 return
             if other != directory and self.evict(other):
-                del self._sizes[other]
-        if sum(self._sizes.values()) > self._total and size == max(self._sizes.values()):
+                self.forget(other)
+        if self._total_taken() > self._total and size == max(map(self._takes, self._sizes)):
             raise LimitExceeded(f"the caches in use take more than {self._total} bytes (--cache-size); trying again")
 
     def forget(self, directory: Path) -> None:
         """It is no more."""
         self._sizes.pop(directory, None)
+        self.sent(directory)

@@ -157,7 +157,7 @@ class Branches:
     def begin(self, session: SyncSession, request: RunRequest, base: CommitBase) -> CommitBuilder:
         """A commit in the making."""
         scope, seconds = self.scope(request), max(2 * SECONDS, request.remote.timeout)
-        return CommitBuilder(self._workers, session.directory, base, scope, seconds, self._batch)
+        return CommitBuilder(self._workers, self._git.disk, session.directory, base, scope, seconds, self._batch)
 
     async def commit(
         self,
@@ -193,6 +193,7 @@ class Branches:
             await self._workers.run(request.remote.timeout, objects.adopt, session.directory, made.commit)
         finally:
             made.discard()
+            self._git.disk.sent(session.directory)
 
     async def _check_name(self, request: RunRequest, ref: str) -> None:
         """Raises SpecError where a branch that could not be made never can be."""

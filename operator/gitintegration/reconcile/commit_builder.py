@@ -11,6 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from gitintegration.commits import files
 from gitintegration.commits.files import CommitBase, Committed, Edited, Edits, Scope
+from gitintegration.errors import LimitExceeded
+from gitintegration.git.disk import Disk
 from gitintegration.git.workers import Workers
 
 P = ParamSpec("P")
@@ -19,10 +21,18 @@ R = TypeVar("R")
 
 class CommitBuilder:
     def __init__(
-        self, workers: Workers, directory: Path, base: CommitBase, scope: Scope, seconds: float, batch: int
+        self,
+        workers: Workers,
+        disk: Disk,
+        directory: Path,
+        base: CommitBase,
+        scope: Scope,
+        seconds: float,
+        batch: int,
     ) -> None:
         """`batch`: files that wait for their worker, at most, so that memory does not follow the size of a commit."""
-        self._workers, self._directory, self._base, self._scope = workers, directory, base, scope
+        self._workers, self._disk, self._directory = workers, disk, directory
+        self._base, self._scope = base, scope
         self._seconds, self._batch = seconds, batch
         self._pack = directory / f"outgoing-{os.getpid()}-{time.monotonic_ns()}"
         self._waiting: Edits = {}
@@ -42,6 +52,11 @@ class CommitBuilder:
 
     def _take(self, made: Edited) -> None:
         self._edited = self._edited.and_then(made)
+        try:
+            self._disk.outgoing(self._directory, self._edited.size)
+        except LimitExceeded:
+            self.discard()
+            raise
         self._waiting = dict(islice(self._waiting.items(), made.taken, None))
 
     async def commit(self, author: str, message: str, moment: int) -> Committed:
@@ -69,3 +84,4 @@ class CommitBuilder:
     def discard(self) -> None:
         """Nobody pushes it."""
         self._pack.unlink(missing_ok=True)
+        self._disk.sent(self._directory)

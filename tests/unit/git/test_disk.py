@@ -61,6 +61,35 @@ def test_the_largest_ends_where_none_can_go() -> None:
     made.measured(B, 45)
 
 
+def test_what_waits_to_be_sent_counts_as_well() -> None:
+    made, gone = disk()
+    for directory in (A, B):
+        made.measured(directory, 30)
+    made.outgoing(B, 20)
+    assert not gone
+    with pytest.raises(LimitExceeded, match="takes 51 bytes"):
+        made.outgoing(B, 21)
+    made.outgoing(B, 20)
+    made.measured(C, 30)
+    assert gone == [A]
+    made.sent(B)
+    made.measured(D, 40)
+    assert gone == [A]
+
+
+def test_a_commit_of_one_that_was_never_fetched_counts() -> None:
+    made, gone = disk()
+    made.measured(A, 50)
+    made.outgoing(B, 50)
+    assert not gone
+    made.measured(C, 1)
+    assert gone == [A]
+    made.forget(B)
+    made.measured(C, 50)
+    made.measured(D, 50)
+    assert gone == [A]
+
+
 def test_all_files_count(tmp_path: Path) -> None:
     (tmp_path / "objects" / "pack").mkdir(parents=True)
     (tmp_path / "objects" / "pack" / "x.pack").write_bytes(bytes(1000))
