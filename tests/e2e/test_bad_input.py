@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 import threading
 import uuid
@@ -95,6 +96,30 @@ def test_each_bad_file_is_told_with_its_reason_and_the_rest_is_synced(world: Mak
     w.repo.commit({f"pipelines/{name}": None for name in CASES if name.endswith("json")})
     w.in_sync()
     assert len(w.names()) == 1 + sum(name.endswith("yaml") for name in CASES)
+
+
+@pytest.mark.parametrize("filters", ["true", "false"])
+@pytest.mark.parametrize("form", ["of zeros", "of noise"])
+def test_a_file_of_140_mb_is_told_and_stops_no_other(world: MakeWorld, filters: str, form: str) -> None:
+    """At the first sync, beside a pipeline that it held before, and in one commit with what is as it should be."""
+    big = bytes(140 << 20) if form == "of zeros" else os.urandom(140 << 20)
+    w = world({**GOOD, "pipelines/held.yaml": manifest("held")})
+    git("config", "uploadpack.allowFilter", filters, cwd=w.repo.path)
+    w.repo.commit({"pipelines/first.yaml": big})
+    w.secret()
+    w.integrate(sync={"timeout": "2m"})
+    eventually(lambda: w.names() == {"good", "held"}, 120)
+    assert {path: e["reason"] for path, e in invalid(w, 1).items()} == {"pipelines/first.yaml": "TooLarge"}
+    w.repo.commit(
+        {"pipelines/held.yaml": big[:-1], "pipelines/new.yaml": manifest("new"), "pipelines/first.yaml": None}
+    )
+    eventually(lambda: w.names() == {"good", "held", "new"}, 120)
+    assert {path: e["reason"] for path, e in invalid(w, 1).items()} == {"pipelines/held.yaml": "TooLarge"}
+    w.patch("good", {"owner": "cluster"})
+    eventually(lambda: w.repo.read("pipelines/good.yaml") == manifest("good", owner="cluster"), 60)
+    w.repo.commit({"pipelines/held.yaml": manifest("held", owner="again")})
+    w.in_sync()
+    assert w.names() == {"good", "held", "new"}
 
 
 def test_paths_that_no_checkout_could_hold(world: MakeWorld) -> None:

@@ -128,10 +128,21 @@ def scan(directory: Path, entries: Sequence[Entry], scope: Scope) -> list[Scanne
     found: list[ScannedFile] = []
     with objects.Objects(directory) as store:
         for entry in entries:
-            found.append(_scan_one(entry.path, entry.sha, store.raw(entry.sha), scope))
+            try:
+                content = store.raw(entry.sha)
+            except LimitExceeded:
+                found.append(too_large(entry, scope))
+            else:
+                found.append(_scan_one(entry.path, entry.sha, content, scope))
             if slices.is_over():
                 break
     return found
+
+
+def too_large(entry: Entry, scope: Scope) -> ScannedFile:
+    """A file that is not even unpacked."""
+    words = f"is far larger than the {scope.limits.size} bytes that are allowed"
+    return ScannedFile(entry.path, entry.sha, (), (Problem(entry.path, InvalidReason.TooLarge, words),))
 
 
 def _scan_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile:
@@ -149,12 +160,17 @@ def _read_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile
     return ScannedFile(path, blob, items, parsed.problems, parsed.claims, parsed.blank)
 
 
+def too_long() -> LimitExceeded:
+    """The ignore file is."""
+    return LimitExceeded(f"the ignore file is larger than {_SMALL >> 10} KB")
+
+
 def read_text(directory: Path, sha: str) -> str:
     """A small text file, the ignore file say. Raises LimitExceeded."""
     with objects.Objects(directory) as store:
         content = store.raw(sha)
     if len(content) > _SMALL:
-        raise LimitExceeded(f"the ignore file is larger than {_SMALL >> 10} KB")
+        raise too_long()
     return content.decode("utf-8", "replace")
 
 

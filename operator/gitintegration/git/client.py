@@ -52,6 +52,10 @@ _SURE = (Reason.AuthenticationFailed, Reason.PermissionDenied, Reason.Repository
 """What a server says whatever it is asked."""
 _BATCH = 2000
 """So many blobs are asked for in one request."""
+_USUAL = 128 << 10
+"""Bytes that a file takes at most where many are asked for, so that one that is too large is found before much of it came."""
+_WASTED = 4
+"""So many times the largest answer may come in vain, of files that are too large."""
 _ALL = 0x7FFFFFFF
 """The depth that git takes for no limit."""
 
@@ -70,6 +74,10 @@ class Limits:
 
     blob: int = 1 << 20
     pack: int = 1 << 29
+
+
+class _TooMuchError(LimitExceeded):
+    """Of what was asked for something is larger than it may be."""
 
 
 class GitClient:
@@ -216,22 +224,51 @@ class GitClient:
         """Bring these commits with their trees, and none before them."""
         await self._receive(remote, directory, Wanted(commits, None, "blob:none"), commits)
 
-    async def fetch_blobs(self, remote: Remote, directory: Path, shas: Sequence[str]) -> None:
-        """Bring these blobs. Raises RemoteError where one did not arrive."""
-        for start in range(0, len(shas), _BATCH):
-            batch = shas[start : start + _BATCH]
-            await self._receive(remote, directory, Wanted(batch), batch)
+    async def fetch_blobs(self, remote: Remote, directory: Path, shas: Sequence[str]) -> frozenset[str]:
+        """Bring these blobs. Gives those that are larger than a file may be, of which nothing is kept.
 
-    async def _receive(self, remote: Remote, directory: Path, wanted: Wanted, expected: Sequence[str]) -> None:
+        No server tells how large a blob is, nor does one that is asked for by its name leave it out: so an answer that is
+        too long is asked for again in halves, each of which may be no longer than its part. Raises RemoteError where a blob
+        did not arrive, LimitExceeded where too much came in vain.
+        """
+        too_large: set[str] = set()
+        wasted = 0
+        batches = [shas[start : start + _BATCH] for start in range(0, len(shas), _BATCH)]
+        while batches:
+            batch = batches.pop()
+            most = min(self._limits.pack, self._limits.blob + _USUAL * len(batch))
+            try:
+                await self._receive(remote, directory, Wanted(batch), batch, most)
+            except _TooMuchError:
+                wasted += most
+                if wasted > _WASTED * self._limits.pack:
+                    raise
+                half = len(batch) // 2
+                if half:
+                    batches += [batch[:half], batch[half:]]
+                else:
+                    too_large.update(batch)
+        return frozenset(too_large)
+
+    async def _receive(
+        self, remote: Remote, directory: Path, wanted: Wanted, expected: Sequence[str], most: int | None = None
+    ) -> None:
+        """`most`: bytes that this answer may have, and raises _TooMuchError past it."""
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"incoming-{os.getpid()}-{time.monotonic_ns()}"
+        limit = most or self._limits.pack
         try:
             async with self._budget.exchange() as room:  # what came lies in the cache until it is taken in
                 async with self._exchange(remote, "fetch", room) as exchange:
-                    await self._download(remote, wanted, path, exchange)
-                await self._workers.run(
-                    remote.timeout, objects.ingest, directory, path, list(expected), self._limits.pack
-                )
+                    await self._download(remote, wanted, path, exchange, limit)
+                try:
+                    await self._workers.run(remote.timeout, objects.ingest, directory, path, list(expected), limit)
+                except LimitExceeded as error:
+                    raise _TooMuchError(error.message) from None
+        except _TooMuchError as error:
+            if most is None:
+                raise LimitExceeded(error.message) from None
+            raise
         finally:
             path.unlink(missing_ok=True)
         await self._make_room(directory)
@@ -245,23 +282,24 @@ class GitClient:
             self.disk.forget(directory)
             raise
 
-    async def _download(self, remote: Remote, wanted: Wanted, path: Path, exchange: Exchange) -> None:
+    async def _download(self, remote: Remote, wanted: Wanted, path: Path, exchange: Exchange, limit: int) -> None:
         if remote.url.is_ssh:
             async with self._ssh.open(remote, UPLOAD, exchange) as channel:
                 channel.write(fetch_request(wanted, channel.advertisement))
-                await self._save(read_pack(channel.reader, channel.advertisement), path)
+                await self._save(read_pack(channel.reader, channel.advertisement), path, limit)
         else:
             known = await self._http.advertisement(remote, UPLOAD, exchange, fresh=False)
             async with self._http.post(remote, UPLOAD, fetch_request(wanted, known), exchange) as reader:
-                await self._save(read_pack(reader, known), path)
+                await self._save(read_pack(reader, known), path, limit)
 
-    async def _save(self, chunks: AsyncIterator[bytes], path: Path) -> None:
+    @staticmethod
+    async def _save(chunks: AsyncIterator[bytes], path: Path, limit: int) -> None:
         total = 0
         with path.open("wb") as stream:
             async for chunk in chunks:
                 total += len(chunk)
-                if total > self._limits.pack:
-                    raise LimitExceeded(f"the server sends more than {self._limits.pack} bytes for one fetch")
+                if total > limit:
+                    raise _TooMuchError(f"the server sends more than {limit} bytes for one fetch")
                 stream.write(chunk)
 
     async def push(self, remote: Remote, ref: str, old: str | None, commit: NewCommit) -> None:

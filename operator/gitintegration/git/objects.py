@@ -7,6 +7,8 @@ thrown away at any time, and nothing in it is believed beyond its object names.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import shutil
 import zlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +20,7 @@ from typing import Any, TypeVar
 from dulwich import pack as dulwich_pack
 from dulwich.errors import ObjectFormatException
 from dulwich.object_store import DiskObjectStore, PackInputTooLarge
-from dulwich.objects import Commit, ObjectID, ShaFile, Tree
+from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
 
 from gitintegration.api.git_names import identity, is_file_of_git, is_unwritable
 from gitintegration.core.state.evidence import Course
@@ -41,8 +43,12 @@ _TREES = 4
 """Trees that are kept unpacked: both sides of a comparison, in both directions."""
 _MAX_UNFOLDED = 64 << 20
 """Bytes that one object of a pack may unfold to."""
+_GROWTH = 4
+"""So many times its base a large file may be; what unfolds to more than that is made to do harm."""
 _MAX_WHOLE = 128 << 20
-"""The same of an object that is no delta: a file that is far too large for a manifest is told, and stops no other."""
+"""The same of an object that is no delta. A larger file is taken in by its name alone, and stops no other."""
+_MAX_NAMED = 1 << 30
+"""The same of one that is taken in by its name."""
 _MAX_SUM = 8 << 30
 """Bytes that all of a pack may: the trees of 5,000 commits over a folder of 10,000 files take 2 GB, a bomb has no end."""
 _MAX_SHIFT = 70
@@ -123,7 +129,10 @@ class _Unfolding:
     def delta(self, apply_delta: Callable[..., list[bytes]]) -> Callable[..., list[bytes]]:
         def bounded(base: bytes | list[bytes], delta: bytes | list[bytes]) -> list[bytes]:
             whole = delta if isinstance(delta, bytes) else b"".join(delta)
-            self.count(_unfolded(whole), _MAX_UNFOLDED)
+            size = _unfolded(whole)
+            if isinstance(base, _Large) or _MAX_UNFOLDED < size <= _GROWTH * dulwich_pack.chunks_length(base):
+                return _Large([os.urandom(20)])
+            self.count(size, _MAX_UNFOLDED)
             return apply_delta(base, whole)
 
         return bounded
@@ -140,10 +149,35 @@ class _Unfolding:
     def inflate(self, read_zlib_chunks: Callable[..., R]) -> Callable[..., R]:
         def bounded(*args: Any, **kwargs: Any) -> R:
             unpacked = next(one for one in args if isinstance(one, dulwich_pack.UnpackedObject))
-            self.count(unpacked.decomp_len or 0, _MAX_WHOLE)
-            return read_zlib_chunks(*args, **kwargs)
+            size = unpacked.decomp_len or 0
+            if self.left is None or size <= _MAX_WHOLE or unpacked.pack_type_num != Blob.type_num:
+                self.count(size, _MAX_WHOLE)
+                return read_zlib_chunks(*args, **kwargs)
+            self.count(size, _MAX_NAMED)
+            named = _Named(size)
+            unpacked.decomp_chunks = named
+            done = read_zlib_chunks(*args, **kwargs)
+            unpacked._sha, unpacked.decomp_chunks, unpacked.obj_chunks = named.digest.digest(), [], named
+            return done
 
         return bounded
+
+
+class _Large(list[bytes]):
+    """What a change of a file that is too large to be held comes to: nothing, under a name that nobody asks for.
+
+    It is as if it had not come; and where it is asked for by itself, it comes as a whole.
+    """
+
+
+class _Named(_Large):
+    """What such a file itself unfolds to: its name, and nothing of it."""
+
+    def __init__(self, size: int) -> None:
+        self.digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+
+    def append(self, chunk: bytes) -> None:
+        self.digest.update(chunk)
 
 
 def _unfolded(delta: bytes) -> int:

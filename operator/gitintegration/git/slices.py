@@ -41,7 +41,8 @@ class Answer(Generic[R]):
 
 
 @contextmanager
-def _slice(seconds: float) -> Iterator[None]:
+def cut_after(seconds: float) -> Iterator[None]:
+    """What can be cut gives back what is left after so long."""
     global _until
     _until = time.process_time() + seconds
     try:
@@ -61,7 +62,7 @@ def brief(function: Callable[..., R], args: Sequence[Any], kwargs: Mapping[str, 
     signal.signal(signal.SIGPROF, end)
     signal.setitimer(signal.ITIMER_PROF, BRIEF, BRIEF)  # again where somebody caught it
     try:
-        with _slice(_BRIEF_SLICE):
+        with cut_after(_BRIEF_SLICE):
             return Answer(function(*args, **kwargs))
     except Overrun:
         return None
@@ -72,7 +73,7 @@ def brief(function: Callable[..., R], args: Sequence[Any], kwargs: Mapping[str, 
 
 def long(function: Callable[..., R], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Answer[R]:
     """What the function gives."""
-    with _slice(_LONG_SLICE):
+    with cut_after(_LONG_SLICE):
         return Answer(function(*args, **kwargs))
 
 

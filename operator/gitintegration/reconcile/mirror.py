@@ -222,7 +222,8 @@ class GitMirror:
             return False
         text = ""
         if blob:
-            await self.ensure(session.directory, remote, [blob])
+            if await self.ensure(session.directory, remote, [blob]):
+                raise files.too_long()
             text = await self._workers.run(remote.timeout, files.read_text, session.directory, blob)
         before, session.ignore_blob, session.ignore_text = session.ignore_text, blob, text
         return text != before
@@ -233,20 +234,26 @@ class GitMirror:
             return frozenset(paths)
         return await self._workers.run(60.0, layout.unignored, paths)
 
-    async def ensure(self, directory: Path, remote: Remote, shas: list[str]) -> None:
-        """Have these blobs in the cache."""
+    async def ensure(self, directory: Path, remote: Remote, shas: list[str]) -> frozenset[str]:
+        """Have these blobs in the cache, but for those that are far too large, which it gives."""
         if absent := await self._workers.run(max(remote.timeout, 60.0), objects.missing, directory, shas):
-            await self._git.fetch_blobs(remote, directory, absent)
+            return await self._git.fetch_blobs(remote, directory, absent)
+        return frozenset()
 
     async def read(
         self, directory: Path, remote: Remote, entries: Sequence[Entry], scope: Scope
     ) -> AsyncIterator[ScannedFile]:
-        """What these files hold, in the order that they are asked for in. Those that the cache lacks are fetched."""
-        if entries:
-            await self.ensure(directory, remote, [entry.sha for entry in entries])
+        """What these files hold. Those that the cache lacks are fetched."""
+        absent = await self.ensure(directory, remote, [entry.sha for entry in entries]) if entries else frozenset()
+        there = []
+        for entry in entries:
+            if entry.sha in absent:
+                yield files.too_large(entry, scope)
+            else:
+                there.append(entry)
         done = 0
-        while done < len(entries):
-            batch = entries[done : done + _BATCH]
+        while done < len(there):
+            batch = there[done : done + _BATCH]
             for scanned in await self._workers.run(_SECONDS, files.scan, directory, batch, scope):
                 done += 1
                 yield scanned

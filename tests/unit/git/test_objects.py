@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import zlib
 from pathlib import Path
 
@@ -75,3 +76,44 @@ def test_an_object_that_claims_too_much_is_not_begun(tmp_path: Path, entries: li
     received.write_bytes(repository.pack)
     with pytest.raises(LimitExceeded):
         objects.ingest(tmp_path, received, [repository.head], 1 << 30)
+
+
+def test_a_file_that_is_far_too_large_is_taken_in_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is known as git knows it, nothing of it is held, and what comes with it is there as ever."""
+    monkeypatch.setattr(objects, "_MAX_WHOLE", 1 << 16)
+    repo = tmp_path / "repo.git"
+    git("init", "--quiet", "--bare", "--initial-branch=main", str(repo))
+    contents = [b"small", bytes(1 << 16), b"x" * ((1 << 16) + 1), random.Random(1).randbytes(300_000)]
+    shas = [git("hash-object", "-w", "--stdin", cwd=repo, stdin=content).strip() for content in contents]
+    received, cache = tmp_path / "incoming", tmp_path / "cache"
+    with received.open("wb") as stream:
+        names = "\n".join(shas).encode()
+        subprocess.run(["git", "pack-objects", "--stdout"], cwd=repo, input=names, stdout=stream, check=True)
+    objects.ingest(cache, received, shas, 1 << 30)
+    assert objects.missing(cache, shas) == []
+    with objects.Objects(cache) as store:
+        assert [store.raw(sha) for sha in shas[:2]] == contents[:2]
+        for sha in shas[2:]:
+            with pytest.raises(LimitExceeded, match="larger than"):
+                store.raw(sha)
+
+
+def test_a_change_of_a_file_that_is_far_too_large_is_as_if_it_had_not_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "_MAX_WHOLE", 1 << 16)
+    monkeypatch.setattr(objects, "_MAX_UNFOLDED", 1 << 15)
+    repo = tmp_path / "repo.git"
+    git("init", "--quiet", "--bare", "--initial-branch=main", str(repo))
+    for size in (40_000, 100_000):  # one that is held, and one that is not
+        text = random.Random(size).randbytes(size)
+        versions = [text, text + b"more", b"less" + text[1:], b"small"]
+        shas = [git("hash-object", "-w", "--stdin", cwd=repo, stdin=content).strip() for content in versions]
+        received, cache = tmp_path / "incoming", tmp_path / f"cache-{size}"
+        with received.open("wb") as stream:
+            names = "\n".join(shas).encode()
+            subprocess.run(["git", "pack-objects", "--stdout"], cwd=repo, input=names, stdout=stream, check=True)
+        objects.ingest(cache, received, [shas[-1]], 1 << 30)
+        assert len(objects.missing(cache, shas)) == 2
+        with objects.Objects(cache) as store:
+            assert store.raw(shas[-1]) == b"small"
