@@ -130,6 +130,25 @@ def _validation(expression: str, verb: str, what: str, why: str) -> dict[str, st
     return {"expression": expression, "reason": "Forbidden", "messageExpression": _text(words)}
 
 
+def _gets(ref: str, field: str, when: str = "", more: str = "") -> dict[str, str]:
+    """The right to get the Secret that `variables.<ref>` names, if it does; CEL that goes before and after it."""
+    may = _may("get", _SECRETS, name=f"variables.{ref}")
+    return _validation(
+        f"{when}variables.{ref} == '' || {may}{more}", "get", f'Secret "{{variables.{ref}}}"', f"which {field} names"
+    )
+
+
+def _reclaims(when: str = "") -> dict[str, str]:
+    """The right to delete the Secret of the credentials, where that is what is asked for."""
+    may = _may("delete", _SECRETS, name="variables.credentials")
+    return _validation(
+        f"{when}!variables.reclaims || variables.credentials == '' || {may}",
+        "delete",
+        'Secret "{variables.credentials}"',
+        "which reclaimPolicy Delete would have done",
+    )
+
+
 def _kind_validations(when: str, why: str) -> list[dict[str, str]]:
     """The rights on each of `variables.kinds`, where `when` holds."""
     made = []
@@ -224,22 +243,8 @@ def _secrets() -> Pair:
         ("webhook", "spec.webhook.secretRef", ""),
         ("signing", "spec.commit.signingSecretRef", ""),
     )
-    validations = [
-        _validation(
-            f"!variables.opens || variables.{ref} == '' || {_may('get', _SECRETS, name=f'variables.{ref}')}{more}",
-            "get",
-            f'Secret "{{variables.{ref}}}"',
-            f"which {field} names",
-        )
-        for ref, field, more in named
-    ]
-    reclaimed = _validation(
-        "!variables.opens || !variables.reclaims || variables.credentials == '' || "
-        + _may("delete", _SECRETS, name="variables.credentials"),
-        "delete",
-        'Secret "{variables.credentials}"',
-        "which reclaimPolicy Delete would have done",
-    )
+    validations = [_gets(ref, field, "!variables.opens || ", more) for ref, field, more in named]
+    reclaimed = _reclaims("!variables.opens || ")
     acting = _validation(
         "!variables.acts || variables.account == '' || "
         + _may("impersonate", "'serviceaccounts'", name="variables.account"),
@@ -269,20 +274,9 @@ def _operations() -> Pair:
         " && variables.credentials == 'gitop-test-' + variables.name.substring(size('gitop-'))",
     }
     own = f"(variables.isOwn && {_may('create', _SECRETS)})"
-    secret, name = 'Secret "{variables.credentials}"', "variables.credentials"
     validations = [
-        _validation(
-            f"variables.credentials == '' || {own} || {_may('get', _SECRETS, name=name)}",
-            "get",
-            secret,
-            "which spec.test.credentials.secretRef names",
-        ),
-        _validation(
-            f"variables.credentials == '' || !variables.reclaims || {_may('delete', _SECRETS, name=name)}",
-            "delete",
-            secret,
-            "which reclaimPolicy Delete would have done",
-        ),
+        _gets("credentials", "spec.test.credentials.secretRef", more=f" || {own}"),
+        _reclaims(),
         _validation(
             f"object.spec.kind != 'push' || {_may('get', *_PIPELINES)}",
             "get",
