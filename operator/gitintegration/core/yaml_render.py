@@ -172,6 +172,13 @@ def _rank(name: str) -> tuple[int, str]:
     return _FIRST.get(name, len(_FIRST)), name
 
 
+def in_order(value: Json) -> Json:
+    """The same, with the keys of all maps in the order that they have where they are added one by one."""
+    if isinstance(value, dict):
+        return {name: in_order(value[name]) for name in with_added([], value)}
+    return [in_order(inner) for inner in value] if isinstance(value, list) else value
+
+
 def with_added(there: Sequence[str], added: Iterable[str], *, first_stays: bool = False) -> list[str]:
     """The keys of a map in a file, and where new ones go: to their place in the last run of keys that are in order.
 

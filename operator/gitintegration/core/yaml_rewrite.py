@@ -27,6 +27,7 @@ from gitintegration.core.yaml_render import (
     behind,
     block,
     flow,
+    in_order,
     is_plain,
     item,
     literal,
@@ -67,6 +68,7 @@ class Rewriter:
         root = self.root
         if self._stays(root, new):
             return Span(root.start, root.start), ""
+        new = in_order(new)
         self._plan(root, new)
         try:
             if root.is_block and type(new) is type(root.value) and new and self.depth > 0:
