@@ -162,7 +162,7 @@ def run(
     concurrency
         Syncs at a time.
     workers
-        Processes for packs and YAML.
+        Processes for packs and YAML; of two or more, one is free for what is quick.
     worker_memory
         Bytes of address space for each of them.
     max_file_size
