@@ -139,13 +139,18 @@ def _copy(at: int, length: int) -> bytes:
     return bytes([0xFF]) + struct.pack("<I", at) + struct.pack("<I", length)[:3]
 
 
+HOLD = b""
+"""In place of a piece of an answer: nothing more comes, and the connection stays."""
+
+
 class HostileServer:
     """A name stands for a way to do harm; `repositories` holds those whose packs do it."""
 
     def __init__(self) -> None:
+        self.answering, self.held = set[object](), set[object]()
+        """The answers under way now, and those of them that are held open, for all was sent that will be."""
         self.repositories: dict[str, Repository] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def url(self, name: str) -> str:
@@ -185,7 +190,7 @@ class HostileServer:
             if name.startswith("held-refs"):
                 for number in range(200):
                     yield b"".join(pkt(b"%040x refs/heads/main-%d-%d\n" % (n, number, n)) for n in range(1, 1000))
-                time.sleep(600)
+                yield HOLD
             if name == "endless-refs":
                 for number in itertools.count():
                     yield b"".join(pkt(b"%040x refs/heads/b%d-%d\n" % (n, number, n)) for n in range(1, 1000))
@@ -202,7 +207,7 @@ class HostileServer:
                 yield pkt(b"\1PACK" + struct.pack(">II", 2, 1 << 30))
                 for _ in range(1500):
                     yield pkt(b"\1" + b"\xb0\x00" * 30_000)
-                time.sleep(600)
+                yield HOLD
             if name == "endless-pack":
                 yield pkt(b"\1PACK" + struct.pack(">II", 2, 1 << 30))
                 yield from itertools.repeat(pkt(b"\1" + b"\xb0\x00" * 30_000))
@@ -210,6 +215,13 @@ class HostileServer:
             for at in range(0, len(whole), 60_000):
                 yield pkt(b"\1" + whole[at : at + 60_000])
             yield b"0000"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is nobody's concern."""
 
 
 def _handler(owner: HostileServer) -> Callable[..., BaseHTTPRequestHandler]:
@@ -224,6 +236,14 @@ def _handler(owner: HostileServer) -> Callable[..., BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             self._serve(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+
+        def _hold(self) -> None:
+            owner.held.add(self)
+            try:
+                while self.connection.recv(1 << 16):
+                    continue
+            finally:
+                owner.held.discard(self)
 
         def _serve(self, body: bytes) -> None:
             path, _, query = self.path.partition("?")
@@ -244,8 +264,17 @@ def _handler(owner: HostileServer) -> Callable[..., BaseHTTPRequestHandler]:
             if gzipped := name.startswith("gzip"):
                 self.send_header("Content-Encoding", "gzip, gzip" if name == "gzip-chain" else "gzip")
             self.end_headers()
+            owner.answering.add(self)
+            try:
+                self._send(name, path, body, gzipped=gzipped)
+            finally:
+                owner.answering.discard(self)
+
+        def _send(self, name: str, path: str, body: bytes, *, gzipped: bool) -> None:
             with contextlib.suppress(OSError):
                 for chunk in packed(owner.chunks(name, path, body)) if gzipped else owner.chunks(name, path, body):
+                    if chunk == HOLD:
+                        self._hold()
                     self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
                 self.wfile.write(b"0\r\n\r\n")
                 return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import urllib.request
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,25 +15,17 @@ from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import GitServer, git
 from tests.bed.hostile import HostileServer, Repository, delta_bomb, endless_number, many_deltas, pack_bomb
 from tests.bed.operator import OperatorProcess
+from tests.bed.siege import CAP, Neighbour, Sharded
 from tests.bed.world import World, eventually, manifest
 from tests.bench.processes import Meter
 
 pytestmark = pytest.mark.xdist_group("hostile")
 MakeWorld = Callable[..., World]
-CAP = 700 * 1000 * 1000
-"""Bytes of the process tree; the memory limit of the Deployment is a third more."""
 DEADLINE = 60.0
 USUAL = 5
 """So many edits tell how long one usually takes."""
 FLOOR = 4.0
 """Seconds that an edit may take beside any attack, for this machine has other work too."""
-
-
-class Sharded(World):
-    """Its integrations belong to this module's own operator."""
-
-    def integrate(self, name: str = "gi", **spec: Any) -> None:
-        super().integrate(name, labels={"planasonix.com/shard": "hostile"}, **spec)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +39,7 @@ def operator(control_plane: ControlPlane, bed_directory: Path) -> Iterator[Opera
 @pytest.fixture
 def world(control_plane: ControlPlane, git_server: GitServer, operator: OperatorProcess) -> MakeWorld:
     def make(files: Mapping[str, str] | None = None) -> World:
-        return Sharded(control_plane, git_server, f"t-{uuid.uuid4().hex[:10]}", files)
+        return Sharded(control_plane, git_server, "hostile", files)
 
     return make
 
@@ -74,23 +65,16 @@ def test_its_packs_are_read_where_they_do_no_harm(world: MakeWorld, hostile: Hos
     eventually(lambda: w.names() == {"orders"})
 
 
-class Beside:
-    """Another tenant, who goes on editing: how long each edit takes until it is in git."""
+class Beside(Neighbour):
+    """Another tenant: how long each edit takes until it is in git."""
 
     def __init__(self, w: World) -> None:
-        self._world, self.waits = w, list[float]()
-        w.secret()
-        w.integrate()
-        w.in_sync()
-        for _ in range(USUAL):
-            self.edit()
-        self.usual, self.waits = max(self.waits), []
+        super().__init__(w)
+        self.usual = max(self.push() for _ in range(USUAL))
+        self.waits = list[float]()
 
     def edit(self) -> None:
-        began, owner = time.monotonic(), uuid.uuid4().hex
-        self._world.patch("orders", {"owner": owner})
-        eventually(lambda: owner in (self._world.repo.read("pipelines/orders.yaml") or ""))
-        self.waits.append(time.monotonic() - began)
+        self.waits.append(self.push())
 
     def is_served(self) -> bool:
         """Whether each edit landed within twice the usual time."""
