@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gitintegration.core.status import Outcome
@@ -127,6 +127,7 @@ _outages = st.sampled_from(["uninstall", "install", "trouble", "calm", "sync", "
 
 @_SHARED
 @given(st.lists(st.one_of(_edits, _outages), max_size=12))
+@example(["restart", "uninstall", "sync"])
 def test_whatever_becomes_of_the_kind_git_loses_no_pipeline(steps: Sequence[Edit | str]) -> None:
     """Nobody deletes anything here, so nothing may be deleted from git."""
 

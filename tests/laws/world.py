@@ -602,6 +602,7 @@ class World:
             self.watched.error, self.watched.outages = NotFoundError("404 page not found"), self.watched.outages + 1
         else:
             self.watched.error = None
+            self.kinds.forget(API)  # what was not served is asked for again after a while
         for name in told:
             key, meta = ObjectKey(_KIND.group, _KIND.kind, name), self.watched.seen.get(name)
             self.session.table.observe(key, meta.resource_version if meta else ABSENT)

@@ -87,6 +87,8 @@ class Kinds:
         """The next `resolve` asks the server."""
         self._kinds.pop(api_version, None)
         self._schemas.pop(api_version, None)
+        if api_version not in self._served[1]:
+            self._served = (0.0, frozenset())
 
     async def definition(self, kind: ResourceKind, *, fresh: bool = False) -> Definition | None:
         """What defines the kind; None where it has no definition of its own, or none that may be seen."""
