@@ -234,7 +234,8 @@ def test_another_repository_inherits_nothing() -> None:
         w.git.heads.clear()
         w.git.commit({f"{FOLDER}/{ANCHOR}.yaml": manifest(ANCHOR, {"f0": "anchor"}), "README.md": "# ours\n"})
         w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", {"f0": "2"})}, branch="feature")
-        await w.another_source()
+        w.url = "https://git.example.com/other.git"
+        w.configure(review=REVIEW)
         for _ in range(3):
             w.deliver()
             outcome, _ = await w.sync()

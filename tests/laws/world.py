@@ -13,8 +13,10 @@ import itertools
 import os
 import re
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +26,19 @@ from dulwich.object_store import MemoryObjectStore, iter_tree_contents
 from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
 from dulwich.pack import write_pack_objects
 
-from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.cluster.client import NotFoundError
 from gitintegration.cluster.informer import Meta
+from gitintegration.cluster.integrations import Integrations
 from gitintegration.cluster.kinds import Kinds, ResourceKind
+from gitintegration.cluster.operations import OperationObjects
 from gitintegration.controller.assembly import assemble
-from gitintegration.controller.integration import first_seen
-from gitintegration.controller.watches import Watches
+from gitintegration.controller.controller import Controller
+from gitintegration.controller.integration import Integration, IntegrationKey
+from gitintegration.controller.status_writer import StatusWriter
+from gitintegration.core.queue import Priority
 from gitintegration.core.state.record import UNKNOWN, ItemCodec
 from gitintegration.core.state.shards import decode
-from gitintegration.core.state.table import ABSENT
-from gitintegration.core.status import Outcome, build_status
-from gitintegration.core.values import ObjectKey
+from gitintegration.core.status import Outcome
 from gitintegration.errors import (
     ClusterError,
     ClusterUnavailable,
@@ -46,19 +49,25 @@ from gitintegration.errors import (
     StaleRemote,
 )
 from gitintegration.forge.client import ForgeHttp
+from gitintegration.forge.github_app import AppTokens
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.git import objects, slices
+from gitintegration.git.client import Probe
 from gitintegration.git.disk import Disk
 from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Remote
-from gitintegration.git.url import parse_url
+from gitintegration.git.turns import Turns
 from gitintegration.git.wire import Refs
+from gitintegration.metrics import Metrics
 from gitintegration.reconcile.item import RunRequest, RunStats
+from gitintegration.session.session import SyncSession
 
+_BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 API, NAMESPACE, FOLDER, REVIEW = "planasonix.com/v1alpha1", "data", "pipelines", "review"
 NAME = (NAMESPACE, "gi")
 _HEADS = "refs/heads/"
 _KIND = ResourceKind("planasonix.com", "v1alpha1", "Pipeline", "pipelines", True)
+_INTEGRATION = {"namespace": NAMESPACE, "name": "gi", "uid": "uid-1", "creationTimestamp": "2020-01-01T00:00:00Z"}
 _OBJECT = re.compile(rf"^/apis/planasonix.com/v1alpha1/namespaces/{NAMESPACE}/(\w+)(?:/([^/]+))?$")
 
 
@@ -196,6 +205,8 @@ class ApiServer:
             return {"metadata": {"name": NAMESPACE, **({"deletionTimestamp": "now"} if self.leaving else {})}}
         if path.startswith("/openapi/"):
             return _OPENAPI
+        if path.endswith("/gitintegrations/gi/status") or path.endswith("/events"):
+            return body
         match = _OBJECT.match(path)
         assert match, path
         data = orjson.loads(orjson.dumps(body)) if body is not None else None
@@ -456,6 +467,13 @@ class GitHost:
         """Git takes the name of one branch for a folder of others."""
         return any(h.startswith(f"{branch}/") or branch.startswith(f"{h}/") for h in self.heads)
 
+    async def probe(self, remote: Remote) -> Probe:
+        """Not counted: what the credentials may is asked once a process."""
+        return Probe(True, True, f"{_HEADS}{self.default}", 1)
+
+    def forget(self, remote: Remote) -> None:
+        """Nothing is kept of any."""
+
     async def _asked(self, work: Callable[[], Any]) -> Any:
         try:
             return await self._steps.request(work)
@@ -491,6 +509,9 @@ class GitHost:
 class Inline:
     """Workers without processes, whose time is always over."""
 
+    def __init__(self) -> None:
+        self.turns = Turns(1)
+
     async def run(self, seconds: float, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         with slices.cut_after(0.0):
             return function(*args, **kwargs)
@@ -504,6 +525,7 @@ class Watched:
         self.error: ClusterError | None = None
         self.outages = 0
         self.listed = 0.0
+        self.listeners: set[Callable[[str, str], None]] = set()
 
     def of(self, namespace: str) -> Mapping[str, Meta]:
         return self.seen
@@ -511,8 +533,8 @@ class Watched:
     async def synced(self, seconds: float) -> bool:
         return self.error is None
 
-    def listen(self, listener: Any) -> None:
-        """The world tells what changed."""
+    def listen(self, listener: Callable[[str, str], None]) -> None:
+        self.listeners.add(listener)
 
     def acquire(self, kind: ResourceKind, namespace: str, user: str = "") -> Watched:
         return self
@@ -535,6 +557,10 @@ class World:
         self.now = 0.0
         """Seconds; each sync comes ten after the one before."""
         self.outcome: Outcome | None = None
+        self.stats = RunStats()
+        self.status: dict[str, Any] = {}
+        """Of the GitIntegration, as the process before wrote it last."""
+        self.url = "https://git.example.com/r.git"
         self.configure()
         self.restart(wipe=True)
 
@@ -547,13 +573,8 @@ class World:
         default_branch: str | None = "main",
     ) -> None:
         push = {"branch": review} if review else {}
-        self.spec = GitIntegrationSpec.model_validate(
-            {
-                "repositoryURL": "https://git.example.com/r.git",
-                "defaultBranch": default_branch,
-                "sync": {"mode": mode, "strategy": strategy, "maxDeletes": max_deletes, "push": push},
-            }
-        )
+        sync = {"mode": mode, "strategy": strategy, "maxDeletes": max_deletes, "push": push}
+        self.spec = {"repositoryURL": self.url, "defaultBranch": default_branch, "sync": sync}
         self.generation = next(self._generations)
 
     def restart(self, *, wipe: bool = False) -> None:
@@ -565,27 +586,53 @@ class World:
             shutil.rmtree(self._directory, ignore_errors=True)
         self.kinds = Kinds(self.api)  # type: ignore[arg-type]
         ticks = itertools.count(1_700_000_000)
+        http, workers = ForgeHttp(), Inline()
+        forges = Forges(http)
         self.parts = assemble(
             self.api,  # type: ignore[arg-type]
             self.git,  # type: ignore[arg-type]
-            Inline(),  # type: ignore[arg-type]
-            Forges(ForgeHttp()),
+            workers,  # type: ignore[arg-type]
+            forges,
             self.kinds,
             clock=lambda: next(ticks),
             now=lambda: self.now,
             batch=2 if self._crowded else 1000,
             list_above=0 if self._crowded else 200,
         )
-        self.engine = self.parts.reconciler
-        status = build_status({}, self.outcome, datetime.now(UTC)) if self.outcome else {}
-        metadata = {"uid": "uid-1", "name": NAME[1], "namespace": NAME[0], "creationTimestamp": ""}
-        body = {"metadata": {**metadata, "generation": self.generation}, "status": status}
-        self.entry = first_seen(body, self._directory)
-        self.session = self.entry.session
-        entries = {NAME: self.entry}
-        self.watches = Watches(self.kinds, self.watched, entries, lambda *_: None)  # type: ignore[arg-type]
-        self.rescan = True
+        self.watched.listeners.clear()
+        self.controller = Controller(
+            parts=self.parts,
+            git=self.git,  # type: ignore[arg-type]
+            workers=workers,  # type: ignore[arg-type]
+            integrations=Integrations(self.api),  # type: ignore[arg-type]
+            operations=OperationObjects(self.api),  # type: ignore[arg-type]
+            kinds=self.kinds,
+            informers=self.watched,  # type: ignore[arg-type]
+            cache=self._directory,
+            forges=forges,
+            apps=AppTokens(http),
+            concurrency=1,
+            metrics=Metrics(),
+            now=lambda: _BEGUN + timedelta(seconds=self.now),
+            tells=partial(_Witness, self),
+        )
         self.deliver()
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The GitIntegration, as its watch tells it."""
+        metadata = {**_INTEGRATION, "generation": self.generation}
+        return {"metadata": metadata, "spec": self.spec, "status": self.status}
+
+    @property
+    def session(self) -> SyncSession:
+        return self.entry.session
+
+    @property
+    def entry(self) -> Integration:
+        found = self.controller.integration(NAME)
+        assert found is not None
+        return found
 
     def _check_push(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         """A push to the default branch is told of before, item by item."""
@@ -604,43 +651,38 @@ class World:
             self.watched.error = None
             self.kinds.forget(API)  # what was not served is asked for again after a while
         for name in told:
-            key, meta = ObjectKey(_KIND.group, _KIND.kind, name), self.watched.seen.get(name)
-            self.session.table.observe(key, meta.resource_version if meta else ABSENT)
+            for listener in self.watched.listeners:
+                listener(NAMESPACE, name)
 
     def relist(self) -> None:
         """The watch broke, and lists again: what came and went meanwhile is told to nobody, so all is gone through."""
         self.api.changed = set()
         self.watched.seen = self.api.metas()
-        self.rescan = True
+        self.watched.listed = time.monotonic()
 
-    async def another_source(self) -> None:
-        """As the operator does where repository, branch or prefix is another."""
-        self.rescan = True
-        await self.engine.leave_source(self.session, NAMESPACE, "gi")
+    async def seen(self) -> None:
+        """The watch tells of the GitIntegration, as it was written last."""
+        await self.controller.seen(self.body)
 
     async def request(self) -> RunRequest:
-        await self.engine.load(self.session, NAMESPACE)
-        refusals = await self.watches.prepare(NAME, self.entry, self.spec)
-        return RunRequest(
-            namespace=NAMESPACE,
-            name="gi",
-            uid="uid-1",
-            generation=self.generation,
-            spec=self.spec,
-            remote=Remote(parse_url(self.spec.repository_url)),
-            kinds=dict(self.entry.kinds),
-            refusals=tuple(refusals),
-            rescan=self.rescan,
-        )
+        """What an operation is carried out with."""
+        await self.seen()
+        return (await self.controller.prepared(NAME, self.entry))[1]
 
     async def sync(self) -> tuple[Outcome, RunStats]:
+        """One run of the controller, to its written status. Raises what kept it from seeing both sides."""
         self.now += 10
-        request = await self.request()
-        outcome, tally = await self.engine.sync(self.session, request)
-        self.rescan = self.rescan and outcome.error is not None
-        self.outcome = outcome
+        await self.seen()
+        self.outcome = None
+        await self.controller.run(NAME, Priority.requested)
+        assert self.outcome is not None, "a run that tells nothing"
+        outcome, stats = self.outcome, self.stats
+        if outcome.error is not None and "internal error" in outcome.error.message:
+            raise AssertionError(outcome.error.message)
+        if outcome.error is not None and not outcome.observed:
+            raise outcome.error
         self._check_rest()
-        return outcome, tally
+        return outcome, stats
 
     def _check_rest(self) -> None:
         """What is neither open nor due is synced: nothing of it is in doubt, and both its versions are known."""
@@ -649,6 +691,21 @@ class World:
         for key in resting & session.index.items.keys():
             assert key not in session.records.in_doubt, f"{key} rests in doubt"
             assert UNKNOWN not in session.records.marks[key], f"{key} rests with a side that was never carried"
+
+
+class _Witness(StatusWriter):
+    """Hands on what a run came to before it is written."""
+
+    def __init__(self, world: World, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._world = world
+
+    async def finish(
+        self, name: IntegrationKey, entry: Integration, outcome: Outcome, tally: RunStats, seconds: float
+    ) -> None:
+        self._world.outcome, self._world.stats = outcome, tally
+        await super().finish(name, entry, outcome, tally, seconds)
+        self._world.status = dict(entry.status)
 
 
 def parse(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:

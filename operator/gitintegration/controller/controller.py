@@ -84,6 +84,7 @@ class Controller:
         require_allowed_hosts: bool = False,
         secrets: Informers | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        tells: Callable[[Integrations, Metrics, Callable[[], datetime]], StatusWriter] = StatusWriter,
     ) -> None:
         """`secrets` watches Secrets, where they are not watched as the pipelines are."""
         self._reconciler, self._git, self._workers = parts.reconciler, git, workers
@@ -105,7 +106,7 @@ class Controller:
             lambda name: self.dispatcher.add(name, Priority.changed),
             require_allowed_hosts,
         )
-        self._status, self._finalizer = StatusWriter(integrations, metrics, now), Finalizer(integrations, self._entries)
+        self._status, self._finalizer = tells(integrations, metrics, now), Finalizer(integrations, self._entries)
         self._log = structlog.get_logger("operator")
         self.operations = OperationQueue(
             parts.actions,
@@ -123,6 +124,10 @@ class Controller:
         """How each integration stands. May be asked from another thread."""
         for (namespace, name), entry in list(self._entries.items()):
             yield Standing(namespace, name, entry.status, entry.succeeded)
+
+    def integration(self, name: IntegrationKey) -> Integration | None:
+        """What is kept of an integration that is there."""
+        return self._entries.get(name)
 
     def waiting(self) -> int:
         """How many integrations are due and wait for their turn."""

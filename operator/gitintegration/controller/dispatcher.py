@@ -61,7 +61,7 @@ class Dispatcher(Generic[K]):
 
     def add(self, key: K, priority: Priority, delay: float = 0.0) -> None:
         """Ask for a run of `key` in `delay` seconds."""
-        self._queue.add(key, asyncio.get_running_loop().time() + delay, priority)
+        self._queue.add(key, time.monotonic() + delay, priority)
         self._wake.set()
 
     async def remove(self, key: K) -> None:
@@ -77,12 +77,12 @@ class Dispatcher(Generic[K]):
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
-            while self._has_room() and (entry := self._queue.pop(loop.time())):
-                self._waited(max(0.0, loop.time() - self._queue.due_of(entry[0])))
+            while self._has_room() and (entry := self._queue.pop(time.monotonic())):
+                self._waited(max(0.0, time.monotonic() - self._queue.due_of(entry[0])))
                 self._tasks[entry[0]] = loop.create_task(self._one(*entry))
             due = self._queue.next_due() if self._has_room() else None
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), None if due is None else max(0.0, due - loop.time()))
+                await asyncio.wait_for(self._wake.wait(), None if due is None else max(0.0, due - time.monotonic()))
 
     def _has_room(self) -> bool:
         return len(self._tasks) - len(self._aside) < self._concurrency and not self._closing
