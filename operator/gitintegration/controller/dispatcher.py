@@ -22,7 +22,10 @@ _KEY: ContextVar[Any] = ContextVar("key")
 """Whose run the running task is part of."""
 
 _AFTER_DEFECT = 30.0
-"""Seconds until a run that raised is tried again."""
+"""Seconds until a run that raised, or gave its place up, is tried again."""
+_PATIENCE = 20.0
+"""Seconds that a run may go on before it has to give its place up to a share that has none."""
+_LOOK_EVERY = 1.0
 
 
 class Dispatcher(Generic[K]):
@@ -34,12 +37,13 @@ class Dispatcher(Generic[K]):
         width: int = 0,
         waited: Callable[[float], None] = lambda seconds: None,
         share: Callable[[K], Hashable] | None = None,
+        patience: float = _PATIENCE,
     ) -> None:
         """`run(key, priority)` does the work and returns the seconds until its next periodic run, or None for never.
 
         At most `concurrency` run at once, `width` of those in one lane, and of one share fewer the fewer are free
-        (core/queue.py). `waited` is told for
-        how many seconds each run was overdue.
+        (core/queue.py). Where all places are taken and a share has none, one that has many gives one up: its longest run is
+        cancelled, past `patience` seconds. `waited` is told for how many seconds each run was overdue.
         What goes wrong belongs to the resource's status; a run that raises all the same is run again after a while.
         """
         self._run, self._waited = run, waited
@@ -47,9 +51,16 @@ class Dispatcher(Generic[K]):
         self._queue: Queue[K] = Queue(lane, width, share, concurrency)
         self._tasks: dict[K, asyncio.Task[None]] = {}
         self._aside: set[K] = set()
+        self._yielding: set[K] = set()
+        """What was cancelled for others."""
+        self._patience = patience
         self._wake = asyncio.Event()
         self._closing = False
         self._log = structlog.get_logger("dispatcher")
+
+    def __len__(self) -> int:
+        """How many keys there are, at work or waiting for it."""
+        return len(self._queue)
 
     def waiting(self) -> int:
         """How many keys are due and do not run. May be asked from another thread."""
@@ -80,9 +91,22 @@ class Dispatcher(Generic[K]):
             while self._has_room() and (entry := self._queue.pop(time.monotonic())):
                 self._waited(max(0.0, time.monotonic() - self._queue.due_of(entry[0])))
                 self._tasks[entry[0]] = loop.create_task(self._one(*entry))
-            due = self._queue.next_due() if self._has_room() else None
+            if self._has_room():
+                due = self._queue.next_due()
+            else:
+                self._make_room(time.monotonic())
+                due = time.monotonic() + _LOOK_EVERY
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), None if due is None else max(0.0, due - time.monotonic()))
+                async with asyncio.timeout(None if due is None else max(0.0, due - time.monotonic())):
+                    await self._wake.wait()
+
+    def _make_room(self, now: float) -> None:
+        """End one run where a share has no place at all, and others have many."""
+        key = None if self._yielding or self._closing else self._queue.to_yield(now, self._patience)
+        if key is not None and (task := self._tasks.get(key)):
+            self._log.warning("a long run gives its place up", key=key)
+            self._yielding.add(key)
+            task.cancel()
 
     def _has_room(self) -> bool:
         return len(self._tasks) - len(self._aside) < self._concurrency and not self._closing
@@ -118,6 +142,10 @@ class Dispatcher(Generic[K]):
         try:
             try:
                 delay = await self._run(key, priority)
+            except asyncio.CancelledError:
+                if key not in self._yielding:
+                    raise
+                delay = _AFTER_DEFECT
             except Exception:
                 self._log.exception("run failed", key=key)
                 delay = _AFTER_DEFECT
@@ -125,5 +153,6 @@ class Dispatcher(Generic[K]):
                 self.add(key, Priority.periodic, delay)
         finally:
             self._queue.done(key)
+            self._yielding.discard(key)
             del self._tasks[key]
             self._wake.set()

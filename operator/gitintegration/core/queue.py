@@ -39,6 +39,8 @@ class _Entry:
     running: bool = False
     lane: Hashable = None
     share: Hashable = None
+    since: float = 0.0
+    """When its run began."""
     aside: bool = False
     again: tuple[float, Priority] | None = None
 
@@ -123,7 +125,7 @@ class Queue(Generic[K]):
             self._count(lane, share, 1)
             for served in (("lane", lane, None), _ALL):
                 self._served.setdefault(served, set()).add(share)
-            entry.running, entry.lane, entry.share = True, lane, share
+            entry.running, entry.lane, entry.share, entry.since = True, lane, share, now
             return key, entry.priority
         return None
 
@@ -197,6 +199,33 @@ class Queue(Generic[K]):
                 break
         if not parked:
             del self._parked[gate]
+
+    def to_yield(self, now: float, patience: float) -> K | None:
+        """The run that is to end, where all places are taken and a share that has none waits for one; else None.
+
+        It is of the share that has most, and more than one: the run that has gone on longest, for `patience` seconds at least.
+        """
+        if not self._places or self._running < self._places or not self._is_starving(now):
+            return None
+        held: dict[Hashable, list[tuple[float, int, K]]] = {}
+        for key, entry in self._entries.items():
+            if entry.running and not entry.aside:
+                held.setdefault(entry.share, []).append((entry.since, entry.ticket, key))
+        most = max(held.values(), key=len, default=[])
+        if len(most) < 2:
+            return None
+        since, _, key = min(most, key=lambda run: run[:2])
+        return key if now - since >= patience else None
+
+    def _is_starving(self, now: float) -> bool:
+        """Whether a key is due whose share has nothing running, and whose lane has room."""
+        for key, entry in self._entries.items():
+            if entry.running or entry.due > now or self._share is None:
+                continue
+            lane, share = self._lane(key), self._share(key)
+            if not self._busy["share", None, share] and not self._is_closed(("lane", lane, None)):
+                return True
+        return False
 
     def due_of(self, key: K) -> float:
         """When the run of `key` was due."""
