@@ -25,7 +25,7 @@ lock:  ## write the lock files anew from pyproject.toml (needs uv)
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(COMPILE) --allow-unsafe - -o requirements-build.lock
 
-.PHONY: generate verify test bed forge promtool yamljudge kstatus testbed demo bench soak fuzz
+.PHONY: generate verify test bed forge promtool yamljudge kstatus testbed demo bench soak fuzz siege
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models
 	$(BIN)/python -m gitintegration.api
 
@@ -57,6 +57,9 @@ test: verify bed forge promtool yamljudge kstatus  ## everything: verify, unit t
 
 fuzz: $(STAMP)  ## parsers of what servers, Secrets and repositories hold, with 20,000 examples each (EXAMPLES=n)
 	HISTORIES=$(or $(EXAMPLES),20000) $(BIN)/pytest -n 2 tests/fuzz
+
+siege: bed  ## all attacks on a neighbour of other namespaces, the long ones too (part of them are in make test)
+	SIEGES=all $(BIN)/pytest -s tests/e2e/test_sieges.py
 
 demo: bed  ## the main job, told step by step on real parts (KEEP=1 leaves it running)
 	@$(BIN)/python -m tests.bed.demo

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -559,41 +560,6 @@ class RefusedStatus:
         return f"seconds between writes: {', '.join(f'{wait:.1f}' for wait in waits)}"
 
 
-ATTACKS: dict[str, Callable[[Bed], Sequence[Attack]]] = {
-    "silent ports": lambda bed: [SilentPorts(bed)],
-    "silent ports of three namespaces": lambda bed: [SilentPorts(bed, 3)],
-    "answers held open": lambda bed: [HeldAnswers(bed)],
-    "forges": lambda bed: [Forges(bed)],
-    "ssh servers": lambda bed: [Ssh(bed)],
-    "ignore files": lambda bed: [Patterns(bed)],
-    "long names": lambda bed: [LongNames(bed), RefusedStatus(bed)],
-    "aliases": lambda bed: [Bombs(bed)],
-    "slow files": lambda bed: [SlowFiles(bed)],
-    "slow files of three namespaces": lambda bed: [SlowFiles(bed) for _ in range(3)],
-    "ten thousand names": lambda bed: [TenThousand(bed)],
-}
-
-
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_anothers_edits_travel_while_it_goes_on(
-    bed: Bed, neighbour: Neighbour, attack: str, record_property: Callable[[str, object], None]
-) -> None:
-    row = besiege(neighbour, bed.watch(), *ATTACKS[attack](bed))
-    record_property("siege", f"{attack}: {row}")
-    print(f"{attack}: {row}")
-
-
-def test_anothers_edits_travel_while_all_of_it_goes_on(
-    bed: Bed, neighbour: Neighbour, record_property: Callable[[str, object], None]
-) -> None:
-    """Those that are held open first: each has as many places as it asks for, and the silent ports half of what is left."""
-    held: list[Attack] = [HeldAnswers(bed, 1), Ssh(bed), Forges(bed), SilentPorts(bed), SlowKeys(bed)]
-    commits = [Patterns(bed), LongNames(bed), Bombs(bed), SlowFiles(bed), TenThousand(bed)]
-    row = besiege(neighbour, bed.watch(), *map(Begun, [*held, *commits]))
-    record_property("siege", f"all at once: {row}")
-    print(f"all at once: {row}")
-
-
 class Begun:
     """An attack that need not have come to its end, only have begun; what it came to is another test's."""
 
@@ -605,6 +571,44 @@ class Begun:
 
     def ended(self) -> str:
         return ""
+
+
+def _all_of_it(bed: Bed) -> Sequence[Attack]:
+    """Those that are held open first: each has as many places as it asks for, and the silent ports half of what is left."""
+    held: list[Attack] = [HeldAnswers(bed, 1), Ssh(bed), Forges(bed), SilentPorts(bed), SlowKeys(bed)]
+    commits = [Patterns(bed), LongNames(bed), Bombs(bed), SlowFiles(bed), TenThousand(bed)]
+    return [*map(Begun, [*held, *commits])]
+
+
+ATTACKS: dict[str, Callable[[Bed], Sequence[Attack]]] = {
+    "silent ports": lambda bed: [SilentPorts(bed)],
+    "answers held open": lambda bed: [HeldAnswers(bed)],
+    "forges": lambda bed: [Forges(bed)],
+    "ssh servers": lambda bed: [Ssh(bed)],
+    "ignore files": lambda bed: [Patterns(bed)],
+    "long names": lambda bed: [LongNames(bed), RefusedStatus(bed)],
+    "aliases": lambda bed: [Bombs(bed)],
+    "slow files": lambda bed: [SlowFiles(bed)],
+}
+LONG: dict[str, Callable[[Bed], Sequence[Attack]]] = {
+    "silent ports of three namespaces": lambda bed: [SilentPorts(bed, 3)],
+    "silent ports of eight namespaces": lambda bed: [SilentPorts(bed, 8)],
+    "slow files of three namespaces": lambda bed: [SlowFiles(bed) for _ in range(3)],
+    "ten thousand names": lambda bed: [TenThousand(bed)],
+    "all at once": _all_of_it,
+}
+"""`make siege` runs these as well."""
+if os.environ.get("SIEGES") == "all":
+    ATTACKS |= LONG
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_anothers_edits_travel_while_it_goes_on(
+    bed: Bed, neighbour: Neighbour, attack: str, record_property: Callable[[str, object], None]
+) -> None:
+    row = besiege(neighbour, bed.watch(), *ATTACKS[attack](bed))
+    record_property("siege", f"{attack}: {row}")
+    print(f"{attack}: {row}")
 
 
 class Renewing(Neighbour):
