@@ -222,7 +222,7 @@ def test_a_blob_of_100_mb_is_told_and_not_fetched(world: MakeWorld, operator: Op
     w.secret()
     with Meter(operator.pid) as meter:
         w.integrate()
-        eventually(lambda: w.names() == {"orders"}, 60)
+        eventually(lambda: w.names() == {"orders"}, 180)
         told = eventually(lambda: w.status().get("invalid"))
     assert [(entry["path"], entry["reason"]) for entry in told] == [("pipelines/big.yaml", "TooLarge")]
     assert meter.peak < CAP
