@@ -183,7 +183,7 @@ def test_edits_within_the_quiet_period_are_one_commit_by_the_author_with_the_mes
     w = started(
         world,
         author={"name": "Flo", "email": "flo@example.com"},
-        sync={"push": {"quietPeriod": "2s", "messageTemplate": "{namespace}/{integration}: {updated} of {pipelines}"}},
+        sync={"push": {"quietPeriod": "10s", "messageTemplate": "{namespace}/{integration}: {updated} of {pipelines}"}},
     )
     for owner in ("a", "b", "c"):
         w.patch("orders", {"owner": owner})
