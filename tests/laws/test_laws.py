@@ -355,8 +355,8 @@ def test_a_lost_memory_loses_no_edit_and_deletes_nothing(steps: list[Step], empt
                 w.configure(max_deletes="50%")
                 w.git.commit({"README.md": "# ours\n"})
                 w.deliver()
-                outcome, tally = await w.sync()
-                assert tally.held
+                outcome, stats = await w.sync()
+                assert stats.held
                 assert w.api.specs() == before
                 return
             w.api.forget_memory()
@@ -461,9 +461,9 @@ def test_a_restart_reads_nothing_where_nothing_moved() -> None:
         history.play(Edit("git", "a", "set"))
         told = build_status({}, await settle(w), MOMENT)
         w.restart(wipe=True)
-        outcome, tally = await w.sync()
+        outcome, stats = await w.sync()
         assert w.session.index.commit is None
-        assert not tally.wrote
+        assert not stats.wrote
         assert build_status(told, outcome, MOMENT) == told
         history.play(Edit("cluster", "a", "set"))
         w.deliver()

@@ -701,10 +701,10 @@ class _Witness(StatusWriter):
         self._world = world
 
     async def finish(
-        self, name: IntegrationKey, entry: Integration, outcome: Outcome, tally: RunStats, seconds: float
+        self, name: IntegrationKey, entry: Integration, outcome: Outcome, stats: RunStats, seconds: float
     ) -> None:
-        self._world.outcome, self._world.stats = outcome, tally
-        await super().finish(name, entry, outcome, tally, seconds)
+        self._world.outcome, self._world.stats = outcome, stats
+        await super().finish(name, entry, outcome, stats, seconds)
         self._world.status = dict(entry.status)
 
 

@@ -239,15 +239,15 @@ class Controller:
             return max(0.0, entry.next_periodic - time.monotonic())
         started = time.monotonic()
         try:
-            outcome, tally = await self._sync(name, entry)
+            outcome, stats = await self._sync(name, entry)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # a defect in one integration must not end the others
             if not isinstance(error, GitIntegrationError):
                 self._log.exception("sync failed", namespace=name[0], integration=name[1])
-            outcome, tally = self._failed(entry, explain(error)), RunStats()
+            outcome, stats = self._failed(entry, explain(error)), RunStats()
         try:
-            await self._status.finish(name, entry, outcome, tally, time.monotonic() - started)
+            await self._status.finish(name, entry, outcome, stats, time.monotonic() - started)
         except ClusterError as error:
             entry.unwritten += 1
             self._log.warning("status not written", namespace=name[0], integration=name[1], error=error.message)

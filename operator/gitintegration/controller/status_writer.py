@@ -23,7 +23,7 @@ class StatusWriter:
         self._log = structlog.get_logger("operator")
 
     async def finish(
-        self, name: IntegrationKey, entry: Integration, outcome: Outcome, tally: RunStats, seconds: float
+        self, name: IntegrationKey, entry: Integration, outcome: Outcome, stats: RunStats, seconds: float
     ) -> None:
         """Write the status of an integration, and tell events, log and metrics what a run came to."""
         before = entry.status
@@ -31,18 +31,18 @@ class StatusWriter:
         status = build_status(before, outcome, self._now(), branch=branch)
         if status != before:
             status = await self._write(entry, before, status)
-            await self._tell(entry, before, status, tally)
-        self._count(entry, outcome, tally, seconds)
+            await self._tell(entry, before, status, stats)
+        self._count(entry, outcome, stats, seconds)
         log = self._log.bind(namespace=name[0], integration=name[1], commit=outcome.remote_commit)
         if outcome.error is not None:
             log.warning("not synced", reason=outcome.error.reason.value, error=outcome.error.message)
-        elif tally.wrote:
+        elif stats.wrote:
             log.info(
                 "synced",
-                created=tally.created,
-                updated=tally.updated,
-                deleted=tally.deleted,
-                commits=tally.commits,
+                created=stats.created,
+                updated=stats.updated,
+                deleted=stats.deleted,
+                commits=stats.commits,
                 local_ahead=outcome.local_ahead,
                 remote_ahead=outcome.remote_ahead,
                 conflicts=len(outcome.conflicts),
@@ -53,10 +53,10 @@ class StatusWriter:
         if status != before:
             for refusal in outcome.refusals:
                 log.warning("a kind is not synced", reason=refusal.reason.value, error=refusal.message)
-        if tally.lossy:
-            self._metrics.lossy(len(tally.lossy))
-            log.warning("edits took comments or lines beside their own", paths=tally.lossy[:LOSSY])
-            await self._integrations.event(entry.seen, "Warning", "LossyEdit", lossy_words(tally.lossy))
+        if stats.lossy:
+            self._metrics.lossy(len(stats.lossy))
+            log.warning("edits took comments or lines beside their own", paths=stats.lossy[:LOSSY])
+            await self._integrations.event(entry.seen, "Warning", "LossyEdit", lossy_words(stats.lossy))
 
     async def _write(self, entry: Integration, before: Mapping[str, Any], status: dict[str, Any]) -> dict[str, Any]:
         """The status as it was written: without its lists where the API server does not take it with them."""
@@ -68,22 +68,22 @@ class StatusWriter:
         entry.status = status
         return status
 
-    def _count(self, entry: Integration, outcome: Outcome, tally: RunStats, seconds: float) -> None:
+    def _count(self, entry: Integration, outcome: Outcome, stats: RunStats, seconds: float) -> None:
         if outcome.error is not None:
             self._metrics.synced("failed", outcome.error.reason.value, seconds)
             return
-        result = "suspended" if outcome.suspended else "synced" if tally.wrote else "unchanged"
+        result = "suspended" if outcome.suspended else "synced" if stats.wrote else "unchanged"
         self._metrics.synced(result, "", seconds)
         entry.succeeded = entry.succeeded if outcome.suspended else time.time()
 
     async def _tell(
-        self, entry: Integration, before: Mapping[str, Any], status: Mapping[str, Any], tally: RunStats
+        self, entry: Integration, before: Mapping[str, Any], status: Mapping[str, Any], stats: RunStats
     ) -> None:
         """Events for what changed state, not for every sync."""
-        if tally.wrote:
-            pulled = tally.created + tally.updated + tally.deleted
+        if stats.wrote:
+            pulled = stats.created + stats.updated + stats.deleted
             parts = [f"{pulled} pulled into the cluster"] if pulled else []
-            parts += [f"pushed {sha[:12]}" for sha in tally.commits]
+            parts += [f"pushed {sha[:12]}" for sha in stats.commits]
             await self._integrations.event(entry.seen, "Normal", "Synced", "; ".join(parts))
         old = {c["type"]: c for c in before.get("conditions", [])}
         for condition in status["conditions"]:

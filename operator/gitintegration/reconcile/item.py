@@ -1,4 +1,4 @@
-"""What one run works on: the request, its items, and the tally of what was written."""
+"""What one run works on: the request, its items, and the stats of what was written."""
 
 from __future__ import annotations
 
