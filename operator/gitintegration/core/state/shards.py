@@ -22,6 +22,8 @@ SPLIT_AT = 128
 """Records of a shard, at most; past that it splits."""
 SPLIT_BYTES = 400_000
 """The same of its data. An object of the API server takes a little over a megabyte."""
+_UNFOLDED = 8 << 20
+"""The same of what its data unfolds to, where it has more than one record."""
 _LARGEST = 32 << 20
 """Bytes that a shard may unfold to; what is written is split long before. One that unfolds to more was not written here."""
 _BITS = 32
@@ -38,8 +40,15 @@ def _hash(key: ObjectKey, mark: Watermark) -> int:
 
 
 def encode(codec: Codec[R], records: Iterable[R]) -> str:
-    rows = [[*record.key, *record.mark, *codec.encode(record)] for record in records]
-    return base64.b64encode(zlib.compress(orjson.dumps(rows), _LEVEL)).decode()
+    return _packed(_text(codec, records))
+
+
+def _text(codec: Codec[R], records: Iterable[R]) -> bytes:
+    return orjson.dumps([[*record.key, *record.mark, *codec.encode(record)] for record in records])
+
+
+def _packed(text: bytes) -> str:
+    return base64.b64encode(zlib.compress(text, _LEVEL)).decode()
 
 
 def decode(codec: Codec[R], data: str) -> list[R]:
@@ -49,7 +58,10 @@ def decode(codec: Codec[R], data: str) -> list[R]:
         text = unfolding.decompress(base64.b64decode(data, validate=True), _LARGEST)
         if not unfolding.eof:
             raise ValueError("damaged: it unfolds to too much, or ends early")
-        return [_record(codec, *row) for row in orjson.loads(text)]
+        rows = orjson.loads(text)
+        if len(rows) > 2 * SPLIT_AT:
+            raise ValueError("damaged: it holds more rows than are ever written")
+        return [_record(codec, *row) for row in rows]
     except (binascii.Error, zlib.error, orjson.JSONDecodeError, TypeError) as error:
         raise ValueError(f"damaged: {type(error).__name__}") from None
 
@@ -174,8 +186,10 @@ class ShardedRecords(Generic[R]):
             prefix = opened.pop()
             records = self._open[prefix]
             if prefix in self._dirty:
-                self._data[prefix] = encode(self._codec, records.values())
-                if len(self._data[prefix]) > SPLIT_BYTES and len(records) > 1 and len(prefix) < _BITS:
+                text = _text(self._codec, records.values())
+                self._data[prefix] = _packed(text)
+                large = len(text) > _UNFOLDED or len(self._data[prefix]) > SPLIT_BYTES
+                if large and len(records) > 1 and len(prefix) < _BITS:
                     self._split(prefix)
                     opened += [prefix + "0", prefix + "1"]
         self._open.clear()

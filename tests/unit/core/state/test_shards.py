@@ -112,6 +112,17 @@ def test_large_records_lie_in_shards_that_an_object_can_hold() -> None:
     assert (len(written), removed) == (1, [])
 
 
+def test_records_that_unfold_to_much_are_read_again() -> None:
+    """As alike as they are, all of them in one shard would unfold to more than is believed."""
+    shards, store = ShardedRecords(CODEC), dict[str, str]()
+    wanted = {f"n{n}": replace(record(n), base=Base({"v": "x" * 600_000}, {})) for n in range(100)}
+    for each in wanted.values():
+        shards.put(each)
+    stored(shards, store)
+    again = ShardedRecords(CODEC, store)
+    assert (again.lost, held(again)) == ([], wanted)
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 400), st.sampled_from("pdsr")), max_size=60), st.integers(0, 5))
 def test_it_holds_what_was_put_whatever_the_order(steps: list[tuple[int, str]], bulk: int) -> None:
@@ -190,11 +201,12 @@ def _packed(value: object) -> str:
         _packed([["g", "k", 5, "path", "blob", "1", {}]]),
         _packed([["g", "k", "n", "path", "blob", "1", "text"]]),
         _packed([["g", "k", "n", "path", "blob", "1", {}, {}, {}]]),
+        _packed([["g", "k", f"n{n}", "", "", "", {}] for n in range(300)]),
         _packed({"a": 1}),
         _packed(5),
         base64.b64encode(zlib.compress(b"[" * 100_000)).decode(),
     ],
-    ids=["bomb", "cut", "short", "number", "value", "long", "map", "scalar", "deep"],
+    ids=["bomb", "cut", "short", "number", "value", "long", "rows", "map", "scalar", "deep"],
 )
 def test_what_was_not_written_here_is_lost_and_costs_nothing(data: str) -> None:
     tracemalloc.start()
