@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from gitintegration.api.operation import PullOperation, PushOperation
 from gitintegration.core.status import Outcome, build_status
 from gitintegration.errors import GitIntegrationError, Reason, RemoteError
+from gitintegration.operations.result import OperationContext
 from tests.laws.history import ANCHOR, FIELDS, NAMES, SHAPES, Edit, History, state_of
 from tests.laws.world import FOLDER, Crash, World, parse
 
@@ -54,7 +56,15 @@ class Configure:
     mode: str
 
 
-Step = Edit | Sync | Restart | Rewind | Configure
+@dataclass(frozen=True)
+class Operate:
+    """A GitOperation on everything."""
+
+    kind: Literal["push", "pull"]
+    dry: bool = False
+
+
+Step = Edit | Sync | Restart | Rewind | Configure | Operate
 
 _sides = st.sampled_from(["cluster", "git"])
 _edits = st.one_of(
@@ -70,7 +80,10 @@ _syncs = st.one_of(
     st.builds(Sync, st.just("race"), st.integers(0, 20), st.booleans(), _edits, st.booleans()),
 )
 _modes = st.builds(Configure, st.sampled_from(["Manual", "Pull", "Push", "Bidirectional"]))
-_steps = st.one_of(_edits, _edits, _syncs, _syncs, st.builds(Restart, st.booleans()), st.builds(Rewind), _modes)
+_operations = st.builds(Operate, st.sampled_from(["push", "pull"]), st.booleans())
+_steps = st.one_of(
+    _edits, _edits, _syncs, _syncs, st.builds(Restart, st.booleans()), st.builds(Rewind), _modes, _operations
+)
 _histories = st.lists(_steps, max_size=16)
 
 
@@ -86,8 +99,32 @@ async def play(history: History, steps: Sequence[Step]) -> None:
                 world.restart(wipe=step.wipe)
             case Configure():
                 world.configure(step.mode)
+            case Operate():
+                await operate(world, step)
             case Sync():
                 await run(history, step)
+
+
+async def operate(world: World, step: Operate) -> None:
+    """An operation that nothing happens to. A dry run writes nothing."""
+
+    async def record(fields: Mapping[str, Any]) -> None:
+        """Its status is nobody's business here."""
+
+    order = OperationContext(1_700_000_500, {}, record)
+    world.deliver()
+    before = (list(world.api.writes), dict(world.git.heads))
+    try:
+        request = await world.request()
+        if step.kind == "push":
+            await world.parts.actions.push(world.session, request, order, PushOperation(dry_run=step.dry))
+        else:
+            await world.parts.actions.pull(world.session, request, order, PullOperation(dry_run=step.dry))
+    except GitIntegrationError:
+        pass
+    if step.dry:
+        assert world.git.heads == before[1]
+        assert not [write for write in world.api.writes[len(before[0]) :] if write[1] == "pipelines"]
 
 
 async def run(history: History, step: Sync) -> None:
