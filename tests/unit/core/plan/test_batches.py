@@ -11,7 +11,7 @@ from gitintegration.core.values import ObjectKey
 
 @given(st.lists(st.sampled_from(["", "x.yaml", "y.yaml", "z.yaml"]), max_size=30), st.integers(1, 7))
 def test_each_comes_once_and_those_of_one_file_come_together(files: list[str], size: int) -> None:
-    keys = [ObjectKey("g", "K", f"n{number}") for number in range(len(files))]
+    keys = [ObjectKey("g", "K", f"n{number:02}") for number in range(len(files))]
     paths = {key: path or None for key, path in zip(keys, files, strict=True)}
     made = list(batches(keys, paths.get, size))
     assert sorted(key for batch in made for key in batch) == keys
