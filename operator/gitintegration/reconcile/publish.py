@@ -27,6 +27,9 @@ Replan: TypeAlias = Callable[[Sequence[ObjectKey]], Awaitable[list[Item]]]
 """Reads these items again, and decides anew."""
 
 
+_OPEN = 500
+
+
 class Publisher(Protocol):
     """Where what goes to git is written."""
 
@@ -121,8 +124,7 @@ class Branch:
         made = await self._branches.finish(self._builder, self._request, message, moment)
         self._fail(made)
         if made.commit is None:
-            for staged in self.staged:
-                install(self._session, staged)
+            self._install()
             return None
         author = f"{spec.author.name} <{spec.author.email}>"
         paths = tuple(dict.fromkeys(staged.target for staged in self.staged))
@@ -154,9 +156,16 @@ class Branch:
         for scanned in edited.files:
             session.index.put(scanned)
         session.index.commit = prepared.info.sha
-        for staged in self.staged:
-            install(session, staged)
+        self._install()
         self._note(prepared.info)
+
+    def _install(self) -> None:
+        """Take all that was staged for agreed. So many rows are open at a time; it bounds memory."""
+        for number, staged in enumerate(self.staged, start=1):
+            install(self._session, staged)
+            if number % _OPEN == 0:
+                self._session.records.evict()
+        self._session.records.evict()
 
     def _note(self, info: CommitInfo) -> None:
         """Have the history begin with it."""
