@@ -99,6 +99,11 @@ def same(a: Json, b: Json) -> bool:
     return bool(a == b)
 
 
+def same_value(a: Json | None, b: Json | None) -> bool:
+    """JSON equality, also of what is not there."""
+    return a is b if a is None or b is None else same(a, b)
+
+
 def diff(old: Json, new: Json, list_keys: ListKeys = no_list_keys) -> list[Change]:
     """The changes that make `new` of `old`."""
     return list(_diff((), (), old, new, list_keys))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from gitintegration.api.operation import PushOperation
 from gitintegration.cluster.base_store import BaseStore
 from gitintegration.commits.files import CommitBase, Edits
-from gitintegration.core.layout import Layout, commit_message
+from gitintegration.core.layout import Layout
 from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.state.record import Published
 from gitintegration.core.state.shards import ShardedRecords
@@ -29,7 +29,7 @@ from gitintegration.operations.result import (
 )
 from gitintegration.reconcile.branches import Target, merged
 from gitintegration.reconcile.heads import RemoteHeads
-from gitintegration.reconcile.item import Item, RunRequest, summary
+from gitintegration.reconcile.item import Item, RunRequest
 from gitintegration.reconcile.reconciler import Reconciler
 from gitintegration.session.session import SyncSession
 
@@ -70,12 +70,7 @@ class BranchPush:
         if wanted.dry_run or not edits:
             return OperationResult(plan_words("push", plan, dry_run=wanted.dry_run), told), ()
         check_deletes(session, request, changes, wanted)
-        message = as_line(wanted.message) or commit_message(
-            summary(done),
-            integration=request.name,
-            namespace=request.namespace,
-            template=request.spec.sync.push.message_template,
-        )
+        message = as_line(wanted.message) or request.message_of(done)
         made = await branches.commit(session, request, ground, edits, message, order.created_at)
         try:
             if made.edited.failed:
@@ -85,7 +80,7 @@ class BranchPush:
             await order.record({**told, "commit": made.commit.sha})
             await branches.push(session, request, f"refs/heads/{branch}", at, made)
         finally:
-            made.discard()
+            branches.discard(session, made)
         for item in done:
             assert item.decision.git is not None
             pushed.put(Published(item.key, branch, places[item.key].path, item.decision.git.value))

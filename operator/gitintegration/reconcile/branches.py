@@ -10,7 +10,7 @@ import orjson
 
 from gitintegration.commits import files
 from gitintegration.commits.files import CommitBase, Committed, Edit, Edits, GitItem, Scope
-from gitintegration.core.diff import same
+from gitintegration.core.diff import same_value
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout
 from gitintegration.core.merge import Base, Versions, decide
@@ -177,8 +177,7 @@ class Branches:
         self, builder: CommitBuilder, request: RunRequest, message: str, moment: int | None = None
     ) -> Committed:
         """The commit of all that was edited."""
-        author = f"{request.spec.author.name} <{request.spec.author.email}>"
-        return await builder.commit(author, message, moment or self.now())
+        return await builder.commit(request.author, message, moment or self.now())
 
     async def push(self, session: SyncSession, request: RunRequest, ref: str, old: str | None, made: Committed) -> None:
         """Move the branch from `old`. Raises StaleRemote where it is elsewhere by now."""
@@ -192,8 +191,12 @@ class Branches:
                 raise
             await self._workers.run(request.remote.timeout, objects.adopt, session.directory, made.commit)
         finally:
-            made.discard()
-            self._git.disk.sent(session.directory)
+            self.discard(session, made)
+
+    def discard(self, session: SyncSession, made: Committed) -> None:
+        """Whatever became of a commit, its pack is not needed any more, and takes no disk."""
+        made.discard()
+        self._git.disk.sent(session.directory)
 
     async def _check_name(self, request: RunRequest, ref: str) -> None:
         """Raises SpecError where a branch that could not be made never can be."""
@@ -213,11 +216,6 @@ def edit_of(item: Item, there: GitItem | None, wanted: Json | None) -> Edit:
         return Edit(item.key, there.location, None)
     whole = restore(orjson.loads(there.value), wanted, item.kind.pointers)
     return Edit(item.key, there.location, to_bytes(whole))
-
-
-def same_value(a: Json | None, b: Json | None) -> bool:
-    """JSON equality, also of what is not there."""
-    return a is b if a is None or b is None else same(a, b)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import orjson
-
 from gitintegration.core.merge import Base, rebase
 from gitintegration.core.state.item import OpenItem, Phase
 from gitintegration.core.state.record import UNKNOWN, ItemRecord, Watermark
@@ -18,7 +16,7 @@ from gitintegration.session.session import SyncSession
 def checkpoint(session: SyncSession, item: Item) -> None:
     """Move the base of an item as far as it was carried; what is left of it stays open."""
     decision = item.decision
-    if not decision.conflict and (item.pulled or item.pushed or decision.settled):
+    if not decision.conflict and (item.pulled or decision.settled):
         if item.git is None and item.live is None:
             session.records.delete(item.key)
         elif item.git is not None and item.live is not None:
@@ -44,15 +42,13 @@ def _move_base(session: SyncSession, item: Item) -> None:
     """The base as both sides have it now; a side with a change that was not carried is UNKNOWN in it."""
     assert item.git is not None
     assert item.live is not None
-    if item.pushed:
-        item.git_view = item.kind.view(orjson.loads(item.git.value))
     whole = item.problem is None
     pulled = item.pulled or (not item.decision.remote_ahead and whole)
-    pushed = item.pushed or (not item.decision.local_ahead and whole)
+    pushed = not item.decision.local_ahead and whole
     base = rebase(item.decision, item.git_view, item.live.view, pulled=pulled, pushed=pushed)
     if base is None:
         return
-    if not item.is_selected and item.pulled == item.pushed:
+    if not item.is_selected and not item.pulled:
         session.records.delete(item.key)
         return
     version = item.live.resource_version if pushed else UNKNOWN
@@ -63,10 +59,10 @@ def _move_base(session: SyncSession, item: Item) -> None:
         session.records.put(made)
 
 
-def rests(item: Item) -> OpenItem | None:
-    """Where an item stands as its run leaves it; None: both sides hold the same."""
+def rests(item: Item, *, pushed: bool = False) -> OpenItem | None:
+    """Where an item stands as its run leaves it, or once it is `pushed`; None: both sides hold the same."""
     decision = item.decision
-    local = decision.local_ahead and not item.pushed
+    local = decision.local_ahead and not pushed
     remote = decision.remote_ahead and not item.pulled
     if not (local or remote or decision.conflict or item.problem):
         return None
@@ -115,7 +111,7 @@ class Staged:
             id=item.id,
             verb=item.verb,
             before=rests(item),
-            after=rests(replace(item, pushed=True)),
+            after=rests(item, pushed=True),
             is_selected=item.is_selected or not item.pulled,
             takes_all=item.pulled or not item.decision.remote_ahead,
             base=base,

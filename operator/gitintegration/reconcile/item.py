@@ -12,7 +12,7 @@ from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.api.names import split_api_version
 from gitintegration.commits.files import GitItem
 from gitintegration.core.invalid import Problem
-from gitintegration.core.layout import Summary
+from gitintegration.core.layout import Summary, commit_message
 from gitintegration.core.merge import Decision
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.record import ItemRecord
@@ -67,6 +67,16 @@ class RunRequest:
         return frozenset((split_api_version(version)[0], kind) for version, kind in named)
 
     @property
+    def author(self) -> str:
+        """Of its commits."""
+        return f"{self.spec.author.name} <{self.spec.author.email}>"
+
+    def message_of(self, items: Iterable[Changed]) -> str:
+        """What a commit of these items says, where nobody said otherwise."""
+        template = self.spec.sync.push.message_template
+        return commit_message(summary(items), integration=self.name, namespace=self.namespace, template=template)
+
+    @property
     def review(self) -> str | None:
         """The branch that changes are offered on for review, where one is named."""
         return self.spec.sync.push.branch
@@ -94,7 +104,6 @@ class Item:
     decision: Decision = field(default_factory=Decision)
     problem: Problem | None = None
     pulled: bool = False
-    pushed: bool = False
     held: bool = False
     raced: bool = False
     """It moved while it was written: it is planned anew at once."""
@@ -147,7 +156,7 @@ class Item:
     @property
     def carried(self) -> bool:
         """Nothing of it is left to write."""
-        return (self.pulled or self.decision.cluster is None) and (self.pushed or self.decision.git is None)
+        return (self.pulled or self.decision.cluster is None) and self.decision.git is None
 
     @property
     def version(self) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from gitintegration.commits.files import CommitBase, Committed, Edits
 from gitintegration.core.invalid import InvalidReason, Problem
-from gitintegration.core.layout import Layout, commit_message
+from gitintegration.core.layout import Layout
 from gitintegration.core.plan.policy import Side
 from gitintegration.core.state.item import Phase
 from gitintegration.core.values import ObjectKey
@@ -18,7 +18,7 @@ from gitintegration.reconcile.checkpoint import Staged, abandon, base_once_pushe
 from gitintegration.reconcile.commit_builder import CommitBuilder
 from gitintegration.reconcile.declined import push_without_declined
 from gitintegration.reconcile.heads import RemoteHeads
-from gitintegration.reconcile.item import Item, RunRequest, RunStats, summary
+from gitintegration.reconcile.item import Item, RunRequest, RunStats
 from gitintegration.reconcile.wal import WriteAheadLog
 from gitintegration.session import history
 from gitintegration.session.session import SyncSession
@@ -112,13 +112,7 @@ class Branch:
 
     async def prepare(self, message: str | None = None, moment: int | None = None) -> PreparedCommit | None:
         """The commit of all that was staged; None where it would change no file, and all is in git already."""
-        spec = self._request.spec
-        message = message or commit_message(
-            summary(self.staged),
-            integration=self._request.name,
-            namespace=self._request.namespace,
-            template=spec.sync.push.message_template,
-        )
+        message = message or self._request.message_of(self.staged)
         assert self._builder is not None
         moment = moment or self._branches.now()
         made = await self._branches.finish(self._builder, self._request, message, moment)
@@ -126,9 +120,8 @@ class Branch:
         if made.commit is None:
             self._install()
             return None
-        author = f"{spec.author.name} <{spec.author.email}>"
         paths = tuple(dict.fromkeys(staged.target for staged in self.staged))
-        return PreparedCommit(CommitInfo(made.commit.sha, message.strip(), author, moment, paths), made)
+        return PreparedCommit(CommitInfo(made.commit.sha, message.strip(), self._request.author, moment, paths), made)
 
     def _fail(self, made: Committed) -> None:
         """Those whose file can't be edited are left out."""
@@ -208,9 +201,12 @@ class DirectPublisher:
         """What was staged and is not pushed yet."""
 
     async def stage(self, items: Sequence[Item]) -> Sequence[Item]:
-        wanted = [item for item in items if item.may_go(self._request.may, Side.git)]
-        placed = await self._branch.place(wanted)
-        await self._branch.stage(placed)
+        return await self._stage(self._branch, items)
+
+    async def _stage(self, branch: Branch, items: Sequence[Item]) -> list[Item]:
+        """Have the branch take what goes to git. Gives the others."""
+        placed = await branch.place([item for item in items if item.may_go(self._request.may, Side.git)])
+        await branch.stage(placed)
         taken = {item.key for item in placed}
         return [item for item in items if item.key not in taken]
 
@@ -237,13 +233,8 @@ class DirectPublisher:
         """A commit of these items alone, read and decided anew."""
         commit = self._head.commit if self._session.index.commit is None else self._session.index.commit
         branch = Branch(*self._parts, replace(self._head, commit=commit))
-        items = await self._replan(keys)
-        wanted = await branch.place([item for item in items if item.may_go(self._request.may, Side.git)])
-        await branch.stage(wanted)
-        going = {item.key for item in wanted}
-        for item in items:
-            if item.key not in going:
-                checkpoint(self._session, item)
+        for item in await self._stage(branch, await self._replan(keys)):
+            checkpoint(self._session, item)
         return branch
 
     def abandon(self) -> None:

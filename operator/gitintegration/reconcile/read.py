@@ -154,8 +154,7 @@ class Reader:
         if item.git is not None:
             item.manifest = orjson.loads(item.git.value)
             item.git_view = item.kind.view(item.manifest)
-        whole = item.live.whole if item.live else None
-        if item.record is None and not (item.kind.selects(item.manifest) or item.kind.selects(whole)):
+        if item.record is None and not item.is_selected:
             return self._leave(session, item)
         return True
 

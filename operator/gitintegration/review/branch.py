@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gitintegration.commits.files import CommitBase, Committed, Edit, Edits
 from gitintegration.core.invalid import InvalidReason, Problem
-from gitintegration.core.layout import Layout, commit_message
+from gitintegration.core.layout import Layout
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import Reason, RemoteError, StaleRemote
 from gitintegration.git import objects
@@ -16,7 +16,7 @@ from gitintegration.git.workers import Workers
 from gitintegration.reconcile.branches import SECONDS, Branches, Target, merged
 from gitintegration.reconcile.declined import names
 from gitintegration.reconcile.heads import RemoteHeads
-from gitintegration.reconcile.item import Item, RunRequest, RunStats, summary
+from gitintegration.reconcile.item import Item, RunRequest, RunStats
 from gitintegration.review.proposals import is_as_default, is_new, note, proposal_of
 from gitintegration.session import history
 from gitintegration.session.session import ReviewBranch, SyncSession
@@ -167,12 +167,7 @@ class ReviewCommits:
         edited = {edit.key for _, changes in edits.values() for edit in changes}
         message = f"Merge {head.branch} into {request.review}\n"
         if edited and not base.is_merge:
-            message = commit_message(
-                summary([item for item in items if item.key in edited]),
-                integration=request.name,
-                namespace=request.namespace,
-                template=request.spec.sync.push.message_template,
-            )
+            message = request.message_of([item for item in items if item.key in edited])
         return await self._branches.commit(session, request, base, edits, message)
 
     @staticmethod

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gitintegration.core.diff import UnappliableError, apply, diff
+from gitintegration.core.diff import UnappliableError, apply, diff, same_value
 from gitintegration.core.merge import Base
 from gitintegration.core.plan.plan import PlannedChange
 from gitintegration.core.state.record import UNKNOWN, ItemRecord, Proposal, Watermark
 from gitintegration.core.values import ObjectKey
-from gitintegration.reconcile.branches import Target, same_value
+from gitintegration.reconcile.branches import Target
 from gitintegration.reconcile.heads import RemoteHeads
 from gitintegration.reconcile.item import Item, RunRequest
 from gitintegration.session.session import SyncSession

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from gitintegration.core.diff import same
+from gitintegration.core.diff import same_value
 from gitintegration.core.merge import Base, Decision
 from gitintegration.core.values import Json, ObjectKey
 
@@ -120,13 +120,13 @@ class ItemCodec:
     def encode(self, record: ItemRecord) -> Fields:
         git, live = (record.base.git, record.base.live) if record.base else (None, None)
         if record.intent is None:
-            return [git] if _equal(git, live) else [git, live]
+            return [git] if same_value(git, live) else [git, live]
         intent = record.intent
         sides = (intent.git, git), (intent.cluster, live)
         values = [value for side, base in sides for value in _folded(side, base)]
         if (then := intent.next_base) is not None:
             goals = (then.git, intent.git.goal), (then.live, intent.cluster.goal)
-            values += [_AS_GOAL if _equal(value, goal) else value for value, goal in goals]
+            values += [_AS_GOAL if same_value(value, goal) else value for value, goal in goals]
         return [git, live, values]
 
     def decode(self, key: ObjectKey, mark: Watermark, fields: Fields) -> ItemRecord:
@@ -150,16 +150,12 @@ class ItemCodec:
         return ItemRecord(key, mark, base, Intent(*sides, next_base))
 
 
-def _equal(a: Json | None, b: Json | None) -> bool:
-    return a is b if a is None or b is None else same(a, b)
-
-
 def _folded(side: SideIntent, base: Json | None) -> tuple[Any, Any]:
     of_base = base is not None
-    before = _AS_BASE if of_base and _equal(side.before, base) else side.before
-    if _equal(side.goal, side.before):
+    before = _AS_BASE if of_base and same_value(side.before, base) else side.before
+    if same_value(side.goal, side.before):
         return before, _AS_BEFORE
-    return before, _AS_BASE if of_base and _equal(side.goal, base) else side.goal
+    return before, _AS_BASE if of_base and same_value(side.goal, base) else side.goal
 
 
 def _unfolded(before: Any, goal: Any, base: Json | None) -> SideIntent:
