@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.bed.cluster import Cluster
 from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import GitServer
 from tests.bed.operator import OperatorProcess
@@ -20,8 +22,32 @@ from tests.bed.world import World
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("hunt", deadline=None)
 settings.load_profile("hunt" if "HISTORIES" in os.environ else "repeatable")
+_LINES, _NEWEST = 60, 6
+_COLUMNS = "N:.metadata.namespace,NAME:.metadata.name,REASON:.status.conditions[*].reason,SAID:.status.conditions[*].message"
+
 for name in ("GIT_SSL_CAINFO", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
     os.environ.pop(name, None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed tells what the cluster and the operator said, for both are gone when it is read."""
+    report = yield
+    if report.failed and report.when == "call" and isinstance(item, pytest.Function):
+        for name, fixture in item.funcargs.items():
+            if isinstance(fixture, OperatorProcess):
+                report.sections.append((f"the last lines of {name}", "\n".join(fixture.log().splitlines()[-_LINES:])))
+                report.sections.append((f"the newest integrations of {name}", newest_integrations(fixture.plane)))
+    return report
+
+
+def newest_integrations(plane: Cluster) -> str:
+    """The conditions of the last few that were made."""
+    try:
+        table = plane.kubectl("get", "gi", "-A", "--sort-by=.metadata.creationTimestamp", f"-o=custom-columns={_COLUMNS}")
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return f"not to be had: {error}"
+    return "\n".join(table.splitlines()[-_NEWEST:])
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ class OperatorProcess:
     def __init__(self, plane: Cluster, directory: Path, *arguments: str, name: str = "operator") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._kubeconfig = plane.service_account_kubeconfig("gitintegration-system", self.account)
+        self.plane = plane
         self._directory, self._arguments = directory, arguments
         self.identity = f"{name}-{uuid.uuid4().hex[:8]}"
         self.log_path = directory / f"{name}.log"

@@ -217,6 +217,7 @@ def test_a_sha256_repository_is_refused_in_words(world: MakeWorld) -> None:
 
 def test_a_blob_of_100_mb_is_told_and_not_fetched(world: MakeWorld, operator: OperatorProcess) -> None:
     big = b"# padding\n" * 10_000_000 + manifest("big").encode()
+    Neighbour(world({"pipelines/orders.yaml": manifest("orders")}))  # so that long tasks are broken off
     w = world()
     w.repo.commit({"pipelines/big.yaml": big, "pipelines/orders.yaml": manifest("orders")})
     w.secret()

@@ -52,20 +52,29 @@ def cut_after(seconds: float) -> Iterator[None]:
 
 
 def brief(function: Callable[..., R], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Answer[R] | None:
-    """What the function gives; None where it was broken off, and must be begun again."""
-    armed = True
+    """What the function gives; None where it was broken off, and must be begun again.
+
+    That is so whatever came of it then: what it cleans up on its way may fail in turn (a map of a file that is still looked
+    at can't be closed), and would pass for the fault of what was read.
+    """
+    armed, broken_off = True, False
 
     def end(_: int, __: FrameType | None) -> None:
+        nonlocal broken_off
         if armed:
+            broken_off = True
             raise Overrun
 
     signal.signal(signal.SIGPROF, end)
     signal.setitimer(signal.ITIMER_PROF, BRIEF, BRIEF)  # again where somebody caught it
     try:
         with cut_after(_BRIEF_SLICE):
-            return Answer(function(*args, **kwargs))
-    except Overrun:
-        return None
+            answer = Answer(function(*args, **kwargs))
+        return None if broken_off else answer
+    except BaseException:
+        if broken_off:
+            return None
+        raise
     finally:
         armed = False
         signal.setitimer(signal.ITIMER_PROF, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,35 @@ def cut() -> float:
     while not slices.is_over():
         pass
     return time.process_time() - began
+
+
+def fail_on_the_way_out(seconds: float, told: Path) -> int:
+    """As what reads a pack does: its cleaning up fails where it is broken off."""
+    try:
+        return spin(seconds, told)
+    except BaseException:
+        raise BufferError from None
+
+
+def swallow(seconds: float, told: Path) -> int:
+    """It makes an answer of being broken off."""
+    try:
+        return spin(seconds, told)
+    except BaseException:
+        return 0
+
+
+@pytest.mark.parametrize("task", [fail_on_the_way_out, swallow])
+async def test_what_is_broken_off_is_begun_again_whatever_it_came_to(
+    workers: Workers, tmp_path: Path, task: Callable[[float, Path], int]
+) -> None:
+    SHARE.set("slow")
+    assert await workers.run(60, task, 3 * slices.BRIEF, tmp_path / "slow") == 2
+
+
+async def test_a_brief_task_that_fails_says_so(workers: Workers, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await workers.run(60, spin, 0.01, tmp_path / "nowhere" / "file")
 
 
 async def test_what_is_not_brief_is_begun_again_among_the_long_ones(workers: Workers, tmp_path: Path) -> None:
