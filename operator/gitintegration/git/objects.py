@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from dulwich import pack as dulwich_pack
 from dulwich.errors import ObjectFormatException
 from dulwich.object_store import DiskObjectStore, PackInputTooLarge
-from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
+from dulwich.objects import Blob, Commit, ObjectID, RawObjectID, ShaFile, Tree
 
 from gitintegration.api.git_names import identity, is_file_of_git, is_unwritable
 from gitintegration.core.state.evidence import Course
@@ -268,6 +268,7 @@ class Objects:
 
     def __init__(self, directory: Path) -> None:
         self.store = open_store(directory)
+        self._packs = self.store.packs
         self._trees: dict[str, bytes] = {}
 
     def __enter__(self) -> Objects:
@@ -282,9 +283,20 @@ class Objects:
 
     def raw(self, sha: str) -> bytes:
         try:
-            return self.store.get_raw(ObjectID(sha.encode()))[1]
-        except (KeyError, ValueError, AssertionError, zlib.error, OSError) as error:
+            return self._unpacked(RawObjectID(bytes.fromhex(sha)))
+        except (KeyError, ValueError, AssertionError, zlib.error, OSError, dulwich_pack.PackFileDisappeared) as error:
             raise CacheCorruptError(f"object {sha} can't be read: {type(error).__name__}") from None
+
+    def _unpacked(self, name: RawObjectID) -> bytes:
+        """What is asked for one after the other came together mostly, so the pack of the last one is looked into first."""
+        for at, pack in enumerate(self._packs):
+            try:
+                content: bytes = pack.get_raw(name)[1]
+            except KeyError:
+                continue
+            self._packs.insert(0, self._packs.pop(at))
+            return content
+        raise KeyError(name)
 
     def commit(self, sha: str) -> Commit:
         """Raises GitIntegrationError where what is called so is no commit with all that belongs to one."""
@@ -302,7 +314,8 @@ class Objects:
         return found
 
     def has(self, sha: str) -> bool:
-        return _in(self.store, sha)
+        name = RawObjectID(bytes.fromhex(sha))
+        return any(name in pack for pack in self._packs)
 
     def tree(self, sha: str | None) -> bytes:
         """A tree as it is written; no tree is an empty one."""

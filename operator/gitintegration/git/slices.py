@@ -21,12 +21,19 @@ BRIEF = 0.3
 _BRIEF_SLICE, _LONG_SLICE = 0.15, 1.0
 """What can be cut gives back what is left after so long."""
 
-_until = math.inf
+_until = _look = math.inf
+"""On the processor's clock, and on the wall's, which is no slower and takes a hundredth of the time to read."""
 
 
 def is_over() -> bool:
     """Whether the task that runs should give back what is left of it."""
-    return time.process_time() >= _until
+    global _look
+    now = time.monotonic()
+    if now < _look:
+        return False
+    left = _until - time.process_time()
+    _look = now + left
+    return left <= 0
 
 
 class Overrun(BaseException):
@@ -43,12 +50,12 @@ class Answer(Generic[R]):
 @contextmanager
 def cut_after(seconds: float) -> Iterator[None]:
     """What can be cut gives back what is left after so long."""
-    global _until
-    _until = time.process_time() + seconds
+    global _until, _look
+    _until, _look = time.process_time() + seconds, time.monotonic() + seconds
     try:
         yield
     finally:
-        _until = math.inf
+        _until = _look = math.inf
 
 
 def brief(function: Callable[..., R], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Answer[R] | None:
