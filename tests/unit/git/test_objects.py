@@ -26,6 +26,7 @@ def history(repo: Path, seed: int, commits: int) -> list[str]:
         words = [f"{word} :{parent}\n" for word, parent in zip(("from", "merge"), parents, strict=False)]
         when = f"committer m <m@x> {1_700_000_000 + rng.randrange(4)} +0000"
         stream += [f"commit refs/heads/b{number}\nmark :{number}\n{when}\ndata 2\nc\n", *words, "M 100644 :1 x\n\n"]
+    git("config", "fastimport.unpackLimit", "0", cwd=repo)  # in a pack, as all that a cache holds
     git("fast-import", "--quiet", "--export-marks=marks", "--force", cwd=repo, stdin="".join(stream).encode())
     marks = dict(line.split() for line in (repo / "marks").read_text().splitlines())
     return [marks[f":{number}"] for number in range(2, commits + 2)]
