@@ -24,6 +24,7 @@ lock:  ## write the lock files anew from pyproject.toml (needs uv)
 	$(COMPILE) --all-extras --allow-unsafe pyproject.toml -o requirements-dev.lock
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(COMPILE) --allow-unsafe - -o requirements-build.lock
+	$(COMPILE) --group docs -o requirements-docs.lock
 
 .PHONY: generate verify test bed forge promtool yamljudge kstatus testbed demo bench soak fuzz siege
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models
@@ -72,3 +73,16 @@ bench: bed  ## figures beside their floors, into docs/bench.md; an hour (ARGS="-
 
 soak: bed  ## half an hour of edits on both sides while everything fails (ARGS="--minutes 3 --seed 7")
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+DOCS := $(VENV)/docs
+.PHONY: docs docs-serve
+$(DOCS)/.installed: $(STAMP) requirements-docs.lock
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	@touch $@
+
+docs: $(DOCS)/.installed  ## the pages as a site, into site/; a link that leads nowhere fails
+	$(DOCS)/bin/zensical build --clean --strict
+
+docs-serve: $(DOCS)/.installed  ## the same, shown on http://localhost:8000 and built anew as pages change
+	$(DOCS)/bin/zensical serve

@@ -23,7 +23,8 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("hunt", deadline=None)
 settings.load_profile("hunt" if "HISTORIES" in os.environ else "repeatable")
 _LINES, _NEWEST = 60, 6
-_COLUMNS = "N:.metadata.namespace,NAME:.metadata.name,REASON:.status.conditions[*].reason,SAID:.status.conditions[*].message"
+_READY = '.status.conditions[?(@.type=="Ready")]'
+_COLUMNS = f"NAMESPACE:.metadata.namespace,NAME:.metadata.name,READY:{_READY}.reason,SAID:{_READY}.message"
 
 for name in ("GIT_SSL_CAINFO", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
     os.environ.pop(name, None)
@@ -44,7 +45,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def newest_integrations(plane: Cluster) -> str:
     """The conditions of the last few that were made."""
     try:
-        table = plane.kubectl("get", "gi", "-A", "--sort-by=.metadata.creationTimestamp", f"-o=custom-columns={_COLUMNS}")
+        table = plane.kubectl(
+            "get", "gi", "-A", "--sort-by=.metadata.creationTimestamp", f"-o=custom-columns={_COLUMNS}"
+        )
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         return f"not to be had: {error}"
     return "\n".join(table.splitlines()[-_NEWEST:])
