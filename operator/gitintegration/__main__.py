@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
-import sys
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import kopf
 import structlog
@@ -19,6 +17,7 @@ from aiohttp import web
 from cyclopts import App, Parameter
 from cyclopts.config import Env
 
+from gitintegration import logs, stderr
 from gitintegration.api.crd import render_crds
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.informer import Informers
@@ -43,6 +42,8 @@ from gitintegration.handlers import integrations as handlers
 from gitintegration.handlers import operations
 from gitintegration.metrics import CONTENT_TYPE, Metrics
 from gitintegration.settings import NAMESPACE, Settings
+
+T = TypeVar("T")
 
 _IN_WORKERS = ("gitintegration.commits.files", "gitintegration.git.log")
 """Modules whose functions run in worker processes."""
@@ -111,7 +112,7 @@ def serve_gateway(
     from gitintegration.gateway.app import Setting, build  # here, for the operator does without and saves the memory
     from gitintegration.gateway.server import serve_http
 
-    configure_logging(log_format, log_level)
+    logs.configure(log_format, log_level)
     setting = Setting(namespace or os.environ.get("POD_NAMESPACE") or "default", name, github_app)
     made = build(lambda: Cluster.connect(kubeconfig or os.environ.get("KUBECONFIG")), setting)
     serve_http(made, host, port, debug=log_level == "debug", proxies=trusted_proxies)
@@ -225,27 +226,9 @@ def run(
         require_allowed_hosts=require_allowed_hosts,
         probe_port=probe_port,
     )
-    configure_logging(settings.log_format, settings.log_level)
-    asyncio.run(serve(settings))
-
-
-def configure_logging(form: str, level: str) -> None:
-    """JSON or console lines on stderr; libraries speak only when something is wrong."""
-    renderer: structlog.typing.Processor
-    renderer = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
-    structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    logging.basicConfig(level=logging.DEBUG if level == "debug" else logging.ERROR, stream=sys.stderr)
-    for name in ("kopf", "asyncssh", "aiohttp", "asyncio"):
-        logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.ERROR)
+    logs.configure(settings.log_format, settings.log_level)
+    with logs.ending():
+        asyncio.run(serve(settings))
 
 
 async def serve(settings: Settings) -> None:
@@ -267,10 +250,13 @@ async def serve(settings: Settings) -> None:
             metrics.watch_lease(lambda: lease.leading)
             if not await life.outlasts(lease.acquire(life.ready.set)):
                 return
-        workers = Workers(settings.workers, max_memory=settings.worker_memory, modules=_IN_WORKERS)
+        begin = stderr.as_json_lines if settings.log_format == "json" else stderr.as_it_is
+        workers = Workers(settings.workers, max_memory=settings.worker_memory, modules=_IN_WORKERS, begin=begin)
         stack.push_async_callback(asyncio.to_thread, workers.close)
         workers.start()
-        readers, patient = (Workers(1, max_memory=_KEY_MEMORY, max_tasks=100, modules=_OF_KEYS) for _ in range(2))
+        readers, patient = (
+            Workers(1, max_memory=_KEY_MEMORY, max_tasks=100, modules=_OF_KEYS, begin=begin) for _ in range(2)
+        )
         for pool in (readers, patient):  # of their own, so that slow keys hold up no sync, and no other keys
             stack.push_async_callback(asyncio.to_thread, pool.close)
         egress, keys = _egress(settings), Keys(readers.limited, patient.limited)
@@ -365,26 +351,28 @@ async def _lease(settings: Settings, stack: AsyncExitStack) -> Lease:
 
 async def _all_secrets(cluster: Cluster) -> bool:
     """Whether the Secrets of all namespaces may be watched as one; else each namespace's are watched by themselves."""
+    return await _answered(lambda: may_watch_everywhere(cluster, SECRETS))
+
+
+async def _answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """What an API server says, once it is ready to."""
+    waiting = logs.Trouble(structlog.get_logger("operator"), "waiting for the API server")
     while True:
         try:
-            return await may_watch_everywhere(cluster, SECRETS)
+            return await ask()
         except ClusterError as error:
-            await _wait(error)
-
-
-async def _wait(error: ClusterError) -> None:
-    structlog.get_logger("operator").warning("waiting for the API server", error=error.message)
-    await asyncio.sleep(_STARTING)
+            waiting.tell(error.message)
+            await asyncio.sleep(_STARTING)
 
 
 async def _alive(settings: Settings, integrations: Integrations) -> set[str]:
     """UIDs of the integrations there are; waits for an API server, or CRDs, that are not ready yet."""
-    while True:
-        try:
-            found = [item for ns in settings.namespaces or (None,) for item in await integrations.all(ns)]
-            return {item["metadata"]["uid"] for item in found}
-        except ClusterError as error:
-            await _wait(error)
+
+    async def listed() -> set[str]:
+        found = [item for ns in settings.namespaces or (None,) for item in await integrations.all(ns)]
+        return {item["metadata"]["uid"] for item in found}
+
+    return await _answered(listed)
 
 
 async def _run(settings: Settings, cluster: Cluster, operator: Controller, lease: Lease | None, life: _Life) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import urllib.request
 from collections.abc import Callable
 
 import pytest
 
 from tests.bed import policies
+from tests.bed.controlplane import ControlPlane
 from tests.bed.operator import OperatorProcess
 from tests.bed.world import World, eventually, manifest
 
@@ -76,6 +78,22 @@ def test_an_api_server_that_throttles_is_waited_for(world: MakeWorld, operator: 
     w.in_sync()
     assert w.names() == names
     assert "Warning" not in w.kubectl("get", "events", "-o", "jsonpath={.items[*].type}")
+
+
+def test_who_loses_the_lease_ends_and_every_line_that_it_ever_said_is_json(
+    control_plane: ControlPlane, operator: OperatorProcess
+) -> None:
+    """Whatever the tests before had it say: libraries' lines and the process's last words as well. But for what the helper
+    process of multiprocessing says when it outlives a killed operator, which none does in a container."""
+    lease = ("-n", "gitintegration-system", "lease", "gitintegration")
+    other = json.dumps({"spec": {"holderIdentity": "somebody-else"}})
+    control_plane.kubectl(lease[0], lease[1], "patch", *lease[2:], "--type=merge", "-p", other)
+    eventually(lambda: not operator.is_alive)
+    control_plane.kubectl(lease[0], lease[1], "delete", *lease[2:])
+    lines = [json.loads(line) for line in operator.log().splitlines() if "resource_tracker" not in line]
+    assert lines[-1]["event"] == "the Lease was lost"
+    assert all({"event", "level", "timestamp"} <= line.keys() for line in lines)
+    operator.start()
 
 
 def test_probes_answer(operator: OperatorProcess) -> None:

@@ -24,6 +24,7 @@ import structlog
 from gitintegration.cluster.client import JSON, Cluster, NotFoundError
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.errors import ClusterError, LeaseLost, Stale
+from gitintegration.logs import Trouble
 
 _KIND = ResourceKind("coordination.k8s.io", "v1", "Lease", "leases", True)
 
@@ -72,6 +73,8 @@ class Lease:
         """When the record was seen to change last."""
         self._until = 0.0
         self._log = structlog.get_logger("lease")
+        self._not_had = Trouble(self._log, "the Lease can't be had", clock)
+        self._not_renewed = Trouble(self._log, "the Lease was not renewed", clock)
 
     @property
     def leading(self) -> bool:
@@ -101,7 +104,7 @@ class Lease:
             except Stale:
                 continue
             except ClusterError as error:
-                self._log.warning("the Lease can't be had", lease=self._name, error=error.message)
+                self._not_had.tell(error.message, lease=self._name)
                 await asyncio.sleep(self._terms.period)
 
     async def hold(self) -> None:
@@ -117,7 +120,7 @@ class Lease:
                         break
                     self._record = found
             except ClusterError as error:
-                self._log.warning("the Lease was not renewed", lease=self._name, error=error.message)
+                self._not_renewed.tell(error.message, lease=self._name)
             if not self.leading:
                 break
         self._until = 0.0

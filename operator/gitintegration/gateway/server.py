@@ -37,6 +37,7 @@ def configured(app: Any, host: str, port: int, *, debug: bool, proxies: Sequence
         timeout_graceful_shutdown=_GRACE,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=[_network(proxy) for proxy in proxies],
+        log_config=None,  # its lines are the process's own
         log_level="debug" if debug else "error",
         access_log=False,
         server_header=False,

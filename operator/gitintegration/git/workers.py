@@ -24,6 +24,7 @@ from pebble import ProcessExpired, ProcessPool
 from gitintegration.errors import LimitExceeded, Reason, RemoteUnavailable
 from gitintegration.git.slices import Answer, brief, limited, long
 from gitintegration.git.turns import SHARE, Turns
+from gitintegration.stderr import as_it_is
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,8 +33,9 @@ T = TypeVar("T")
 _PR_SET_PDEATHSIG = 1
 
 
-def _prepare(parent: int, max_memory: int, modules: Sequence[str]) -> None:
+def _prepare(parent: int, max_memory: int, modules: Sequence[str], begin: Callable[[], None]) -> None:
     """In the new process: bound its memory, leave Ctrl-C to the parent, die with it, and import what is to come."""
+    begin()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -58,10 +60,19 @@ class _Killed(RemoteUnavailable):
 
 
 class Workers:
-    """A pool. `max_memory` bounds the address space of each process, in bytes; `modules` are those it will work with."""
+    """A pool. `max_memory` bounds the address space of each process, in bytes; `modules` are those it will work with.
+
+    `begin` is what each does first, before anything can go wrong in it.
+    """
 
     def __init__(
-        self, count: int = 2, *, max_memory: int = 384 << 20, max_tasks: int = 500, modules: Sequence[str] = ()
+        self,
+        count: int = 2,
+        *,
+        max_memory: int = 384 << 20,
+        max_tasks: int = 500,
+        modules: Sequence[str] = (),
+        begin: Callable[[], None] = as_it_is,
     ) -> None:
         self.turns = Turns(count)
         context = multiprocessing.get_context("spawn")
@@ -69,7 +80,7 @@ class Workers:
             max_workers=count,
             max_tasks=max_tasks,
             initializer=_prepare,
-            initargs=[os.getpid(), max_memory, modules],
+            initargs=[os.getpid(), max_memory, modules, begin],
             context=context,
         )
 
