@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gitintegration.settings import Settings
 from tests.bed.cluster import ROOT, kubectl_program
 
 Document = dict[str, Any]
@@ -109,6 +110,57 @@ def test_pods_have_no_more_than_they_need(overlay: str) -> None:
             assert container["securityContext"]["readOnlyRootFilesystem"] is True
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
             assert "memory" in container["resources"]["limits"]
+
+
+def deployments() -> list[tuple[str, Document, Document]]:
+    """Overlay, Deployment and the Pod that it makes, of all."""
+    found = [(overlay, one) for overlay in OVERLAYS for one in of(overlay, "Deployment").values()]
+    return [(overlay, one, one["spec"]["template"]) for overlay, one in found]
+
+
+def test_no_service_of_the_namespace_sets_our_settings() -> None:
+    assert [pod["spec"].get("enableServiceLinks") for _, _, pod in deployments()] == [False] * len(OVERLAYS)
+
+
+def test_a_drain_leaves_a_replica() -> None:
+    for overlay, deployment, pod in deployments():
+        labels = pod["metadata"]["labels"]
+        (budget,) = [
+            one["spec"]
+            for one in of(overlay, "PodDisruptionBudget").values()
+            if one["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        ]
+        assert deployment["spec"]["replicas"] > budget["maxUnavailable"] == 1
+        (spread,) = pod["spec"]["topologySpreadConstraints"]
+        assert spread["labelSelector"]["matchLabels"].items() <= labels.items()
+        assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
+
+
+def test_a_slow_start_is_waited_for_and_a_hang_later_is_not() -> None:
+    for _, _, pod in deployments():
+        (container,) = pod["spec"]["containers"]
+        start, live = container["startupProbe"], container["livenessProbe"]
+        assert start["httpGet"] == live["httpGet"]
+        assert start["failureThreshold"] * start["periodSeconds"] >= 120
+        assert live.get("failureThreshold", 3) * live["periodSeconds"] <= 30
+
+
+_BYTES = {"Gi": 1 << 30, "Mi": 1 << 20}
+
+
+def quantity(text: str) -> int:
+    return int(text[:-2]) * _BYTES[text[-2:]]
+
+
+@pytest.mark.parametrize("overlay", [".", "locked-down"])
+def test_the_cache_stays_below_the_size_at_which_a_pod_is_evicted(overlay: str) -> None:
+    pod = of(overlay, "Deployment")["gitintegration"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert not [argument for argument in container["args"] if argument.startswith("--cache-size")]
+    volumes = {one["name"]: quantity(one["emptyDir"]["sizeLimit"]) for one in pod["volumes"]}
+    on_its_way = (1 << 30) + (768 << 20)  # as --cache-size says
+    assert Settings().cache_size + on_its_way <= volumes["cache"]
+    assert sum(volumes.values()) < quantity(container["resources"]["limits"]["ephemeral-storage"])
 
 
 def test_a_callers_role_reads_one_secret_at_most() -> None:
