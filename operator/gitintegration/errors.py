@@ -50,6 +50,8 @@ class Reason(StrEnum):
     Conflicts = "Conflicts"
     InvalidManifests = "InvalidManifests"
     DeletesHeld = "DeletesHeld"
+    PrefixChanged = "PrefixChanged"
+    EmptyPrefix = "EmptyPrefix"
     HistoryRewritten = "HistoryRewritten"
     Overlap = "Overlap"
     Forbidden = "Forbidden"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -139,6 +140,22 @@ def test_new_files_go_where_the_spec_says(world: MakeWorld) -> None:
     w.integrate(pathPrefix=".")  # another prefix is another source: nothing is deleted by it
     w.in_sync()
     assert w.names() >= {"fresh", "orders", "users"}
+
+
+def test_a_prefix_that_has_nothing_is_told_and_one_that_changed_asks(world: MakeWorld) -> None:
+    w = started(world, {"etl/orders.yaml": manifest("orders")})
+    ready = w.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("True", "EmptyPrefix")
+    assert "set spec.pathPrefix to 'etl/'" in ready["message"]
+    w.integrate(pathPrefix="etl/")
+    eventually(lambda: w.names() == {"orders"} and w.status().get("inSync"))
+    w.integrate(pathPrefix="new/")
+    ready = eventually(lambda: (c := w.condition("Ready"))["reason"] == "PrefixChanged" and c)
+    assert set(w.repo.files()) == {"etl/orders.yaml"}
+    (digest,) = re.findall(r"planasonix.com/confirmDeletes=(\w+)", ready["message"])
+    w.kubectl("annotate", "gi", "gi", f"planasonix.com/confirmDeletes={digest}")
+    eventually(lambda: set(w.repo.files()) == {"etl/orders.yaml", "new/orders.yaml"})
+    w.in_sync()
 
 
 def test_only_labelled_pipelines_and_no_ignored_fields_travel(world: MakeWorld) -> None:

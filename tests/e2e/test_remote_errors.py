@@ -59,6 +59,8 @@ def refused(w: World, reason: str, *words: str) -> dict[str, Any]:
         ({"pathPrefix": ".git::$INDEX_ALLOCATION/x"}, "must stay in the repository"),
         ({"pathPrefix": "a/.g\u200cit/b"}, "must stay in the repository"),
         ({"pathPrefix": "a\\b"}, "must stay in the repository"),
+        ({"pathPrefix": "teams/*"}, "must name one folder, and is no pattern"),
+        ({"pathPrefix": "[ab]/"}, "must name one folder, and is no pattern"),
         ({"newFilePath": "git~1/{name}.yaml"}, "newFilePath must stay below"),
         ({"author": {"name": "Data Bot\n"}}, "line break"),
         ({"author": {"email": "<a@b>"}}, "angle bracket"),

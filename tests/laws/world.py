@@ -561,6 +561,7 @@ class World:
         self.status: dict[str, Any] = {}
         """Of the GitIntegration, as the process before wrote it last."""
         self.url = "https://git.example.com/r.git"
+        self.annotations: dict[str, str] = {}
         self.configure()
         self.restart(wipe=True)
 
@@ -621,7 +622,7 @@ class World:
     @property
     def body(self) -> dict[str, Any]:
         """The GitIntegration, as its watch tells it."""
-        metadata = {**_INTEGRATION, "generation": self.generation}
+        metadata = {**_INTEGRATION, "generation": self.generation, "annotations": self.annotations}
         return {"metadata": metadata, "spec": self.spec, "status": self.status}
 
     @property

@@ -118,7 +118,10 @@ _PREFIX_RULES = [
         f"""!self.startsWith('/') && !(self.startsWith('./') ? self.substring(2) : self).matches('{_BAD_PATH}') || self in ['.', './']""",
         "pathPrefix must stay in the repository: relative, without .., backslashes, colons, or names that git, Windows or "
         "macOS can't have, or take for .git",
-    )
+    ),
+    _rule(
+        r"""!self.matches('[*?{}\\[\\]]')""", "pathPrefix must name one folder, and is no pattern: without * ? [ ] { }"
+    ),
 ]
 _NEW_FILE_RULES = [
     _rule(

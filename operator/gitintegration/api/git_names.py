@@ -66,6 +66,17 @@ def check_path(path: str) -> str:
     return path
 
 
+PATTERN_SIGNS = "*?[]{}"
+"""What makes a pattern of a path, where patterns are taken."""
+
+
+def check_prefix(path: str) -> str:
+    """A path of a spec that names one folder. Raises ValueError."""
+    if any(sign in path for sign in PATTERN_SIGNS):
+        raise ValueError("must name one folder, and is no pattern: everything below it is looked at")
+    return check_path(path)
+
+
 def check_ident(text: str) -> str:
     """A name or an address of an author. Raises ValueError."""
     if _IDENT.search(text):
@@ -115,4 +126,5 @@ def identity(author: str) -> str:
 
 Branch = Annotated[str, AfterValidator(check_branch)]
 Path = Annotated[str, AfterValidator(check_path)]
+Prefix = Annotated[str, AfterValidator(check_prefix)]
 Ident = Annotated[str, AfterValidator(check_ident)]

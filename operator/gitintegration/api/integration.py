@@ -228,8 +228,11 @@ class GitIntegrationSpec(Model):
         max_length=244,
         description="Branch to sync with. Default: what the remote's HEAD points to.",
     )
-    path_prefix: git_names.Path = Field(
-        "pipelines/", max_length=512, description="Folder of the manifests; nothing outside it is read or written."
+    path_prefix: git_names.Prefix = Field(
+        "pipelines/",
+        max_length=512,
+        description="Folder of the manifests; nothing outside it is read or written. Empty: the whole repository. One folder, no "
+        "pattern. Where it changes, what would be copied to the new one waits for confirmation, as a mass delete does.",
     )
     ignore: str | None = Field(
         None,
@@ -406,6 +409,10 @@ class GitIntegrationStatus(Model):
     observed_branch: str | None = Field(None, description="Branch that the sync memory belongs to.")
     observed_source: str | None = Field(
         None, description="Digest of repository, branch and prefix that the sync memory belongs to."
+    )
+    observed_prefix: str | None = Field(
+        None,
+        description="Prefix that pipelines were last written below; another in the spec asks before it copies them.",
     )
 
 

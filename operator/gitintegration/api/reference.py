@@ -30,6 +30,9 @@ REASONS = {
     "Conflicts": "Both sides changed the same field. Make them equal, or set spec.sync.strategy.",
     "InvalidManifests": "Manifests were left alone; status.invalid names file and reason.",
     "DeletesHeld": "More deletes than spec.sync.maxDeletes at once. The message says how to release them.",
+    "PrefixChanged": "spec.pathPrefix is another, and pipelines would be copied to it; their files below the old one stay. The message says how "
+    "to release them; the old prefix takes it back.",
+    "EmptyPrefix": "Ready, but no manifest lies below spec.pathPrefix, and some lie elsewhere. The message names the prefix that has them.",
     "HistoryRewritten": "The branch was force-pushed. Nothing was lost; look at what it now holds.",
     "Overlap": "Two GitIntegrations claim one pipeline. Narrow one of them.",
     "Forbidden": "RBAC does not let the operator read or write a kind. The message names kind and verb.",

@@ -29,6 +29,7 @@ from gitintegration.controller.integration import Integration, IntegrationKey, f
 from gitintegration.controller.scope import IntegrationScope, NoIntegration
 from gitintegration.controller.status_writer import StatusWriter
 from gitintegration.controller.watches import KindId, Watches
+from gitintegration.core.layout import folder_of
 from gitintegration.core.queue import Priority
 from gitintegration.core.state.table import ABSENT
 from gitintegration.core.status import Outcome
@@ -283,9 +284,8 @@ class Controller:
         self._forget(entry, connection.remote)
         await self._reconciler.load(entry.session, name[0])
         refusals = await self._watches.prepare(name, entry, spec)
-        source = hashlib.sha256(
-            repr((spec.repository_url, spec.default_branch, spec.path_prefix)).encode()
-        ).hexdigest()[:16]
+        folder = folder_of(spec.path_prefix)
+        source = hashlib.sha256(repr((spec.repository_url, spec.default_branch, folder)).encode()).hexdigest()[:16]
         await self._check_source(name, entry, source)
         if entry.session.remote is None and entry.session.resume_point and not entry.failures:
             told = entry.status["connection"]
@@ -306,6 +306,7 @@ class Controller:
             confirmed=entry.annotations.get(CONFIRM_DELETES),
             requested_at=entry.annotations.get(REQUESTED_AT),
             source=source,
+            prefix_before=before if (before := entry.status.get("observedPrefix")) != folder else None,
             rescan=entry.must_rescan,
             api_token=entry.login.api_token,
         )

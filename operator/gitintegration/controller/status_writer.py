@@ -91,7 +91,8 @@ class StatusWriter:
             if (previous.get("status"), previous.get("reason")) == (condition["status"], condition["reason"]):
                 continue
             if condition["type"] == "Ready":
-                kind = "Normal" if condition["status"] == "True" else "Warning"
+                good = condition["status"] == "True" and condition["reason"] != Reason.EmptyPrefix.value
+                kind = "Normal" if good else "Warning"
                 await self._integrations.event(entry.seen, kind, condition["reason"], condition["message"])
             elif condition["type"] == "InSync" and condition["reason"] == Reason.HistoryRewritten.value:
                 await self._integrations.event(entry.seen, "Warning", condition["reason"], condition["message"])

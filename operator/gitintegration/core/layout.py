@@ -32,10 +32,8 @@ class Layout:
     @classmethod
     def of(cls, prefix: str, template: str | None, ignore: str, ignore_file: str, kinds: int) -> Layout:
         """From the spec's words. `ignore_file` is the text of the ignore file below the prefix, or empty."""
-        trimmed = prefix.strip("/")
-        trimmed = "" if trimmed == "." else trimmed.removeprefix("./")
         return cls(
-            prefix=f"{trimmed}/" if trimmed else "",
+            prefix=folder_of(prefix),
             template=template or ("{name}.yaml" if kinds == 1 else "{kind}/{name}.yaml"),
             patterns=(
                 *checked(ignore.splitlines(), "spec.ignore"),
@@ -69,6 +67,27 @@ class Layout:
         """Where a new file goes if nothing is in the way."""
         folders, leaf = self.wanted_place(kind, name)
         return self.prefix + "/".join((*folders, leaf))
+
+
+def folder_of(prefix: str) -> str:
+    """A prefix in the one way that names its folder: with a slash at its end, or empty for the whole repository."""
+    trimmed = prefix.strip("/")
+    trimmed = "" if trimmed == "." else trimmed.removeprefix("./")
+    return f"{trimmed}/" if trimmed else ""
+
+
+def words_elsewhere(prefix: str, paths: Sequence[str]) -> str:
+    """What to tell where no manifest lies below the prefix, and these do elsewhere: the prefix that would have them."""
+    parts = zip(*(path.split("/")[:-1] for path in paths), strict=False)
+    common = [names[0] for names in itertools.takewhile(lambda names: len(set(names)) == 1, parts)]
+    folders = [folder_of("/".join(common))]
+    if not common and all("/" in path for path in paths):
+        folders = sorted({f"{path.split('/')[0]}/" for path in paths})
+    named = [f"{folder[:_LONGEST]!r}" if folder else "'' (the whole repository)" for folder in folders[:_NAMED]]
+    more = f" and {len(folders) - _NAMED} more" if len(folders) > _NAMED else ""
+    remedy = ("" if len(folders) == 1 else "the one that is meant of ") + ", ".join(named) + more
+    found = f"{len(paths)} manifest{' lies' if len(paths) == 1 else 's lie'} elsewhere"
+    return f"none lies below {prefix!r}, and {found}: set spec.pathPrefix to {remedy}"
 
 
 Folder: TypeAlias = Callable[[str], Mapping[str, bool]]

@@ -57,6 +57,31 @@ class HeldDeletes:
     known: int
     digest: str
 
+    reason = Reason.DeletesHeld
+
+    @property
+    def words(self) -> str:
+        where = "the cluster" if self.side == "cluster" else "git"
+        return f"{self.count} of {self.known} pipelines would be deleted in {where}; nothing was deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCopies:
+    """Pipelines that a changed prefix would have written to git anew; they wait for confirmation."""
+
+    before: str
+    prefix: str
+    count: int
+    known: int
+    digest: str
+
+    reason = Reason.PrefixChanged
+
+    @property
+    def words(self) -> str:
+        what = f"{self.count} of {self.known} pipelines would be copied to {self.prefix!r}"
+        return f"spec.pathPrefix was {self.before!r}, and {what}; nothing was copied, and what lies below the old one stays"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -72,7 +97,7 @@ class Outcome:
     remote_ahead: int = 0
     conflicts: Sequence[ConflictEntry] = ()
     invalid: Sequence[InvalidEntry] = ()
-    held: Sequence[HeldDeletes] = ()
+    held: Sequence[HeldDeletes | HeldCopies] = ()
     refusals: Sequence[GitIntegrationError] = ()
     """What was said no to for single items or kinds (RBAC, overlap), while the rest was synced."""
     warnings: Sequence[str] = ()
@@ -87,6 +112,10 @@ class Outcome:
     history: Sequence[Mapping[str, Any]] | None = None
     requested_at: str | None = None
     source: str | None = None
+    prefix: str | None = None
+    """That pipelines are written below; the one before where another waits for confirmation."""
+    elsewhere: str = ""
+    """Where manifests lie, in words, while none lies below the prefix."""
     branch: str | None = None
     memory: str | None = None
     """Digest of what both sides agreed on."""
@@ -158,6 +187,8 @@ def _observed(outcome: Outcome) -> dict[str, Any]:
         status["pullRequest"] = dict(outcome.pull_request)
     if outcome.source is not None:
         status["observedSource"] = outcome.source
+    if outcome.prefix is not None:
+        status["observedPrefix"] = outcome.prefix
     if outcome.branch is not None:
         status["observedBranch"] = outcome.branch
     if outcome.memory is not None:
@@ -264,6 +295,8 @@ def _ready(outcome: Outcome) -> _Verdict:
         return _Verdict("False", outcome.error.reason, outcome.error.message)
     if trouble := _trouble(outcome):
         return _Verdict("False", *trouble)
+    if outcome.elsewhere:
+        return _Verdict("True", Reason.EmptyPrefix, f"{_summary(outcome)}; {outcome.elsewhere}")
     return _Verdict("True", Reason.Succeeded, _summary(outcome))
 
 
@@ -295,7 +328,7 @@ def _in_sync(outcome: Outcome) -> _Verdict | None:
 def _trouble(outcome: Outcome) -> tuple[Reason, str] | None:
     """What a person must look at, the most pressing first."""
     if outcome.held:
-        return Reason.DeletesHeld, " ".join(_held_message(held) for held in outcome.held)
+        return outcome.held[0].reason, " ".join(_held_message(held) for held in outcome.held)
     if outcome.refusals:
         return outcome.refusals[0].reason, _listed([r.message for r in outcome.refusals], 3)
     if outcome.conflicts:
@@ -308,12 +341,9 @@ def _trouble(outcome: Outcome) -> tuple[Reason, str] | None:
     return None
 
 
-def _held_message(held: HeldDeletes) -> str:
-    where = "the cluster" if held.side == "cluster" else "git"
-    return (
-        f"{held.count} of {held.known} pipelines would be deleted in {where}; nothing was deleted. If that is meant: "
-        f"kubectl annotate gitintegration NAME planasonix.com/confirmDeletes={held.digest} --overwrite"
-    )
+def _held_message(held: HeldDeletes | HeldCopies) -> str:
+    annotation = f"planasonix.com/confirmDeletes={held.digest}"
+    return f"{held.words}. If that is meant: kubectl annotate gitintegration NAME {annotation} --overwrite"
 
 
 def _listed(words: Sequence[str], most: int) -> str:

@@ -99,7 +99,7 @@ class ConfigBody(Body):
     provider: Provider | None = Field(None, description="What serves the repository.")
     repository_url: Text | None = Field(None, description="Address to clone from, without a credential.")
     default_branch: Branch | None = Field(None, description="Branch.")
-    path_prefix: Annotated[str, Field(max_length=512), AfterValidator(git_names.check_path)] | None = Field(
+    path_prefix: Annotated[str, Field(max_length=512), AfterValidator(git_names.check_prefix)] | None = Field(
         None, description="Folder of the manifests."
     )
     sync_mode: Literal["manual", "pull", "push", "bidirectional"] | None = Field(

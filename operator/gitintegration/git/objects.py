@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import zlib
@@ -415,6 +416,19 @@ def listing(directory: Path, commit: str, folder: str, suffixes: tuple[str, ...]
     with Objects(directory) as objects:
         found = objects.walk(objects.subtree(commit, folder), folder)
         return replace(_sorted_out(found, suffixes, extra), obstacle=objects.obstacle(commit, folder))
+
+
+_LOOKED_AT = 20_000
+"""Entries of a tree."""
+
+
+def outside(directory: Path, commit: str, folder: str, suffixes: tuple[str, ...], most: int) -> list[Entry]:
+    """Files beside `folder` that end in a suffix, `most` of them, those nearest to the root first; what is hidden is passed over."""
+    with Objects(directory) as objects:
+        found = list(itertools.islice(objects.walk(objects.subtree(commit, ""), ""), _LOOKED_AT))
+    files = _sorted_out(found, suffixes, "").files
+    beside = [f for f in files if not f.path.startswith(folder) and not f.path.startswith(".") and "/." not in f.path]
+    return sorted(beside, key=lambda f: (f.path.count("/"), f.path))[:most]
 
 
 def changes(

@@ -9,7 +9,7 @@ from typing import Any
 from gitintegration.api.operation import PullOperation, PushOperation
 from gitintegration.commits.files import Committed
 from gitintegration.core.invalid import Problem
-from gitintegration.core.plan.deletes import DeleteLimit, held
+from gitintegration.core.plan.deletes import COPY, DeleteLimit, held
 from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.plan.policy import Side, write_to
 from gitintegration.core.status import ConflictEntry
@@ -99,6 +99,7 @@ def check_deletes(
     """
     if wanted.plan_digest or wanted.pipelines:
         return
+    _check_copies(session, request, changes, wanted)
     gone = [change.key for change in changes if change.action == "delete"]
     empty = not is_peopled(request) if side_is_empty is None else side_is_empty
     known, limit = len(session.records.marks), DeleteLimit.parse(request.spec.sync.max_deletes)
@@ -106,6 +107,26 @@ def check_deletes(
     if held(side, gone, known=known, side_is_empty=empty, limit=limit, confirmed=request.confirmed):
         words = f"{len(gone)} of {len(session.records.marks)} pipelines would be deleted: run it with dryRun, then with its planDigest"
         raise OperationError(Reason.DeletesHeld, words)
+
+
+def _check_copies(
+    session: SyncSession,
+    request: RunRequest,
+    changes: Sequence[PlannedChange],
+    wanted: PullOperation | PushOperation,
+) -> None:
+    """The same for what a changed prefix would have written anew."""
+    if request.prefix_before is None or not isinstance(wanted, PushOperation):
+        return
+    new = [change.key for change in changes if change.action == "create"]
+    known, limit = len(session.records.marks.keys() | set(new)), DeleteLimit.parse(request.spec.sync.max_deletes)
+    empty = session.index.empty
+    if held(COPY, new, known=known, side_is_empty=empty, limit=limit, confirmed=request.confirmed):
+        words = (
+            f"spec.pathPrefix was {request.prefix_before!r}, and {len(new)} of {known} pipelines would be copied to "
+        )
+        words += f"{request.spec.path_prefix!r}: run it with dryRun, then with its planDigest"
+        raise OperationError(Reason.PrefixChanged, words)
 
 
 def conflict_of(item: Item) -> ConflictEntry:

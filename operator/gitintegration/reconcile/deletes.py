@@ -1,26 +1,48 @@
-"""Which deletes wait for a person: they are weighed all together, so each waits until all are counted."""
+"""Which deletes, and copies to another prefix, wait for a person: they are weighed all together, so each waits until all are counted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gitintegration.core.plan.deletes import DeleteLimit, held
+from gitintegration.core.layout import folder_of
+from gitintegration.core.plan.deletes import COPY, DeleteLimit, held
 from gitintegration.core.plan.policy import Policy, Side, write_to
-from gitintegration.core.status import HeldDeletes
+from gitintegration.core.status import HeldCopies, HeldDeletes
 from gitintegration.core.values import ObjectKey
 from gitintegration.reconcile.item import Item, RunRequest
 from gitintegration.session.session import SyncSession
 
 
-def kept_back(batch: Sequence[Item]) -> set[ObjectKey]:
-    """Deletes, and what shares a file with one that is deleted in git."""
+def kept_back(request: RunRequest, batch: Sequence[Item]) -> set[ObjectKey]:
+    """Deletes, what shares a file with one that is deleted in git, and copies to another prefix than before."""
     paths = {item.target for item in batch if _deletes(item, Side.git)}
-    return {item.key for item in batch if item.deletes or (item.decision.git is not None and item.target in paths)}
+    mates = {i.key for i in batch if i.deletes or (i.decision.git is not None and i.target in paths)}
+    return mates | ({i.key for i in batch if _is_new_in_git(i)} if request.prefix_before is not None else set())
+
+
+def _is_new_in_git(item: Item) -> bool:
+    return item.git is None and item.decision.git is not None and item.decision.git.value is not None
 
 
 def _deletes(item: Item, side: Side) -> bool:
     write = write_to(item.decision, side)
     return write is not None and write.value is None
+
+
+def hold_copies(session: SyncSession, request: RunRequest, items: list[Item]) -> list[HeldCopies]:
+    """What a changed prefix would write anew, by the rules of a mass delete; what lies below the new one already is not in it."""
+    before, prefix = request.prefix_before, folder_of(request.spec.path_prefix)
+    if before is None:
+        return []
+    mode, limit = Policy.of(request.spec), DeleteLimit.parse(request.spec.sync.max_deletes)
+    copies = [i for i in items if _is_new_in_git(i) and mode.admits(i.decision, Side.git)]
+    keys, known = [i.key for i in copies], len(session.records.marks.keys() | {i.key for i in copies})
+    wanted = held(COPY, keys, known=known, side_is_empty=session.index.empty, limit=limit, confirmed=request.confirmed)
+    if wanted is None:
+        return []
+    for item in copies:
+        item.held = True
+    return [HeldCopies(before, prefix, len(keys), known, wanted)]
 
 
 def hold_deletes(session: SyncSession, request: RunRequest, items: list[Item], known: int) -> list[HeldDeletes]:

@@ -17,7 +17,7 @@ from gitintegration.core.merge import Decision
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.record import ItemRecord
 from gitintegration.core.state.table import ABSENT
-from gitintegration.core.status import HeldDeletes
+from gitintegration.core.status import HeldCopies, HeldDeletes
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.core.view import view, with_ignored
 from gitintegration.errors import GitIntegrationError
@@ -42,6 +42,8 @@ class RunRequest:
     confirmed: str | None = None
     requested_at: str | None = None
     source: str = ""
+    prefix_before: str | None = None
+    """That pipelines were written below, where the spec names another now and nobody has confirmed that they are copied there."""
     rescan: bool = True
     """Go through all objects for what moved; False: only through what the watch has told of."""
     api_token: str | None = field(default=None, repr=False)
@@ -195,7 +197,7 @@ class RunStats:
     commits: list[str] = field(default_factory=list)
     troubles: list[GitIntegrationError] = field(default_factory=list)
     """What went wrong beside the sync, with the pull request say; the rest was done."""
-    held: list[HeldDeletes] = field(default_factory=list)
+    held: list[HeldDeletes | HeldCopies] = field(default_factory=list)
     lossy: list[str] = field(default_factory=list)
 
     @property

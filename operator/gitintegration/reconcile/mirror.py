@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
+
+import orjson
 
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.commits import files
-from gitintegration.commits.files import ScannedFile, Scope
-from gitintegration.core.layout import IGNORE_FILE, SUFFIXES, Layout
+from gitintegration.commits.files import GitItem, ScannedFile, Scope
+from gitintegration.core.layout import IGNORE_FILE, SUFFIXES, Layout, words_elsewhere
 from gitintegration.core.state.evidence import STANDS_FOR, Course, doubted
 from gitintegration.core.values import ObjectKey
-from gitintegration.errors import Reason, RemoteError
+from gitintegration.errors import GitIntegrationError, Reason, RemoteError
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.objects import CacheCorruptError, Entry
@@ -22,12 +24,16 @@ from gitintegration.git.workers import Workers
 from gitintegration.reconcile.heads import RemoteHeads
 from gitintegration.session import history
 from gitintegration.session.git_index import GitIndex
+from gitintegration.session.live_objects import Kind
 from gitintegration.session.session import SyncSession
 
 _BATCH = 500
 """Files parsed in one call of a worker, at most."""
 _SECONDS = 60.0
 """Of one such call, which has its turn for about one second and then gives back what is left."""
+
+_LOOKED_AT = 200
+"""Files beside the prefix that are looked at for manifests, where none lies below it."""
 
 
 class GitMirror:
@@ -228,6 +234,26 @@ class GitMirror:
         before, session.ignore_blob, session.ignore_text = session.ignore_text, blob, text
         return text != before
 
+    async def look_elsewhere(
+        self, session: SyncSession, remote: Remote, kinds: Mapping[tuple[str, str], Kind], folder: str, scope: Scope
+    ) -> None:
+        """Where no manifest lies below the prefix, note where some do: it may be another than was meant. Once for a commit."""
+        commit = session.index.commit
+        if commit is None or not folder or not session.index.empty:
+            session.elsewhere, session.looked_elsewhere = "", None
+            return
+        if session.looked_elsewhere == (commit, session.scope):
+            return
+        paths: list[str] = []
+        with contextlib.suppress(GitIntegrationError):  # it is a hint, and looked for again
+            found = await self._workers.run(
+                _SECONDS, objects.outside, session.directory, commit, folder, SUFFIXES, _LOOKED_AT
+            )
+            async for scanned in self.read(session.directory, remote, found, scope):
+                paths += [scanned.path for item in scanned.items if _is_selected(kinds, item)]
+            session.looked_elsewhere = commit, session.scope
+        session.elsewhere = words_elsewhere(folder, paths) if paths else ""
+
     async def unignored(self, layout: Layout, paths: Collection[str]) -> frozenset[str]:
         """Those of `paths` that no pattern takes out; where there are patterns, a worker matches them."""
         if not layout.patterns or not paths:
@@ -257,6 +283,11 @@ class GitMirror:
             for scanned in await self._workers.run(_SECONDS, files.scan, directory, batch, scope):
                 done += 1
                 yield scanned
+
+
+def _is_selected(kinds: Mapping[tuple[str, str], Kind], item: GitItem) -> bool:
+    kind = kinds.get((item.key.group, item.key.kind))
+    return kind is not None and kind.selects(orjson.loads(item.value))
 
 
 def cache_directory(root: Path, uid: str) -> Path:

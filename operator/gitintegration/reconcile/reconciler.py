@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from gitintegration.cluster.base_store import BaseStore
-from gitintegration.core.layout import Layout
+from gitintegration.core.layout import Layout, folder_of
 from gitintegration.core.plan.batches import batches
 from gitintegration.core.plan.policy import Side
 from gitintegration.core.state.evidence import survived
 from gitintegration.core.state.record import ItemRecord
 from gitintegration.core.state.shards import key_bits
-from gitintegration.core.status import HeldDeletes, Outcome
+from gitintegration.core.status import HeldCopies, HeldDeletes, Outcome
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import GitIntegrationError, Stale, StaleRemote
 from gitintegration.git import objects
@@ -24,7 +24,7 @@ from gitintegration.git.workers import Workers
 from gitintegration.reconcile.apply import Applier
 from gitintegration.reconcile.branches import Branches
 from gitintegration.reconcile.checkpoint import abandon, checkpoint
-from gitintegration.reconcile.deletes import hold_deletes, kept_back
+from gitintegration.reconcile.deletes import hold_copies, hold_deletes, kept_back
 from gitintegration.reconcile.heads import RemoteHeads, ls_remote
 from gitintegration.reconcile.item import Item, RunRequest, RunStats
 from gitintegration.reconcile.mirror import GitMirror
@@ -92,6 +92,9 @@ class Reconciler:
                 break
             if not self._is_due_at_once(session, request):
                 break
+        if error is None:
+            folder, scope = folder_of(request.spec.path_prefix), self.branches.scope(request)
+            await self.mirror.look_elsewhere(session, request.remote, request.kinds, folder, scope)
         return outcome_of(session, request, head, stats, error), stats
 
     def _is_at_rest(self, session: SyncSession, request: RunRequest, head: RemoteHeads) -> bool:
@@ -99,7 +102,7 @@ class Reconciler:
 
         Then what git holds needs not be read: a restart costs what changed meanwhile, not all there is.
         """
-        if session.resume_point is None or session.index.commit is not None:
+        if session.resume_point is None or session.index.commit is not None or not session.records.marks:
             return False
         known = session.resume_point == (head.commit, session.records.digest) and not (
             request.review or request.refusals
@@ -214,19 +217,20 @@ class Reconciler:
         keys: Sequence[ObjectKey],
         publisher: Publisher,
         stats: RunStats,
-    ) -> list[HeldDeletes]:
+    ) -> list[HeldDeletes | HeldCopies]:
         known, back = len(session.records.marks), list[Item]()
         try:
             ahead = await self.reader.prefetch(request, keys)
             for some in batches(keys, session.index.path_of, self._batch):
                 batch = await self.reader.read(session, request, layout, some, ahead)
-                waiting = kept_back(batch)
+                waiting = kept_back(request, batch)
                 back += [item for item in batch if item.key in waiting]
                 await self._carry(session, request, [i for i in batch if i.key not in waiting], publisher, stats)
         except GitIntegrationError:
             abandon(session, back)
             raise
-        held = hold_deletes(session, request, back, known)
+        held: list[HeldDeletes | HeldCopies] = [*hold_deletes(session, request, back, known)]
+        held += hold_copies(session, request, back)
         await self._carry(session, request, back, publisher, stats)
         return held
 
@@ -275,5 +279,11 @@ class Reconciler:
     @staticmethod
     def _scope_text(request: RunRequest) -> str:
         spec = request.spec
-        parts = (spec.path_prefix, spec.ignore, sorted(request.listed), sorted(request.anywhere), request.source)
+        parts = (
+            folder_of(spec.path_prefix),
+            spec.ignore,
+            sorted(request.listed),
+            sorted(request.anywhere),
+            request.source,
+        )
         return hashlib.sha256(repr(parts).encode()).hexdigest()

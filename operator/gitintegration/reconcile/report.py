@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gitintegration.core.status import ConflictEntry, InvalidEntry, Outcome
+from gitintegration.core.layout import folder_of
+from gitintegration.core.status import ConflictEntry, HeldCopies, InvalidEntry, Outcome
 from gitintegration.errors import ClusterError, GitIntegrationError, Reason
 from gitintegration.reconcile.heads import RemoteHeads
 from gitintegration.reconcile.item import RunRequest, RunStats
@@ -49,9 +50,19 @@ def outcome_of(
         history=session.history,
         requested_at=request.requested_at,
         source=request.source,
+        prefix=_prefix(request, stats, error),
+        elsewhere=session.elsewhere,
         branch=head.branch,
         memory=session.records.digest,
     )
+
+
+def _prefix(request: RunRequest, stats: RunStats, error: GitIntegrationError | None) -> str:
+    """The one that pipelines are written below; a changed one counts from when nothing waits to be copied there."""
+    waits = error is not None or any(isinstance(held, HeldCopies) for held in stats.held)
+    if request.prefix_before is not None and waits:
+        return request.prefix_before
+    return folder_of(request.spec.path_prefix)
 
 
 def _review(session: SyncSession, request: RunRequest, head: RemoteHeads) -> dict[str, object] | None:

@@ -76,6 +76,10 @@ class SyncSession:
     """A head that went back and is not believed yet."""
     branch: str | None = None
     """The branch that all this is of."""
+    elsewhere: str = ""
+    """Where manifests lie, in words, while none lies below the prefix."""
+    looked_elsewhere: tuple[str, str] | None = None
+    """The commit in which that was looked for, and the scope."""
     history: list[dict[str, object]] | None = None
     last_seen: str | None = None
     """The branch's head as an earlier process told it in the status."""

@@ -72,6 +72,12 @@ def test_other_paths_that_no_checkout_holds(path: str) -> None:
         spec(pathPrefix=path)
 
 
+@pytest.mark.parametrize("path", ["*", "**", "teams/*", "a?", "[ab]/", "{a,b}/", "a]", "pipelines/*.yaml"])
+def test_a_prefix_is_no_pattern(path: str) -> None:
+    with pytest.raises(SpecError, match=r"spec\.pathPrefix.* no pattern"):
+        spec(pathPrefix=path)
+
+
 @pytest.mark.parametrize("path", ["", ".", "./", "pipelines/", "./pipelines", "a/b c/d", "über/ß", "a..b", ".hidden/x"])
 def test_paths_as_they_should_be(path: str) -> None:
     assert spec(pathPrefix=path).path_prefix == path

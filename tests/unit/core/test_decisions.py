@@ -11,7 +11,7 @@ from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import LabelSelector
 from gitintegration.core.plan.deletes import DeleteLimit, held
 from gitintegration.core.selection import selects
-from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome, build_status
+from gitintegration.core.status import ConflictEntry, HeldCopies, HeldDeletes, InvalidEntry, Outcome, build_status
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import (
     ClusterUnavailable,
@@ -111,6 +111,19 @@ CONFLICT = ConflictEntry("Pipeline", "orders", "orders", "p/orders.yaml", "BothM
             ("False", "DeletesHeld"),
             {"Stalled": "True"},
             "confirmDeletes=abc",
+        ),
+        (
+            Outcome(1, "", held=[HeldCopies("a/", "b/", 5, 6, "abc")]),
+            ("False", "PrefixChanged"),
+            {"Stalled": "True", "InSync": "False"},
+            "was 'a/', and 5 of 6 pipelines would be copied to 'b/'; nothing was copied, and what lies below the old one stays. "
+            "If that is meant: kubectl annotate gitintegration NAME planasonix.com/confirmDeletes=abc",
+        ),
+        (
+            Outcome(1, "", elsewhere="none lies below 'p/'"),
+            ("True", "EmptyPrefix"),
+            {"InSync": "True", "Stalled": None},
+            "0 pipelines are the same in the cluster and in git; none lies below 'p/'",
         ),
         (
             Outcome(1, "", refusals=[Forbidden("pipelines is forbidden")]),

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitintegration.core.invalid import ManifestError
-from gitintegration.core.layout import Layout, NewPaths, NoPlaceError, Summary, commit_message
+from gitintegration.core.layout import (
+    Layout,
+    NewPaths,
+    NoPlaceError,
+    Summary,
+    commit_message,
+    folder_of,
+    words_elsewhere,
+)
 from gitintegration.core.manifest_file import parse_file
 from gitintegration.core.schema import Schema
 from gitintegration.core.yaml_read import ReadLimits, read_documents, read_json, resolve_plain
@@ -210,6 +218,32 @@ def test_a_new_file_looks_like_one_that_a_person_wrote() -> None:
         'spec:\n  sql: |\n    select 1\n    from t\n  "on": "no"\n  steps:\n  - name: a\n    args:\n    - x\n    - "1"\n'
         "  none: {}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("paths", "remedy"),
+    [
+        (["a.yaml"], "1 manifest lies elsewhere: set spec.pathPrefix to '' (the whole repository)"),
+        (["a.yaml", "etl/b.yaml"], "2 manifests lie elsewhere: set spec.pathPrefix to '' (the whole repository)"),
+        (["Pipelines/a.yaml"], "set spec.pathPrefix to 'Pipelines/'"),
+        (["etl/crm/a.yaml", "etl/crm/x/b.yaml"], "set spec.pathPrefix to 'etl/crm/'"),
+        (["etl/crm/a.yaml", "etl/ops/b.yaml"], "set spec.pathPrefix to 'etl/'"),
+        (["b/x/a.yaml", "a/b.yaml"], "set spec.pathPrefix to the one that is meant of 'a/', 'b/'"),
+        ([f"{n}/a.yaml" for n in "abcde"], "of 'a/', 'b/', 'c/' and 2 more"),
+    ],
+)
+def test_which_prefix_would_have_what_lies_elsewhere(paths: list[str], remedy: str) -> None:
+    told = words_elsewhere("pipelines/", paths)
+    assert told.startswith("none lies below 'pipelines/', and ")
+    assert told.endswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "folder"),
+    [("", ""), (".", ""), ("./", ""), ("/", ""), ("a", "a/"), ("a/", "a/"), ("./a/b", "a/b/"), ("..a", "..a/")],
+)
+def test_a_prefix_names_its_folder_in_one_way(prefix: str, folder: str) -> None:
+    assert folder_of(prefix) == folder
 
 
 @pytest.mark.parametrize(

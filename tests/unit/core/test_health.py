@@ -14,7 +14,15 @@ import yaml
 
 from gitintegration.api.crd import render_crds
 from gitintegration.core.plan.plan import conditions
-from gitintegration.core.status import ConflictEntry, HeldDeletes, InvalidEntry, Outcome, build_status, without_lists
+from gitintegration.core.status import (
+    ConflictEntry,
+    HeldCopies,
+    HeldDeletes,
+    InvalidEntry,
+    Outcome,
+    build_status,
+    without_lists,
+)
 from gitintegration.errors import CredentialError, Forbidden, Reason, RemoteError, RemoteUnavailable, SpecError
 from tests.bed.cluster import ROOT
 from tests.bed.kstatus import judged
@@ -81,6 +89,8 @@ STATES: dict[str, tuple[Object, tuple[str, str]]] = {
     "no good spec": (synced(error=SpecError(Reason.InvalidSpec, "mend it"), observed=False), TROUBLE),
     "conflicts": (synced(conflicts=[CONFLICT]), TROUBLE),
     "invalid manifests": (synced(invalid=[InvalidEntry("p/a.yaml", "NotYAML", "line 1")]), TROUBLE),
+    "nothing below the prefix": (synced(elsewhere="none lies below 'p/'"), FINE),
+    "copies held": (synced(held=[HeldCopies("a/", "b/", 5, 6, "abc")]), TROUBLE),
     "deletes held": (synced(held=[HeldDeletes("git", 5, 6, "abc")]), TROUBLE),
     "no right to a kind": (synced(refusals=[Forbidden("pipelines is forbidden")]), TROUBLE),
     "status too large": (one("GitIntegration", without_lists(WELL, "413")), TROUBLE),

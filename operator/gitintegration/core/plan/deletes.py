@@ -12,6 +12,9 @@ from gitintegration.core.values import ObjectKey
 ALWAYS_ALLOWED = 3
 """So many deletes at once are never held by a percentage or count."""
 
+COPY = "copy"
+"""The direction of what a changed prefix would have written anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeleteLimit:
@@ -49,9 +52,9 @@ def held(
     limit: DeleteLimit,
     confirmed: str | None,
 ) -> str | None:
-    """The digest to confirm where these deletes must wait, else None.
+    """The digest to confirm where these deletes, or copies, must wait, else None.
 
-    `known` counts the pipelines that had a base; `side_is_empty` says that the side that lost them holds none at all.
+    `known` counts the pipelines that had a base; `side_is_empty` says that the side that lost them, or is to have them, holds none.
     """
     if not deletes or (limit.allows(len(deletes), known) and not side_is_empty):
         return None
