@@ -180,6 +180,25 @@ def test_only_labelled_pipelines_and_no_ignored_fields_travel(world: MakeWorld) 
     assert w.spec("orders")["owner"] == "eve"
 
 
+def test_what_is_selected_no_more_is_let_go_on_both_sides(world: MakeWorld) -> None:
+    labelled = manifest("orders").replace("  name: orders\n", "  name: orders\n  labels: {team: crm}\n")
+    w = started(world, {"pipelines/orders.yaml": labelled, "pipelines/users.yaml": manifest("users")})
+    resource = {"apiVersion": "planasonix.com/v1alpha1", "kind": "Pipeline"}
+    w.integrate(resources=[{**resource, "labelSelector": {"matchLabels": {"team": "crm"}}}])
+    eventually(lambda: "1 pipeline was let go" in w.condition("Ready")["message"])
+    assert w.status()["pipelineCount"] == 1
+    events = w.kubectl("get", "events", "-o", "jsonpath={range .items[?(@.reason=='LetGo')]}{.message}{end}")
+    assert events.count("1 pipeline was let go, because spec.resources no longer selects them (users)") == 1
+    w.patch("users", {"owner": "cluster"})
+    w.repo.commit({"pipelines/users.yaml": None})
+    w.in_sync()
+    assert w.spec("users")["owner"] == "cluster"
+    w.integrate(resources=[{"apiVersion": "v1", "kind": "ConfigMap"}])
+    eventually(lambda: w.status()["pipelineCount"] == 0)
+    assert w.names() == {"orders", "users"}
+    assert w.repo.files() == ["pipelines/orders.yaml"]
+
+
 def test_disabled_it_rests_and_keeps_its_last_counts(world: MakeWorld) -> None:
     w = started(world)
     w.integrate(enabled=False)

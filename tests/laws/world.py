@@ -575,7 +575,7 @@ class World:
     ) -> None:
         push = {"branch": review} if review else {}
         sync = {"mode": mode, "strategy": strategy, "maxDeletes": max_deletes, "push": push}
-        self.spec = {"repositoryURL": self.url, "defaultBranch": default_branch, "sync": sync}
+        self.spec: dict[str, Any] = {"repositoryURL": self.url, "defaultBranch": default_branch, "sync": sync}
         self.generation = next(self._generations)
 
     def restart(self, *, wipe: bool = False) -> None:

@@ -410,6 +410,9 @@ class GitIntegrationStatus(Model):
     observed_source: str | None = Field(
         None, description="Digest of repository, branch and prefix that the sync memory belongs to."
     )
+    observed_selection: str | None = Field(
+        None, description="Digest of the kinds and labels that all pipelines were looked at for."
+    )
     observed_prefix: str | None = Field(
         None,
         description="Prefix that pipelines were last written below; another in the spec asks before it copies them.",

@@ -11,7 +11,7 @@ import structlog
 
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.controller.integration import Integration, IntegrationKey
-from gitintegration.core.status import Outcome, build_status, without_lists
+from gitintegration.core.status import Outcome, build_status, let_go_words, without_lists
 from gitintegration.errors import Reason, Refused
 from gitintegration.metrics import Metrics
 from gitintegration.reconcile.item import LOSSY, RunStats, lossy_words
@@ -53,6 +53,10 @@ class StatusWriter:
         if status != before:
             for refusal in outcome.refusals:
                 log.warning("a kind is not synced", reason=refusal.reason.value, error=refusal.message)
+        if stats.let_go:
+            words = let_go_words([key.name for key in stats.let_go])
+            log.info("let go", items=[str(key) for key in stats.let_go[:LOSSY]])
+            await self._integrations.event(entry.seen, "Normal", "LetGo", words)
         if stats.lossy:
             self._metrics.lossy(len(stats.lossy))
             log.warning("edits took comments or lines beside their own", paths=stats.lossy[:LOSSY])

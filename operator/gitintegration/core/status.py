@@ -22,6 +22,7 @@ REFRESH = timedelta(minutes=10)
 """How old `lastSyncAt` may become while nothing else of the status changes."""
 
 _MESSAGE_LIMIT = 2000
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,10 @@ class Outcome:
     """That pipelines are written below; the one before where another waits for confirmation."""
     elsewhere: str = ""
     """Where manifests lie, in words, while none lies below the prefix."""
+    let_go: Sequence[str] = ()
+    """Names of what the spec selected, and does no more."""
+    selection: str | None = None
+    """Digest of the kinds and labels that all items were looked at for."""
     branch: str | None = None
     memory: str | None = None
     """Digest of what both sides agreed on."""
@@ -189,6 +194,8 @@ def _observed(outcome: Outcome) -> dict[str, Any]:
         status["observedSource"] = outcome.source
     if outcome.prefix is not None:
         status["observedPrefix"] = outcome.prefix
+    if outcome.selection is not None:
+        status["observedSelection"] = outcome.selection
     if outcome.branch is not None:
         status["observedBranch"] = outcome.branch
     if outcome.memory is not None:
@@ -295,9 +302,10 @@ def _ready(outcome: Outcome) -> _Verdict:
         return _Verdict("False", outcome.error.reason, outcome.error.message)
     if trouble := _trouble(outcome):
         return _Verdict("False", *trouble)
+    told = "; ".join([_summary(outcome), *([let_go_words(outcome.let_go)] if outcome.let_go else [])])
     if outcome.elsewhere:
-        return _Verdict("True", Reason.EmptyPrefix, f"{_summary(outcome)}; {outcome.elsewhere}")
-    return _Verdict("True", Reason.Succeeded, _summary(outcome))
+        return _Verdict("True", Reason.EmptyPrefix, f"{told}; {outcome.elsewhere}")
+    return _Verdict("True", Reason.Succeeded, told)
 
 
 def _connected(outcome: Outcome) -> _Verdict | None:
@@ -344,6 +352,14 @@ def _trouble(outcome: Outcome) -> tuple[Reason, str] | None:
 def _held_message(held: HeldDeletes | HeldCopies) -> str:
     annotation = f"planasonix.com/confirmDeletes={held.digest}"
     return f"{held.words}. If that is meant: kubectl annotate gitintegration NAME {annotation} --overwrite"
+
+
+def let_go_words(names: Sequence[str]) -> str:
+    """Of what is synced no more."""
+    what = "1 pipeline was" if len(names) == 1 else f"{len(names)} pipelines were"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    named = ", ".join(sorted(names)[:_NAMED])
+    return f"{what} let go, because spec.resources no longer selects them ({named}{more}): both sides keep what they hold of them"
 
 
 def _listed(words: Sequence[str], most: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -61,6 +62,19 @@ class RunRequest:
         """The kinds that the spec names, by group and kind, whether they can be worked with now or not."""
         named = ((resource.api_version, resource.kind) for resource in self.spec.resources)
         return frozenset((split_api_version(version)[0], kind) for version, kind in named)
+
+    @property
+    def selection(self) -> str:
+        """Names the kinds that the spec lists, and the labels that it asks for."""
+        told = sorted(
+            (
+                split_api_version(r.api_version)[0],
+                r.kind,
+                r.label_selector.model_dump_json() if r.label_selector else "",
+            )
+            for r in self.spec.resources
+        )
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
     @property
     def anywhere(self) -> frozenset[tuple[str, str]]:
@@ -199,6 +213,8 @@ class RunStats:
     """What went wrong beside the sync, with the pull request say; the rest was done."""
     held: list[HeldDeletes | HeldCopies] = field(default_factory=list)
     lossy: list[str] = field(default_factory=list)
+    let_go: list[ObjectKey] = field(default_factory=list)
+    """What is synced no more."""
 
     @property
     def wrote(self) -> bool:

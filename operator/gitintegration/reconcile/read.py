@@ -8,10 +8,11 @@ import orjson
 
 from gitintegration.core.diff import same
 from gitintegration.core.layout import Layout
+from gitintegration.core.state.claim import Claim, claim
 from gitintegration.core.state.evidence import Standing
 from gitintegration.core.state.item import OpenItem, Phase
 from gitintegration.core.state.record import ItemRecord
-from gitintegration.core.values import ObjectKey
+from gitintegration.core.values import Json, ObjectKey
 from gitintegration.errors import Forbidden, KindUnavailable, Refused
 from gitintegration.reconcile.decide import Decider, base_of, is_edited
 from gitintegration.reconcile.item import Item, RunRequest
@@ -140,7 +141,12 @@ class Reader:
     def _is_ours(self, session: SyncSession, covered: Set[str], item: Item) -> bool:
         """Not ours: frozen, ignored, somebody's output, or without the labels that are asked for."""
         known_path = item.record.path if item.record else None
+        if item.git is not None:
+            item.manifest = orjson.loads(item.git.value)
+            item.git_view = item.kind.view(item.manifest)
         if session.index.frozen(item.key, known_path):
+            if item.record is not None and claim_of(item, base_of(item).git) is Claim.let_go:
+                return self._let_go(session, item)
             edited = item.live is not None and (item.record is None or is_edited(item))
             why = session.index.blank(item.key, known_path)
             frozen = OpenItem(Phase.UNREADABLE, edited, False, item.path, item.id, problem=why)
@@ -151,12 +157,18 @@ class Reader:
             return self._leave(session, item, session.table.open.get(item.key))
         if item.live is not None and item.live.controlled and item.record is None and item.git is None:
             return self._leave(session, item)
-        if item.git is not None:
-            item.manifest = orjson.loads(item.git.value)
-            item.git_view = item.kind.view(item.manifest)
-        if item.record is None and not item.is_selected:
-            return self._leave(session, item)
-        return True
+        match claim_of(item, item.manifest):
+            case Claim.ours:
+                session.let_go.pop(item.key, None)
+                return True
+            case Claim.let_go:
+                return self._let_go(session, item)
+            case Claim.nobodys:
+                return self._leave(session, item)
+
+    def _let_go(self, session: SyncSession, item: Item) -> bool:
+        session.release(item.key)
+        return self._leave(session, item)
 
     @staticmethod
     def _leave(session: SyncSession, item: Item, rests: OpenItem | None = None) -> bool:
@@ -178,6 +190,12 @@ class Reader:
         words += f"have its CRD serve that version again, or name {kind.api_version} in them"
         session.away[item.git.api_version, kind.kind] = KindUnavailable(words)
         return self._leave(session, item, OpenItem(Phase.WAITING, is_edited(item), False, item.path, item.id))
+
+
+def claim_of(item: Item, git: Json | None) -> Claim:
+    """Whose an item is, where git holds this."""
+    base = item.record.base if item.record else None
+    return claim(item.kind.selects, base, git, item.live.whole if item.live else None)
 
 
 def _agreed(record: ItemRecord | None) -> ItemRecord | None:

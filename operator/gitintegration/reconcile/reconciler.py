@@ -95,6 +95,7 @@ class Reconciler:
         if error is None:
             folder, scope = folder_of(request.spec.path_prefix), self.branches.scope(request)
             await self.mirror.look_elsewhere(session, request.remote, request.kinds, folder, scope)
+        stats.let_go, session.untold = session.untold, []
         return outcome_of(session, request, head, stats, error), stats
 
     def _is_at_rest(self, session: SyncSession, request: RunRequest, head: RemoteHeads) -> bool:
@@ -105,7 +106,7 @@ class Reconciler:
         if session.resume_point is None or session.index.commit is not None or not session.records.marks:
             return False
         known = session.resume_point == (head.commit, session.records.digest) and not (
-            request.review or request.refusals
+            request.review or request.refusals or session.selection != request.selection
         )
         if not known or self._due(session, request):
             session.resume_point = None
@@ -169,6 +170,22 @@ class Reconciler:
         return bool(by_kind(due, there))
 
     @staticmethod
+    def _select(session: SyncSession, request: RunRequest) -> None:
+        """Where other kinds or labels are asked for than before, all items are looked at, and what is of no listed kind is let go."""
+        if session.selection == request.selection:
+            return
+        session.let_go.clear()
+        marks, table = session.records.marks, session.table
+        known = marks.keys() | table.known() | table.open.keys() | session.index.items.keys()
+        left = {key for key in known if (key.group, key.kind) not in request.listed}
+        for key in left & marks.keys():
+            session.release(key)
+        table.drop(left)
+        there = (kind.key(n) for kind in request.kinds.values() for n in kind.informer.of(request.namespace))
+        table.suspect([*(known - left), *there])
+        session.selection = request.selection
+
+    @staticmethod
     def _renounce(session: SyncSession, request: RunRequest) -> None:
         """What was agreed on of kinds whose objects went with their definition says nothing any more."""
         for kind_id in (session.remade | session.returned) & request.kinds.keys():
@@ -194,6 +211,7 @@ class Reconciler:
         """Work on all that is due, a batch at a time; deletes last, when all of them are counted."""
         session.away.clear()
         layout = await self.advance_to(session, request, head)
+        self._select(session, request)
         if session.table.ask(f"{request.generation} {request.confirmed} {request.requested_at}"):
             session.declined.clear()
             session.contest.clear()

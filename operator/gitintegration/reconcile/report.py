@@ -52,6 +52,8 @@ def outcome_of(
         source=request.source,
         prefix=_prefix(request, stats, error),
         elsewhere=session.elsewhere,
+        let_go=[key.name for key in session.let_go],
+        selection=None if error or session.away or request.refusals else session.selection,
         branch=head.branch,
         memory=session.records.digest,
     )

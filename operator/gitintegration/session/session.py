@@ -15,6 +15,7 @@ from gitintegration.core.state.evidence import Behind
 from gitintegration.core.state.record import ItemCodec, ItemRecord, Proposal
 from gitintegration.core.state.shards import ShardedRecords
 from gitintegration.core.state.table import ItemTable
+from gitintegration.core.values import ObjectKey
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.remote import Remote
 from gitintegration.session.declined import Declined
@@ -53,6 +54,12 @@ class SyncSession:
     """Kinds that are defined anew since both sides agreed: their objects went with the old definition."""
     returned: set[tuple[str, str]] = field(default_factory=set)
     """Kinds that are served again, of which it is not known whether their objects are the ones they were."""
+    selection: str | None = None
+    """The kinds and labels that all items were looked at for."""
+    let_go: dict[ObjectKey, None] = field(default_factory=dict)
+    """What was synced, and is not any more since `selection` is as it is."""
+    untold: list[ObjectKey] = field(default_factory=list)
+    """What of it nobody was told of yet."""
     remote: Remote | None = None
     connection: Mapping[str, object] | None = None
     scope: str = ""
@@ -90,6 +97,13 @@ class SyncSession:
         self.scope = ""
         self.ignore_blob = None
 
+    def release(self, key: ObjectKey) -> None:
+        """It is synced no more; what both sides hold of it stays."""
+        self.records.delete(key)
+        if key not in self.let_go:
+            self.let_go[key] = None
+            self.untold.append(key)
+
     def remember(self, records: ShardedRecords[ItemRecord]) -> None:
         """Begin with what is stored."""
         self.records, self.table, self.loaded = records, ItemTable(records.marks, records.in_doubt), True
@@ -98,5 +112,6 @@ class SyncSession:
         """Forget all that was known of another repository, branch or prefix, but for its memories, which are empty by now."""
         fresh = SyncSession(self.uid, self.directory)
         fresh.remember(self.records)
+        fresh.selection = self.selection
         for each in fields(self):
             setattr(self, each.name, getattr(fresh, each.name))

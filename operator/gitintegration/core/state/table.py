@@ -122,6 +122,12 @@ class ItemTable:
             self._open[key] = item
         self.suspect([key])
 
+    def drop(self, keys: Iterable[ObjectKey]) -> None:
+        """These are none of the integration's any more."""
+        for key in keys:
+            for known in (self._reconciled, self._open, self._watched, self._suspect):
+                known.pop(key, None)
+
     def forget(self, keys: Iterable[ObjectKey]) -> None:
         """As if these had never been synced: they are looked at anew."""
         keys = list(keys)
