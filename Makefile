@@ -54,7 +54,7 @@ kstatus: $(STAMP)  ## build what judges our statuses as GitOps tools do, once; c
 	$(BIN)/python -m tests.bed.kstatus
 
 test: verify bed forge promtool yamljudge kstatus  ## everything: verify, unit tests, end to end on a real control plane and real git servers
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup --durations=25
 
 fuzz: $(STAMP)  ## parsers of what servers, Secrets and repositories hold, with 20,000 examples each (EXAMPLES=n)
 	HISTORIES=$(or $(EXAMPLES),20000) $(BIN)/pytest -n 2 tests/fuzz
