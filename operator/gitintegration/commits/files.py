@@ -11,9 +11,9 @@ import orjson
 
 from gitintegration.core.invalid import InvalidReason, ManifestError, Problem
 from gitintegration.core.layout import Layout, NewPaths, NoPlaceError, no_folder
-from gitintegration.core.manifest_file import parse_file
+from gitintegration.core.manifest_file import ParsedFile, parse_documents, parse_file
 from gitintegration.core.values import ObjectKey, to_bytes
-from gitintegration.core.yaml_edit import Location, edit_file, new_file
+from gitintegration.core.yaml_edit import EditResult, Location, edit_file, new_file
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import LimitExceeded
 from gitintegration.git import objects, slices
@@ -156,6 +156,10 @@ def _scan_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile
 
 def _read_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile:
     parsed = parse_file(path, content, scope.kinds, scope.namespace, scope.limits, scope.anywhere)
+    return _scanned(path, blob, parsed)
+
+
+def _scanned(path: str, blob: str, parsed: ParsedFile) -> ScannedFile:
     items = tuple(GitItem(i.key, path, blob, i.location, i.api_version, to_bytes(i.value)) for i in parsed.items)
     return ScannedFile(path, blob, items, parsed.problems, parsed.claims, parsed.blank)
 
@@ -263,7 +267,10 @@ def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, earlier: Edite
             taken += 1
             source = store.raw(blob) if blob else None
             try:
-                made, lost = _edited(path, source, changes, scope.limits)
+                result = _edited(path, source, changes, scope.limits)
+                parsed = parse_documents(
+                    path, result.source or b"", result.documents, scope.kinds, scope.namespace, scope.anywhere
+                )
             except ManifestError as error:
                 failed += [(change.key, f"{path}: {error.message}") for change in changes]
                 continue
@@ -273,23 +280,24 @@ def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, earlier: Edite
                 )
                 failed += [(change.key, words) for change in changes]
                 continue
+            made = result.source
             if made == source:
                 continue
-            lossy += [path] if lost else []
-            blobs[path] = writer.add_blob(made) if made is not None else None
+            lossy += [path] if result.lossy else []
+            blobs[path] = None
             if made is not None:
-                scanned.append(_scan_one(path, blobs[path] or "", made, scope))
+                blobs[path] = blob = writer.add_blob(made)
+                scanned.append(_scanned(path, blob, parsed))
         size = writer.size
     return Edited(blobs, tuple(scanned), tuple(failed), tuple(lossy), taken, size)
 
 
-def _edited(path: str, source: bytes | None, edits: Sequence[Edit], limits: ReadLimits) -> tuple[bytes | None, bool]:
-    """The file with all its edits, and whether something went that none of them owns. Raises ManifestError."""
+def _edited(path: str, source: bytes | None, edits: Sequence[Edit], limits: ReadLimits) -> EditResult:
+    """The file with all its edits. Raises ManifestError."""
     changes = {e.location: orjson.loads(e.value) if e.value is not None else None for e in edits if e.location}
     new = [orjson.loads(e.value) for e in edits if e.location is None and e.value is not None]
     if source is None:
-        return (new_file(new[0], path, limits), False) if new else (None, False)
+        return new_file(new[0], path, limits) if new else EditResult(None, [], False)
     if new:
         raise ManifestError(InvalidReason.InvalidPath, "lies where a new file should go")
-    result = edit_file(source, path, changes, limits)
-    return result.source, result.lossy
+    return edit_file(source, path, changes, limits)

@@ -90,8 +90,10 @@ def no_list_keys(_: tuple[str, ...]) -> KeyFields | None:
 
 def same(a: Json, b: Json) -> bool:
     """JSON equality: 1 and 1.0 are the same number, true is not 1."""
+    if a is b:
+        return True
     if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
+        return False
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):

@@ -51,6 +51,18 @@ def parse_file(
         if source.startswith(_SEALED):
             return ParsedFile((), (Problem(path, InvalidReason.Encrypted, _ENCRYPTED),))
         return ParsedFile((), (Problem(path, error.reason, _with_remedy(error, source)),))
+    return parse_documents(path, source, documents, kinds, namespace, anywhere)
+
+
+def parse_documents(
+    path: str,
+    source: bytes,
+    documents: list[Json],
+    kinds: Set[tuple[str, str]],
+    namespace: str,
+    anywhere: Set[tuple[str, str]] = frozenset(),
+) -> ParsedFile:
+    """The same of a file that was read already, as `documents`."""
     items: dict[ObjectKey, FileItem] = {}
     problems: list[Problem] = []
     twice: set[ObjectKey] = set()

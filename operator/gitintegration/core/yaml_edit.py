@@ -140,12 +140,13 @@ def _equal(a: Json, b: Json) -> bool:
     return alike or same(a, b)
 
 
-def new_file(value: Json, path: str, limits: ReadLimits = LIMITS) -> bytes:
+def new_file(value: Json, path: str, limits: ReadLimits = LIMITS) -> EditResult:
     """A file with this manifest. Raises ManifestError where it would not be read as it is meant."""
     made = render(value, path)
-    if not same(_read(made, path, limits), [value]):
+    documents = _read(made, path, limits)
+    if not same(documents, [value]):
         raise ManifestError(InvalidReason.NotYAML, "can't be written as a file that reads back")
-    return made
+    return EditResult(made, documents, False)
 
 
 def _encoded(text: str, source: bytes) -> bytes:

@@ -130,6 +130,8 @@ class Item:
     number: int = 0
     """Of the last observation before it was read."""
     new_path: str = ""
+    _goal: tuple[Decision, Json | None, Json | None] | None = None
+    """What git is to hold, behind what that follows from; it takes time to find out, and is asked for again and again."""
 
     @property
     def is_made_whole(self) -> bool:
@@ -161,8 +163,13 @@ class Item:
     @property
     def git_goal(self) -> Json | None:
         """What git is to hold of it: a new file leaves out what the API server would fill in again."""
-        value = self.decision.git.value if self.decision.git else self.git_view
-        return self.kind.schema.strip_defaults(value) if self.git_view is None and value is not None else value
+        known = self._goal
+        if known is None or known[0] is not self.decision or known[1] is not self.git_view:
+            value = self.decision.git.value if self.decision.git else self.git_view
+            is_new = self.git_view is None and value is not None
+            goal = self.kind.schema.strip_defaults(value) if is_new else value
+            self._goal = known = self.decision, self.git_view, goal
+        return known[2]
 
     @property
     def is_selected(self) -> bool:

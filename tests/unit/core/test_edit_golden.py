@@ -74,7 +74,9 @@ def test_items_of_a_list_are_set_and_removed_at_once() -> None:
 @pytest.mark.parametrize("path", ["x.yaml", "x.json"])
 def test_a_new_file_is_read_back(path: str) -> None:
     value = {"apiVersion": "v1", "kind": "K", "metadata": {"name": "a"}, "spec": {"a": "b"}}
-    assert read_file(path, new_file(value, path), ReadLimits()) == [value]
+    made = new_file(value, path)
+    assert made.source
+    assert read_file(path, made.source, ReadLimits()) == made.documents == [value]
     with pytest.raises(ManifestError):
         new_file({**value, "spec": {"a": "x" * (1 << 20)}}, path)
 
