@@ -26,13 +26,24 @@ lock:  ## write the lock files anew from pyproject.toml (needs uv)
 	  | $(COMPILE) --allow-unsafe - -o requirements-build.lock
 	$(COMPILE) --group docs -o requirements-docs.lock
 
+.PHONY: image named wheels
+IMAGE ?= $(shell $(PYTHON) image/name.py)
+image:  ## build the image by docker, podman or buildah (IMAGE=name, SLIM=1: without a shell, OUT=archive; image/build.sh)
+	@IMAGE=$(IMAGE) PYTHON=$(PYTHON) image/build.sh
+
+named:  ## write the image's name, IMAGE=registry/team/gitintegration:tag, into what is installed
+	@$(PYTHON) image/name.py $(IMAGE)
+
+wheels: $(STAMP)  ## whether all locked packages are to be had built for amd64 and arm64 (asks the package index)
+	@$(BIN)/python image/wheels.py
+
 .PHONY: generate verify test bed forge promtool yamljudge kstatus testbed demo bench soak fuzz siege
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models
 	$(BIN)/python -m gitintegration.api
 
 verify: $(STAMP)  ## format, lint, types, import contracts, generated files
-	$(BIN)/ruff format --check --quiet operator tests
-	$(BIN)/ruff check --quiet operator tests
+	$(BIN)/ruff format --check --quiet operator tests image
+	$(BIN)/ruff check --quiet operator tests image
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m gitintegration.api --check
