@@ -3,7 +3,7 @@
 #   IMAGE=   its name (default: the one in manifests/image/kustomization.yaml)
 #   BASE=    the image with Python that it is built on, or `debian`: one made of Debian's packages, which also serves where the
 #            default can't be pulled
-#   SLIM=1   on Debian's Python alone: no shell, no package manager; the same source and packages give the same image
+#   SLIM=1   on Debian's Python alone: no shell, no package manager; the same source and packages give the same image, by buildah
 #   OUT=     an archive to write it to besides, for `ctr images import`, `kind load image-archive` and the like
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd); cd "$here/.."
@@ -65,6 +65,8 @@ if [ $engine = buildah ]; then
   container=$(buildah from --pull-never "$full")
   buildah run --isolation chroot "$container" -- "${program[@]}"
   buildah rm "$container" >/dev/null
+  # without its history, which holds ids of this machine's intermediate images
+  buildah commit --quiet --rm --omit-history --timestamp 315532800 "$(buildah from --pull-never "$full")" "$full" >/dev/null
 else
   $engine run --rm --network none --entrypoint "${program[0]}" "$full" "${program[@]:1}"
 fi

@@ -37,7 +37,7 @@ def read(text: str) -> str:
 def written(text: str, name: str) -> str:
     """The component with another name."""
     lines = "".join(f'    {key}: "{value}"\n' for key, value in parsed(name).items())
-    return re.sub(r"(  - name: gitintegration\n)(?:    .*\n)*", lambda found: found[1] + lines, text)
+    return re.sub(r"(  - name: gitintegration\n)(?:    .*\n)*", lambda found: str(found[1]) + lines, text)
 
 
 if __name__ == "__main__":
