@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.bed.world import World, eventually, manifest
+from tests.bed.world import API, World, eventually, manifest
 
 pytestmark = pytest.mark.xdist_group("kinds")
 MakeWorld = Callable[..., World]
@@ -371,6 +372,46 @@ def test_somebodys_output_is_no_pipeline(world: MakeWorld) -> None:
     w.sync_now()
     assert w.status()["pipelineCount"] == 1
     assert w.repo.count() == 1
+
+
+def is_told(w: World, name: str, reason: str, words: str) -> bool:
+    ready = w.condition("Ready", name)
+    return ready["reason"] == reason and words in ready["message"]
+
+
+def test_a_pipeline_belongs_to_one_of_two_integrations(world: MakeWorld) -> None:
+    """By its object's label: it is handed over where that moves, and told on both where both claim it."""
+    labelled = manifest("orders").replace("  name: orders\n", "  name: orders\n  labels: {team: a}\n")
+    w = world({"pipelines/orders.yaml": labelled})
+    w.secret()
+    for name in ("a", "b"):
+        kind = {"apiVersion": API, "kind": "Pipeline", "labelSelector": {"matchLabels": {"team": name}}}
+        w.integrate(name, pathPrefix="pipelines/" if name == "a" else "other/", resources=[kind])
+    w.in_sync("a")
+    w.in_sync("b")
+    made = w.get("orders")
+    assert made
+    w.kubectl("label", "pl", "orders", "team=b", "--overwrite")
+    eventually(lambda: w.repo.files() == ["other/orders.yaml"])
+    assert w.in_sync("a")["pipelineCount"] == 0
+    assert w.in_sync("b")["pipelineCount"] == 1
+    assert w.get("orders")["metadata"]["uid"] == made["metadata"]["uid"]  # type: ignore[index]
+    kind = {"apiVersion": API, "kind": "Pipeline", "labelSelector": {"matchLabels": {"tier": "gold"}}}
+    w.integrate("a", resources=[kind])
+    w.in_sync("a")
+    w.kubectl("label", "pl", "orders", "tier=gold")
+    for name, other in ("a", "b"), ("b", "a"):
+        words = f"GitIntegration '{other}' claims Pipeline/orders as well"
+        eventually(partial(is_told, w, name, "Overlap", words))
+    count = w.repo.count()
+    w.patch("orders", {"owner": "cluster"})
+    w.sync_now("a")
+    w.sync_now("b")
+    assert w.repo.count() == count
+    w.kubectl("label", "pl", "orders", "team-")
+    eventually(lambda: w.repo.files() == ["pipelines/orders.yaml"])
+    assert "owner: cluster" in (w.repo.read("pipelines/orders.yaml") or "")
+    w.in_sync("b")
 
 
 def test_two_integrations_that_claim_one_kind(world: MakeWorld) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from gitintegration.core.status import Outcome
-from tests.laws.world import API, FOLDER, World
+from gitintegration.errors import Reason
+from tests.laws.test_laws import HISTORIES
+from tests.laws.twins import PLACES, Twins, labelled
+from tests.laws.world import API, FOLDER, Crash, World
 
 NAMES = [f"p{number}" for number in range(6)]
 
@@ -160,3 +167,395 @@ def test_a_kind_that_is_listed_no_more_is_let_go(restart: bool) -> None:
         assert w.git.pushed == []
 
     run(act, FILES)
+
+
+# --- two integrations ---------------------------------------------------------------------------------------------------
+
+
+def together(place: str, act: Callable[[Twins], Coroutine[Any, Any, None]]) -> None:
+    """`a` has x and kept, `b` has theirs; all is in sync."""
+
+    async def begin(w: Twins) -> None:
+        for host in {w.git, w.far}:
+            host.commit({"README.md": "# ours\n"})
+        w.write("a", "x", labelled("x", team="a"))
+        w.write("a", "kept", labelled("kept", team="a"))
+        w.write("b", "theirs", labelled("theirs", team="b"))
+        await w.settle()
+        in_sync(w)
+        await act(w)
+
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(begin(Twins(Path(directory) / "cache", place)))
+
+
+def in_sync(w: Twins) -> None:
+    told = {name: (o.error, o.refusals, o.conflicts, o.invalid) for name, o in w.outcomes.items()}
+    assert all(o.in_sync for o in w.outcomes.values()), told
+
+
+def overlaps(w: Twins) -> dict[str, bool]:
+    return {name: any(r.reason is Reason.Overlap for r in o.refusals) for name, o in w.outcomes.items()}
+
+
+def team(text: str) -> str:
+    return str(yaml.safe_load(text)["metadata"]["labels"]["team"])
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("side", ["cluster", "git"])
+def test_a_claim_that_moves_is_handed_over(place: str, order: str, side: str) -> None:
+    async def act(w: Twins) -> None:
+        uid = w.live("x")["metadata"]["uid"]  # type: ignore[index]
+        if side == "cluster":
+            w.api.label("x", team="b")
+        else:
+            w.write("a", "x", labelled("x", team="b"))
+        await w.settle(order)
+        in_sync(w)
+        live = w.live("x")
+        assert live
+        assert (live["metadata"]["uid"], live["metadata"]["labels"]) == (uid, {"team": "b"})
+        assert team(w.files_of("b")["x"]) == "b"
+        assert ("x" in w.files_of("a")) == (place in ("same", "alias")), "its file goes with it, where it is another"
+        assert {name: o.pipelines for name, o in w.outcomes.items()} == {"a": 1, "b": 2}
+        w.write("b", "x", labelled("x", f0="2", team="b"))
+        await w.settle(order)
+        assert w.api.specs()["x"]["f0"] == "2"
+        w.write("b", "x", None)
+        await w.settle(order)
+        in_sync(w)
+        assert w.live("x") is None
+        assert w.live("kept")
+        assert w.live("theirs")
+
+    together(place, act)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("side", ["cluster", "git"])
+def test_a_handover_survives_an_end_at_any_step(place: str, side: str) -> None:
+    """Law 4: nothing is lost, and the same end comes of it."""
+
+    async def act(w: Twins, at: int) -> bool:
+        if side == "cluster":
+            w.api.label("x", team="b")
+        else:
+            w.write("a", "x", labelled("x", team="b"))
+        w.steps.before[w.steps.count + at] = w.steps.crash
+        try:
+            await w.settle()
+            died = False
+            w.steps.before.clear()
+        except Crash:
+            died = True
+            w.restart(wipe=at % 2 == 0)
+        await w.settle()
+        in_sync(w)
+        live = w.live("x")
+        assert live, "it is there whatever happens"
+        assert live["metadata"]["labels"] == {"team": "b"}
+        assert team(w.files_of("b")["x"]) == "b"
+        assert ("x" in w.files_of("a")) == (place in ("same", "alias"))
+        return died
+
+    for at in range(0, 60, 1 if HISTORIES > 150 else 3):
+        died: list[bool] = []
+
+        async def once(w: Twins, at: int = at, died: list[bool] = died) -> None:
+            died.append(await act(w, at))
+
+        together(place, once)
+        if not died[0]:
+            assert at > 6
+            return
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_two_claim_neither_writes_and_both_are_told(place: str) -> None:
+    async def act(w: Twins) -> None:
+        w.set("b", {"matchLabels": {"tier": "gold"}})
+        w.write("b", "theirs", labelled("theirs", tier="gold"))
+        await w.settle()
+        w.api.label("x", team="a", tier="gold")
+        await w.settle("ba")
+        assert overlaps(w) == {"a": True, "b": True}
+        files = {name: w.files_of(name) for name in "ab"}
+        w.api.put("x", {"f0": "cluster"})
+        w.write("a", "kept", labelled("kept", f0="git", team="a"))
+        await w.settle()
+        assert overlaps(w) == {"a": True, "b": True}
+        assert "'b' claims Pipeline/x as well" in message_of(w, "a")
+        assert "'a' claims Pipeline/x as well" in message_of(w, "b")
+        assert {n: w.files_of(n).get("x") for n in "ab"} == {n: files[n].get("x") for n in "ab"}
+        assert w.api.specs()["kept"]["f0"] == "git", "the others are synced"
+        w.restart(wipe=True)
+        await w.settle()
+        assert overlaps(w) == {"a": True, "b": True}
+        w.api.label("x", tier="gold")
+        await w.settle()
+        in_sync(w)
+        assert yaml.safe_load(w.files_of("b")["x"])["spec"]["f0"] == "cluster"
+        assert ("x" in w.files_of("a")) == (place in ("same", "alias"))
+
+    together(place, act)
+
+
+def message_of(w: Twins, name: str) -> str:
+    return next(c["message"] for c in w.statuses[name]["conditions"] if c["type"] == "Ready")  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("place", ["prefix", "host"])
+def test_a_manifest_of_what_another_has_is_told_on_both(place: str) -> None:
+    async def act(w: Twins) -> None:
+        before = w.live("x")
+        w.write("b", "x", labelled("x", f0="b", team="b"))
+        await w.settle("ba")
+        assert overlaps(w) == {"a": True, "b": True}
+        w.write("a", "x", None)
+        await w.settle()
+        assert w.live("x") == before, "a file that moves to another's repository is no delete"
+        w.api.label("x", team="b")
+        await w.settle()
+        assert overlaps(w) == {"a": False, "b": False}
+        assert [c.name for c in w.outcomes["b"].conflicts] == ["x"], "they hold different values"
+
+    together(place, act)
+
+
+@pytest.mark.parametrize("mode", ["Pull", "Manual", "Push"])
+def test_one_that_may_not_write_lets_go_all_the_same(mode: str) -> None:
+    async def act(w: Twins) -> None:
+        w.set("a", {"matchLabels": {"team": "a"}}, mode)
+        await w.settle()
+        w.api.label("x", team="b")
+        await w.settle()
+        in_sync(w)
+        assert team(w.files_of("b")["x"]) == "b"
+        assert ("x" in w.files_of("a")) == (mode != "Push")
+        w.restart(wipe=True)
+        await w.settle()
+        in_sync(w)
+        w.api.remove("x")
+        await w.settle()
+        assert w.live("x") is None, "its old file brings nothing back"
+        assert "x" not in w.files_of("b")
+        w.set("a", {"matchLabels": {"team": "a"}})
+        await w.settle()
+        assert w.live("x") is None
+
+    together("host", act)
+
+
+@pytest.mark.parametrize("mode", ["Pull", "Manual"])
+def test_its_file_stays_until_the_other_has_it(mode: str) -> None:
+    async def act(w: Twins) -> None:
+        w.set("b", {"matchLabels": {"team": "b"}}, mode)
+        await w.settle()
+        w.api.label("x", team="b")
+        await w.settle()
+        assert "x" in w.files_of("a")
+        assert "x" not in w.files_of("b")
+        assert "1 pipeline was let go" in message_of(w, "a")
+        w.set("b", {"matchLabels": {"team": "b"}})
+        await w.settle()
+        in_sync(w)
+        assert "x" not in w.files_of("a")
+        assert "x" in w.files_of("b")
+
+    together("host", act)
+
+
+def test_a_file_that_was_edited_since_stays_and_is_told() -> None:
+    async def act(w: Twins) -> None:
+        w.api.label("x", team="b")
+        w.write("a", "x", labelled("x", f0="late", team="a"))
+        await w.settle()
+        assert yaml.safe_load(w.files_of("a")["x"])["spec"]["f0"] == "late"
+        assert overlaps(w) == {"a": True, "b": False}
+        assert "was edited here since" in message_of(w, "a")
+        assert "x" in w.files_of("b")
+        w.write("a", "x", None)
+        await w.settle()
+        in_sync(w)
+        assert w.live("x")
+
+    together("host", act)
+
+
+def test_a_label_that_nobody_asks_for_lets_go_and_one_that_comes_back_goes_on() -> None:
+    async def act(w: Twins) -> None:
+        w.api.label("x")
+        await w.settle()
+        assert w.outcomes["a"].pipelines == 1
+        assert "x" in w.files_of("a")
+        w.api.put("x", {"f0": "meanwhile"})
+        w.restart(wipe=True)
+        await w.settle()
+        assert "meanwhile" not in w.files_of("a")["x"]
+        w.api.label("x", team="a")
+        await w.settle()
+        in_sync(w)
+        assert "meanwhile" in w.files_of("a")["x"]
+        w.api.label("x")
+        await w.settle()
+        w.api.remove("x")
+        w.restart(wipe=True)
+        await w.settle()
+        assert w.live("x") is None
+        assert "x" in w.files_of("a"), "what was let go is deleted nowhere"
+
+    together("host", act)
+
+
+# --- random histories ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Label:
+    """The label of an object moves; None: it has none any more."""
+
+    name: str
+    team: str | None
+
+
+@dataclass(frozen=True)
+class Write:
+    """An edit of one side. In git it is made where its owner has the file, and may move the label there."""
+
+    name: str
+    side: str
+    team: str | None = None
+
+
+@dataclass(frozen=True)
+class Delete:
+    name: str
+
+
+@dataclass(frozen=True)
+class Run:
+    order: str
+    crash: int | None = None
+
+
+@dataclass(frozen=True)
+class Again:
+    """A new process."""
+
+    wipe: bool
+
+
+Move = Label | Write | Delete | Run | Again
+_names, _teams = st.sampled_from(["x", "kept", "theirs"]), st.sampled_from(["a", "b"])
+_moves = st.one_of(
+    st.builds(Label, _names, st.one_of(_teams, _teams, st.none())),
+    st.builds(Write, _names, st.just("cluster")),
+    st.builds(Write, _names, st.just("git"), st.one_of(st.none(), _teams)),
+    st.builds(Delete, _names),
+    st.builds(Run, st.sampled_from(["a", "b", "ab", "ba"])),
+    st.builds(Run, st.sampled_from(["a", "b", "ab", "ba"]), st.integers(0, 12)),
+    st.builds(Again, st.booleans()),
+)
+
+
+class Played:
+    """What was done in a history, and what it obliges to."""
+
+    def __init__(self, w: Twins) -> None:
+        self.w, self.numbers = w, itertools.count(2)
+        self.owed: dict[tuple[str, str], str] = {}
+        self.deleted: set[str] = set()
+        self.uids = {name: w.api.objects["pipelines", name]["metadata"]["uid"] for name in w.api.specs()}
+
+    async def play(self, move: Move) -> None:
+        match move:
+            case Run(order, crash):
+                await self._run(order, crash)
+            case Again(wipe):
+                self.w.restart(wipe=wipe)
+            case Delete(name):
+                self.w.api.remove(name)
+                self.deleted.add(name)
+            case Label(name, team) if name not in self.deleted:
+                self.w.api.label(name, **({"team": team} if team else {}))
+            case Write(name, side, team) if name not in self.deleted:
+                self._write(name, side, team)
+
+    async def _run(self, order: str, crash: int | None) -> None:
+        if crash is not None:
+            self.w.steps.before[self.w.steps.count + crash] = self.w.steps.crash
+        try:
+            await self.w.run(*order)
+        except Crash:
+            self.w.restart()
+        self.w.steps.before.clear()
+
+    def _write(self, name: str, side: str, team: str | None) -> None:
+        """The cluster's field is `f0`, git's is `f1`: two edits are never of one field."""
+        value = str(next(self.numbers))
+        if side == "cluster":
+            self.w.api.put(name, {**self.w.api.specs()[name], "f0": value})
+            self.owed[name, "f0"] = value
+            return
+        for owner in sorted(
+            "ab", key=lambda each: (self.w.live(name) or {})["metadata"].get("labels", {}).get("team") != each
+        ):
+            if text := self.w.files_of(owner).get(name):
+                whole = yaml.safe_load(text)
+                whole["spec"]["f1"] = value
+                if team:
+                    whole["metadata"]["labels"] = {"team": team}
+                self.w.write(owner, name, yaml.safe_dump(whole))
+                self.owed[name, "f1"] = value
+                return
+
+    def check(self) -> None:
+        w = self.w
+        texts = [yaml.safe_load(text) for owner in "ab" for text in w.files_of(owner).values()]
+        for (name, key), value in self.owed.items():
+            if name in self.deleted:
+                continue
+            specs = [w.api.specs()[name], *(t["spec"] for t in texts if t["metadata"]["name"] == name)]
+            assert value in [spec.get(key) for spec in specs], f"{value} of {name} is lost"
+        for name, uid in self.uids.items():
+            live = w.live(name)
+            if name in self.deleted:
+                assert live is None, f"{name} is back"
+                continue
+            assert live, f"{name} was deleted by nobody"
+            assert live["metadata"]["uid"] == uid
+            owner = (live["metadata"].get("labels") or {}).get("team")
+            torn = any(c.name == name for o in w.outcomes.values() for c in o.conflicts)
+            if owner and not torn and not any(overlaps(w).values()):
+                (mine,) = [yaml.safe_load(t) for n, t in w.files_of(owner).items() if n == name]
+                assert mine["spec"] == {k: v for k, v in live["spec"].items() if k in mine["spec"]}
+                other = "b" if owner == "a" else "a"
+                assert w.place == "same" or name not in w.files_of(other), f"{name} is in both"
+
+
+@settings(
+    phases=[Phase.generate],
+    deadline=None,
+    max_examples=HISTORIES // 2,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+@given(st.sampled_from(["same", "prefix", "host"]), st.lists(_moves, max_size=14))
+def test_no_history_of_moving_claims_loses_anything(place: str, moves: list[Move]) -> None:
+    """Laws 1, 2 and 4 with two integrations: no edit and no object is lost, it settles, a deleted one is not back."""
+
+    async def act(w: Twins) -> None:
+        played = Played(w)
+        for move in moves:
+            await played.play(move)
+        await w.settle()
+        played.check()
+        before = len(w.api.writes)
+        heads = dict(w.git.heads), dict(w.far.heads)
+        await w.run("a", "b")
+        assert (dict(w.git.heads), dict(w.far.heads)) == heads
+        assert len(w.api.writes) == before
+
+    together(place, act)

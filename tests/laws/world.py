@@ -68,6 +68,7 @@ NAME = (NAMESPACE, "gi")
 _HEADS = "refs/heads/"
 _KIND = ResourceKind("planasonix.com", "v1alpha1", "Pipeline", "pipelines", True)
 _INTEGRATION = {"namespace": NAMESPACE, "name": "gi", "uid": "uid-1", "creationTimestamp": "2020-01-01T00:00:00Z"}
+_STATUS = re.compile(r"/gitintegrations/[^/]+/status$")
 _OBJECT = re.compile(rf"^/apis/planasonix.com/v1alpha1/namespaces/{NAMESPACE}/(\w+)(?:/([^/]+))?$")
 
 
@@ -144,6 +145,12 @@ class ApiServer:
         body = copy.deepcopy(old) if old else {"apiVersion": API, "kind": "Pipeline", "metadata": {"name": name}}
         self._store("pipelines", name, {**body, "spec": copy.deepcopy(dict(spec))})
 
+    def label(self, name: str, **labels: str) -> None:
+        """These labels and no others."""
+        body = copy.deepcopy(self.objects["pipelines", name])
+        body["metadata"] = {**body["metadata"], "labels": labels}
+        self._store("pipelines", name, body)
+
     def remove(self, name: str) -> None:
         self.objects.pop(("pipelines", name), None)
         self.changed.add(name)
@@ -205,7 +212,7 @@ class ApiServer:
             return {"metadata": {"name": NAMESPACE, **({"deletionTimestamp": "now"} if self.leaving else {})}}
         if path.startswith("/openapi/"):
             return _OPENAPI
-        if path.endswith("/gitintegrations/gi/status") or path.endswith("/events"):
+        if _STATUS.search(path) or path.endswith("/events"):
             return body
         match = _OBJECT.match(path)
         assert match, path
@@ -363,15 +370,16 @@ class GitHost:
     def commit(self, files: Mapping[str, str], *parents: str, branch: str | None = None) -> str:
         """A commit that holds just these files, and the branch on it. It follows the branch where no parent is named."""
         branch = branch or self.default
-        root, folder = Tree(), Tree()
+        root, folders = Tree(), dict[str, Tree]()
         for path, text in sorted(files.items()):
             blob = Blob.from_string(text.encode())
             self._store.add_object(blob)
-            target = folder if path.startswith(f"{FOLDER}/") else root
-            target.add(path.rsplit("/", 1)[-1].encode(), 0o100644, blob.id)
-        if len(folder):
-            self._store.add_object(folder)
-            root.add(FOLDER.encode(), 0o040000, folder.id)
+            folder, _, name = path.rpartition("/")
+            target = folders.setdefault(folder, Tree()) if folder else root
+            target.add(name.encode(), 0o100644, blob.id)
+        for name, tree in folders.items():
+            self._store.add_object(tree)
+            root.add(name.encode(), 0o040000, tree.id)
         self._store.add_object(root)
         made = Commit()
         made.tree = root.id
@@ -552,6 +560,8 @@ class World:
         self.steps = Steps()
         self.api, self.git = ApiServer(self.steps), GitHost(self.steps)
         self.git.check_told = self._check_push
+        self.client: Any = self.git
+        """What the operator reaches repositories by."""
         self.watched = Watched()
         self._generations = itertools.count(1)
         self.now = 0.0
@@ -591,7 +601,7 @@ class World:
         forges = Forges(http)
         self.parts = assemble(
             self.api,  # type: ignore[arg-type]
-            self.git,  # type: ignore[arg-type]
+            self.client,
             workers,  # type: ignore[arg-type]
             forges,
             self.kinds,
@@ -603,7 +613,7 @@ class World:
         self.watched.listeners.clear()
         self.controller = Controller(
             parts=self.parts,
-            git=self.git,  # type: ignore[arg-type]
+            git=self.client,
             workers=workers,  # type: ignore[arg-type]
             integrations=Integrations(self.api),  # type: ignore[arg-type]
             operations=OperationObjects(self.api),  # type: ignore[arg-type]
@@ -685,6 +695,14 @@ class World:
         self._check_rest()
         return outcome, stats
 
+    def ended(self, name: IntegrationKey, outcome: Outcome, stats: RunStats) -> None:
+        """What a run came to, before it is told."""
+        self.outcome, self.stats = outcome, stats
+
+    def told(self, name: IntegrationKey, status: dict[str, Any]) -> None:
+        """The status was written."""
+        self.status = status
+
     def _check_rest(self) -> None:
         """What is neither open nor due is synced: nothing of it is in doubt, and both its versions are known."""
         session = self.session
@@ -704,9 +722,9 @@ class _Witness(StatusWriter):
     async def finish(
         self, name: IntegrationKey, entry: Integration, outcome: Outcome, stats: RunStats, seconds: float
     ) -> None:
-        self._world.outcome, self._world.stats = outcome, stats
+        self._world.ended(name, outcome, stats)
         await super().finish(name, entry, outcome, stats, seconds)
-        self._world.status = dict(entry.status)
+        self._world.told(name, dict(entry.status))
 
 
 def parse(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -127,7 +127,11 @@ class Resource(Model):
         description="Kind of the pipelines. Namespaced; nothing that holds credentials or gives rights, and what runs code "
         "by itself only where the operator allows it (--allowed-workloads).",
     )
-    label_selector: LabelSelector | None = Field(None, description="Only objects and manifests with these labels.")
+    label_selector: LabelSelector | None = Field(
+        None,
+        description="Only objects and manifests with these labels. Where there is an object, its labels say which of several "
+        "integrations it belongs to; where they change, it is handed over.",
+    )
     ignore_fields: list[Annotated[str, Field(max_length=256, pattern="^/")]] | None = Field(
         None,
         max_length=64,

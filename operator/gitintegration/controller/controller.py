@@ -31,8 +31,10 @@ from gitintegration.controller.status_writer import StatusWriter
 from gitintegration.controller.watches import KindId, Watches
 from gitintegration.core.layout import folder_of
 from gitintegration.core.queue import Priority
+from gitintegration.core.state.item import Phase as ItemPhase
 from gitintegration.core.state.table import ABSENT
 from gitintegration.core.status import Outcome
+from gitintegration.core.values import ObjectKey
 from gitintegration.errors import (
     ClusterError,
     GitIntegrationError,
@@ -54,6 +56,7 @@ from gitintegration.operations.queue import OperationQueue
 from gitintegration.reconcile.item import RunRequest, RunStats
 from gitintegration.reconcile.mirror import cache_directory
 from gitintegration.reconcile.report import explain
+from gitintegration.reconcile.rivals import Rival
 from gitintegration.session.connection import Connection, examine
 from gitintegration.session.live_objects import observed_by
 from gitintegration.session.session import SyncSession
@@ -247,6 +250,7 @@ class Controller:
             if not isinstance(error, GitIntegrationError):
                 self._log.exception("sync failed", namespace=name[0], integration=name[1])
             outcome, stats = self._failed(entry, explain(error)), RunStats()
+        self._nudge(name, entry)
         try:
             await self._status.finish(name, entry, outcome, stats, time.monotonic() - started)
         except ClusterError as error:
@@ -308,8 +312,34 @@ class Controller:
             source=source,
             prefix_before=before if (before := entry.status.get("observedPrefix")) != folder else None,
             rescan=entry.must_rescan,
+            rivals=tuple(self._rivals(name)),
             api_token=entry.login.api_token,
         )
+
+    def _rivals(self, name: IntegrationKey) -> Iterator[Rival]:
+        """The other integrations of its namespace that work now."""
+        if self._namespaces[name[0]] < 2:
+            return
+        for other, entry in self._entries.items():
+            if other[0] == name[0] and other != name and not entry.leaving and entry.kinds:
+                yield Rival(other[1], dict(entry.kinds), entry.session, entry.remote)
+
+    def _nudge(self, name: IntegrationKey, entry: Integration) -> None:
+        """Have the other integrations look at what both claim, and at what they wait for this one to have."""
+        for other, keys in self._waiting_for(name, entry):
+            rival = self._entries.get((name[0], other))
+            if rival is not None:
+                rival.session.table.suspect(keys)
+                self.dispatcher.add((name[0], other), Priority.changed)
+
+    def _waiting_for(self, name: IntegrationKey, entry: Integration) -> Iterator[tuple[str, set[ObjectKey]]]:
+        nudges, entry.session.nudges = entry.session.nudges, {}
+        yield from nudges.items()
+        for rival in self._rivals(name):
+            marks, there = entry.session.records.marks, rival.session.table.open
+            released = {key for key, i in there.items() if i.phase is ItemPhase.RELEASED and not i.rival}
+            if keys := {key for key in released & marks.keys() if key not in entry.session.table.open}:
+                yield rival.name, keys
 
     @staticmethod
     def _parse(entry: Integration) -> GitIntegrationSpec:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from gitintegration.core.merge import Base, rebase
 from gitintegration.core.state.item import OpenItem, Phase
-from gitintegration.core.state.record import UNKNOWN, ItemRecord, Watermark
+from gitintegration.core.state.record import RELEASED, UNKNOWN, ItemRecord, Watermark
 from gitintegration.core.values import ObjectKey
 from gitintegration.reconcile.item import Item, Verb
 from gitintegration.session.session import SyncSession
@@ -16,6 +16,9 @@ from gitintegration.session.session import SyncSession
 def checkpoint(session: SyncSession, item: Item) -> None:
     """Move the base of an item as far as it was carried; what is left of it stays open."""
     decision = item.decision
+    if item.leaves:
+        _release(session, item.key)
+        return
     if not decision.conflict and (item.pulled or decision.settled):
         if item.git is None and item.live is None:
             session.records.delete(item.key)
@@ -48,15 +51,20 @@ def _move_base(session: SyncSession, item: Item) -> None:
     base = rebase(item.decision, item.git_view, item.live.view, pulled=pulled, pushed=pushed)
     if base is None:
         return
-    if not item.is_selected and not item.pulled:
-        session.records.delete(item.key)
-        return
     version = item.live.resource_version if pushed else UNKNOWN
     mark = Watermark(item.git.path, item.git.blob if pulled else UNKNOWN, version)
     known = session.records.get(item.key)
     made = ItemRecord(item.key, mark, base, known.intent if known and not item.carried else None)
     if known is None or replace(made, mark=mark._replace(resource_version=known.mark.resource_version)) != known:
         session.records.put(made)
+
+
+def _release(session: SyncSession, key: ObjectKey) -> None:
+    """Keep what was agreed on before its object's labels made it somebody else's, and have it looked at again at once."""
+    known = session.records.get(key)
+    if known is not None:
+        session.records.put(replace(known, mark=known.mark._replace(resource_version=RELEASED), intent=None))
+    session.table.rest(key, None)
 
 
 def rests(item: Item, *, pushed: bool = False) -> OpenItem | None:
@@ -95,7 +103,8 @@ class Staged:
     """Where it rests if nothing is pushed."""
     after: OpenItem | None
     """Where it rests once it is."""
-    is_selected: bool
+    leaves: bool
+    """Whether it is somebody else's by then."""
     takes_all: bool
     """Whether nothing of git is left ahead by then."""
     base: Base | None = None
@@ -112,7 +121,7 @@ class Staged:
             verb=item.verb,
             before=rests(item),
             after=rests(item, pushed=True),
-            is_selected=item.is_selected or not item.pulled,
+            leaves=item.leaves,
             takes_all=item.pulled or not item.decision.remote_ahead,
             base=base,
         )
@@ -130,8 +139,11 @@ def base_once_pushed(item: Item) -> Base | None:
 def install(session: SyncSession, staged: Staged) -> None:
     """Take the logged base of an item for agreed, now that git holds it: what a recovery would do."""
     git, known = session.index.items.get(staged.key), session.records.get(staged.key)
+    if staged.leaves:
+        _release(session, staged.key)
+        return
     base = staged.base or (known.intent.next_base if known and known.intent else None)
-    if git is None or base is None or not staged.is_selected:
+    if git is None or base is None:
         session.records.delete(staged.key)
     else:
         mark = Watermark(git.path, git.blob if staged.takes_all else UNKNOWN, staged.version)

@@ -50,7 +50,7 @@ def hold_deletes(session: SyncSession, request: RunRequest, items: list[Item], k
     limit, mode = DeleteLimit.parse(request.spec.sync.max_deletes), Policy.of(request.spec)
     found = []
     for side, empty in ((Side.cluster, session.index.empty), (Side.git, not is_peopled(request))):
-        deletes = [i for i in items if _deletes(i, side) and mode.admits(i.decision, side)]
+        deletes = [i for i in items if _deletes(i, side) and mode.admits(i.decision, side) and not i.handed_over]
         keys = [i.key for i in deletes]
         wanted = held(side, keys, known=known, side_is_empty=empty, limit=limit, confirmed=request.confirmed)
         if wanted:

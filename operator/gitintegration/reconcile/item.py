@@ -16,13 +16,14 @@ from gitintegration.core.invalid import Problem
 from gitintegration.core.layout import Summary, commit_message
 from gitintegration.core.merge import Decision
 from gitintegration.core.plan.policy import Policy, Side
-from gitintegration.core.state.record import ItemRecord
+from gitintegration.core.state.record import RELEASED, ItemRecord
 from gitintegration.core.state.table import ABSENT
 from gitintegration.core.status import HeldCopies, HeldDeletes
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.core.view import view, with_ignored
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.remote import Remote
+from gitintegration.reconcile.rivals import Rival
 from gitintegration.session.live_objects import Kind, LiveObject
 
 
@@ -49,6 +50,8 @@ class RunRequest:
     """Go through all objects for what moved; False: only through what the watch has told of."""
     api_token: str | None = field(default=None, repr=False)
     """For the forge's API, where the Secret has one."""
+    rivals: Sequence[Rival] = ()
+    """The other integrations of the namespace."""
     policy: Policy | None = None
     """What an operation may do, in place of what the mode says."""
 
@@ -130,6 +133,10 @@ class Item:
     number: int = 0
     """Of the last observation before it was read."""
     new_path: str = ""
+    moved: bool = False
+    """Its object bears labels now that are somebody else's."""
+    handed_over: bool = False
+    """Another integration has it: that its file goes is no delete."""
     _goal: tuple[Decision, Json | None, Json | None] | None = None
     """What git is to hold, behind what that follows from; it takes time to find out, and is asked for again and again."""
 
@@ -172,9 +179,16 @@ class Item:
         return known[2]
 
     @property
-    def is_selected(self) -> bool:
-        """Whether one of the two sides bears the labels that are asked for."""
-        return self.kind.selects(self.manifest) or self.kind.selects(self.live.whole if self.live else None)
+    def released(self) -> bool:
+        """Whether its labels went to somebody else before."""
+        return self.record is not None and self.record.mark.resource_version == RELEASED
+
+    @property
+    def leaves(self) -> bool:
+        """Whether what was just pulled has its object bear labels that make it somebody else's."""
+        if not self.pulled or self.live is None or self.record is None or self.record.base is None:
+            return False
+        return self.kind.selects(self.record.base.live) and not self.kind.selects(self.live.whole)
 
     @property
     def carried(self) -> bool:

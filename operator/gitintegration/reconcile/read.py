@@ -14,9 +14,12 @@ from gitintegration.core.state.item import OpenItem, Phase
 from gitintegration.core.state.record import ItemRecord
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.errors import Forbidden, KindUnavailable, Refused
+from gitintegration.git.workers import Workers
 from gitintegration.reconcile.decide import Decider, base_of, is_edited
+from gitintegration.reconcile.handover import Handover
 from gitintegration.reconcile.item import Item, RunRequest
 from gitintegration.reconcile.mirror import GitMirror
+from gitintegration.reconcile.rivals import Place
 from gitintegration.reconcile.wal import WriteAheadLog
 from gitintegration.session.live_objects import Kind, LiveObject, LiveObjects, Prefetched, by_kind
 from gitintegration.session.session import SyncSession
@@ -27,6 +30,7 @@ class Reader:
         self,
         objects: LiveObjects,
         mirror: GitMirror,
+        workers: Workers,
         wal: WriteAheadLog,
         adopt: Callable[[SyncSession, Item], None],
         now: Callable[[], float],
@@ -34,7 +38,7 @@ class Reader:
     ) -> None:
         """`adopt` takes what a review has brought to the default branch for agreed. `now` in seconds."""
         self._objects, self._mirror, self._wal, self._adopt = objects, mirror, wal, adopt
-        self._decider, self._batch = Decider(objects, now), batch
+        self._decider, self._handover, self._batch = Decider(objects, now), Handover(workers), batch
 
     async def prefetch(self, request: RunRequest, keys: Sequence[ObjectKey]) -> Prefetched:
         """List the kinds of which so many of these are wanted that it is the cheaper way."""
@@ -116,9 +120,11 @@ class Reader:
         covered = await self._mirror.unignored(layout, known)
         items = []
         for item in seen:
-            if self._is_ours(session, covered, item) and await self._is_served(session, item):
+            if self._is_ours(session, request, covered, item) and await self._is_served(session, item):
                 self._adopt(session, item)
                 await self._decider.decide(session, request, item)
+                items.append(item)
+            elif item.moved and await self._handover.may_remove(session, request, item):
                 items.append(item)
         return items
 
@@ -138,15 +144,18 @@ class Reader:
         words = f"{kind.kind.kind} ({kind.kind.api_version}) or namespace {request.namespace} is being removed: what goes with it is no delete, "
         raise KindUnavailable(words + "and git keeps it; install the CRD again, or delete this GitIntegration")
 
-    def _is_ours(self, session: SyncSession, covered: Set[str], item: Item) -> bool:
+    def _is_ours(self, session: SyncSession, request: RunRequest, covered: Set[str], item: Item) -> bool:
         """Not ours: frozen, ignored, somebody's output, or without the labels that are asked for."""
         known_path = item.record.path if item.record else None
         if item.git is not None:
             item.manifest = orjson.loads(item.git.value)
             item.git_view = item.kind.view(item.manifest)
         if session.index.frozen(item.key, known_path):
-            if item.record is not None and claim_of(item, base_of(item).git) is Claim.let_go:
+            found = claim_of(item, base_of(item).git) if item.record else Claim.ours
+            if found is Claim.let_go:
                 return self._let_go(session, item)
+            if found is Claim.moved:
+                return self._leave(session, item, self._handover.release(session, item))
             edited = item.live is not None and (item.record is None or is_edited(item))
             why = session.index.blank(item.key, known_path)
             frozen = OpenItem(Phase.UNREADABLE, edited, False, item.path, item.id, problem=why)
@@ -160,11 +169,33 @@ class Reader:
         match claim_of(item, item.manifest):
             case Claim.ours:
                 session.let_go.pop(item.key, None)
-                return True
+                return self._is_ours_alone(session, request, item)
+            case Claim.moved if item.git is None:
+                return self._let_go(session, item)
+            case Claim.moved:
+                item.moved = True
+                return self._leave(session, item, self._handover.release(session, item))
             case Claim.let_go:
                 return self._let_go(session, item)
             case Claim.nobodys:
                 return self._leave(session, item)
+
+    def _is_ours_alone(self, session: SyncSession, request: RunRequest, item: Item) -> bool:
+        """Whether no other integration claims it; what another agreed on with the same file goes over with it."""
+        here = Place(request.remote, session.branch, item.path, item.git.blob if item.git else "")
+        for rival in request.rivals:
+            if rival.claims(item.key, item.live, here):
+                before = session.table.open.get(item.key)
+                if before is None or before.rival != rival.name:
+                    session.nudges.setdefault(rival.name, set()).add(item.key)
+                rests = OpenItem(Phase.OVERLAP, False, False, item.path, item.id, rival=rival.name)
+                return self._leave(session, item, rests)
+        if item.record is None and item.git is not None:
+            agreed = (rival.agreed(item.key, here) for rival in request.rivals)
+            if item.live is not None and (taken := next((each for each in agreed if each), None)):
+                item.record = taken
+                session.records.put(taken)
+        return True
 
     def _let_go(self, session: SyncSession, item: Item) -> bool:
         session.release(item.key)
@@ -195,7 +226,8 @@ class Reader:
 def claim_of(item: Item, git: Json | None) -> Claim:
     """Whose an item is, where git holds this."""
     base = item.record.base if item.record else None
-    return claim(item.kind.selects, base, git, item.live.whole if item.live else None)
+    released = item.released and base is not None and (item.git_view is None or same(item.git_view, base.git))
+    return claim(item.kind.selects, base, git, item.live.whole if item.live else None, released=released)
 
 
 def _agreed(record: ItemRecord | None) -> ItemRecord | None:

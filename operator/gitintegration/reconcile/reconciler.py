@@ -63,7 +63,7 @@ class Reconciler:
         self._git, self._workers, self._memories, self._now, self._batch = git, workers, memories, now, batch
         self._store, self.branches, self.mirror, self._review = store, branches, mirror, review
         self._wal = WriteAheadLog(store, objects)
-        self.reader = Reader(objects, mirror, self._wal, review.adopt_merged, now, batch)
+        self.reader = Reader(objects, mirror, workers, self._wal, review.adopt_merged, now, batch)
         self.applier = Applier(objects, self._wal)
 
     async def sync(self, session: SyncSession, request: RunRequest) -> tuple[Outcome, RunStats]:

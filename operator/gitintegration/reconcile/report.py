@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gitintegration.core.layout import folder_of
+from gitintegration.core.state.item import Phase
 from gitintegration.core.status import ConflictEntry, HeldCopies, InvalidEntry, Outcome
 from gitintegration.errors import ClusterError, GitIntegrationError, Reason
 from gitintegration.reconcile.heads import RemoteHeads
 from gitintegration.reconcile.item import RunRequest, RunStats
 from gitintegration.session.session import SyncSession
+
+_NAMED = 3
 
 
 def outcome_of(
@@ -34,13 +39,19 @@ def outcome_of(
         mode=request.spec.sync.mode.value,
         error=error,
         connection={**(session.connection or {"reachable": True}), "latencyMs": head.latency_ms},
-        pipelines=len(session.records.marks) + sum(key not in session.records.marks for key in pending),
+        pipelines=_count(session),
         local_ahead=local,
         remote_ahead=remote,
         conflicts=conflicts,
         invalid=[InvalidEntry(p.path, p.reason.value, p.message) for p in problems],
         held=tuple(stats.held),
-        refusals=(*request.refusals, *session.away.values(), *stats.troubles, *session.contest.told()),
+        refusals=(
+            *request.refusals,
+            *session.away.values(),
+            *stats.troubles,
+            *_overlaps(session),
+            *session.contest.told(),
+        ),
         warnings=(*request.warnings, *request.remote.warnings),
         rewritten=session.rewritten,
         review=(review := _review(session, request, head)),
@@ -57,6 +68,33 @@ def outcome_of(
         branch=head.branch,
         memory=session.records.digest,
     )
+
+
+def _count(session: SyncSession) -> int:
+    """The pipelines that are known on either side, without those that went to somebody else."""
+    marks, pending = session.records.marks, session.table.open
+    released = sum(item.phase is Phase.RELEASED for item in pending.values())
+    return len(marks) + sum(key not in marks for key in pending) - released
+
+
+def _overlaps(session: SyncSession) -> Iterator[ClusterError]:
+    """What another integration claims as well, and what was edited here after it went there."""
+    claimed: dict[str, list[str]] = {}
+    for key, item in sorted(session.table.open.items()):
+        if item.phase is Phase.OVERLAP:
+            claimed.setdefault(item.rival, []).append(f"{key.kind}/{key.name}")
+        elif item.phase is Phase.RELEASED and item.remote:
+            words = (
+                f"{key.kind}/{key.name} went to GitIntegration {item.rival!r}, and {item.path} was edited here since: "
+            )
+            yield ClusterError(Reason.Overlap, f"{words}make the edit there, and remove this file", retry=True)
+    for rival, names in claimed.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        words = f"GitIntegration {rival!r} claims {', '.join(names[:_NAMED])}{more} as well, and neither writes what both claim: "
+        words += (
+            "have the labels of the object and of the manifests match spec.resources[].labelSelector of one of them"
+        )
+        yield ClusterError(Reason.Overlap, words, retry=True)
 
 
 def _prefix(request: RunRequest, stats: RunStats, error: GitIntegrationError | None) -> str:

@@ -14,7 +14,7 @@ import orjson
 
 from gitintegration.cluster.base_store import BaseStore
 from gitintegration.core.merge import Base
-from gitintegration.core.state.record import UNKNOWN, Intent, ItemRecord, SideIntent, Watermark
+from gitintegration.core.state.record import RELEASED, UNKNOWN, Intent, ItemRecord, SideIntent, Watermark
 from gitintegration.core.state.recovery import recover
 from gitintegration.errors import Forbidden, Refused
 from gitintegration.reconcile.item import Item, RunRequest
@@ -75,6 +75,10 @@ class WriteAheadLog:
         if found is None and left is None:
             session.records.delete(item.key)
             item.record = None
+            return
+        if known.base and found and item.kind.selects(known.base.live) and not item.kind.selects(found.live):
+            item.record = ItemRecord(item.key, known.mark._replace(resource_version=RELEASED), known.base)
+            session.records.put(item.record)
             return
         same = found == known.base
         mark = known.mark if same else Watermark(item.path or known.path, UNKNOWN, UNKNOWN)

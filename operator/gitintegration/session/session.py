@@ -60,6 +60,8 @@ class SyncSession:
     """What was synced, and is not any more since `selection` is as it is."""
     untold: list[ObjectKey] = field(default_factory=list)
     """What of it nobody was told of yet."""
+    nudges: dict[str, set[ObjectKey]] = field(default_factory=dict)
+    """What other integrations have to look at, by their names."""
     remote: Remote | None = None
     connection: Mapping[str, object] | None = None
     scope: str = ""
@@ -100,6 +102,10 @@ class SyncSession:
     def release(self, key: ObjectKey) -> None:
         """It is synced no more; what both sides hold of it stays."""
         self.records.delete(key)
+        self.tell_of(key)
+
+    def tell_of(self, key: ObjectKey) -> None:
+        """It was let go."""
         if key not in self.let_go:
             self.let_go[key] = None
             self.untold.append(key)

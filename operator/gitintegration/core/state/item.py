@@ -21,11 +21,15 @@ class Phase(StrEnum):
     """One of the two sides refused it, or its file can't be edited."""
     UNREADABLE = "Unreadable"
     """Its file yields nothing where it was, which says nothing of what became of it."""
+    OVERLAP = "Overlap"
+    """Another integration claims it as well: neither writes it."""
+    RELEASED = "Released"
+    """Its labels went to somebody else; its file stays at least until he has it."""
     WAITING = "Waiting"
     """It can't be looked at while its kind, or its file's version, is not served."""
 
 
-RETRIED: Final = frozenset({Phase.HELD, Phase.BLOCKED, Phase.WAITING})
+RETRIED: Final = frozenset({Phase.HELD, Phase.BLOCKED, Phase.OVERLAP, Phase.WAITING})
 """Due at every run: what stands in the way may be gone."""
 
 
@@ -42,8 +46,16 @@ class OpenItem:
     id: str = ""
     conflict: Conflict | None = None
     problem: Problem | None = None
+    rival: str = ""
+    """The integration that claims it as well, or has it now."""
 
     @property
     def is_told(self) -> bool:
         """Whether people are told of it; that a kind waits is told once for all of its items."""
-        return self.local or self.remote or self.conflict is not None or self.problem is not None
+        return (
+            self.phase is Phase.OVERLAP
+            or self.local
+            or self.remote
+            or self.conflict is not None
+            or self.problem is not None
+        )

@@ -16,6 +16,9 @@ from gitintegration.core.values import Json, ObjectKey
 UNKNOWN: Final = ""
 """Stands for the version of a side whose change was not carried, or never seen: a new process looks at it again."""
 
+RELEASED: Final = "released"
+"""Stands for the version of an object whose labels went to somebody else: it is synced no more, and its file is still there."""
+
 
 class Watermark(NamedTuple):
     """The versions that a row was made from; kept open for every item, enough to see that nothing changed."""

@@ -1,0 +1,79 @@
+"""An item whose labels went to another integration: let go at once, and its file removed once the other has it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gitintegration.core.diff import diff
+from gitintegration.core.merge import Decision, Write, holds
+from gitintegration.core.plan.policy import Policy, Side
+from gitintegration.core.state.item import OpenItem, Phase
+from gitintegration.core.state.record import RELEASED
+from gitintegration.git import objects
+from gitintegration.git.workers import Workers
+from gitintegration.reconcile.item import Item, RunRequest
+from gitintegration.reconcile.rivals import Place, Rival
+from gitintegration.session.session import SyncSession
+
+_SECONDS = 60.0
+"""Deadline of one look into a cache."""
+
+
+class Handover:
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    @staticmethod
+    def release(session: SyncSession, item: Item) -> OpenItem:
+        """Sync it no more. What was agreed on is kept as long as its file is there: it tells what is edited in that since."""
+        assert item.record is not None
+        session.tell_of(item.key)
+        mark = item.record.mark._replace(path=item.path, resource_version=RELEASED)
+        if (kept := replace(item.record, mark=mark, intent=None)) != session.records.get(item.key):
+            session.records.put(kept)
+        return OpenItem(Phase.RELEASED, path=item.path, id=item.id)
+
+    async def may_remove(self, session: SyncSession, request: RunRequest, item: Item) -> bool:
+        """Have the file of a released item go, where another integration holds the item in another file.
+
+        One that was edited since stays, and is told; one that is, or may be, the other's as well stays.
+        """
+        assert item.record is not None
+        assert item.record.base is not None
+        holder = next((rival for rival in request.rivals if self._has(rival, item)), None)
+        if item.live is None or holder is None:
+            return False
+        here, there = Place(request.remote, session.branch, item.path), holder.place(item.key)
+        if there is None or there.is_like(here):
+            session.records.delete(item.key)
+            session.table.checkpoint(item.key, item.version, item.number)
+            return False
+        if there.may_be(here) and holder.session.index.commit is None:  # it has not looked at its repository yet
+            session.nudges.setdefault(holder.name, set()).add(item.key)
+            return False
+        since = diff(item.record.base.git, item.git_view, item.kind.schema.list_keys)
+        edited = not all(holds(item.live.view, change) for change in since)
+        item.decision = Decision(git=Write(None), local_ahead=True)
+        shared = there.may_be(here) and await self._is_one_repository(session, holder)
+        if shared or edited or not Policy.of(request.spec).admits(item.decision, Side.git):
+            rests = OpenItem(Phase.RELEASED, False, edited and not shared, item.path, item.id, rival=holder.name)
+            session.table.checkpoint(item.key, item.version, item.number, rests)
+            return False
+        if not request.may.admits(item.decision, Side.git):  # an operation only looks
+            session.table.suspect([item.key])
+            return False
+        item.handed_over = True
+        return True
+
+    @staticmethod
+    def _has(rival: Rival, item: Item) -> bool:
+        live = item.live
+        return live is not None and rival.selects(item.key, live.whole) and rival.holds(item.key, live)
+
+    async def _is_one_repository(self, session: SyncSession, holder: Rival) -> bool:
+        """Whether two addresses may be of one repository: then one cache knows the other's head."""
+        ours, theirs = session, holder.session
+        for directory, head in ((ours.directory, theirs.index.commit), (theirs.directory, ours.index.commit)):
+            if head is None or not await self._workers.run(_SECONDS, objects.missing, directory, [head]):
+                return True
+        return False
