@@ -49,8 +49,13 @@ class Rival:
 
     def holds(self, key: ObjectKey, live: LiveObject) -> bool:
         """Whether both its sides hold the item as the object is now."""
-        mark, table = self.session.records.marks.get(key), self.session.table
-        if mark is None or UNKNOWN in mark or key in table.open.keys() | table.suspects | self.session.records.in_doubt:
+        records, table = self.session.records, self.session.table
+        mark = records.marks.get(key)
+        if (
+            mark is None
+            or UNKNOWN in mark
+            or any(key in some for some in (table.open, table.suspects, records.in_doubt))
+        ):
             return False
         return table.reconciled(key) == live.resource_version
 
