@@ -16,8 +16,8 @@ from gitintegration.git.remote import Remote
 from gitintegration.reconcile.item import RunStats
 from tests.laws.world import API, FOLDER, NAMESPACE, GitHost, World
 
-PLACES = ("same", "prefix", "host", "alias")
-"""Where the two write: the very same folder, another of the same repository, another repository, the same folder by another address."""
+PLACES = ("same", "prefix", "nested", "host", "alias")
+"""Where the two write: the very same folder, another of the same repository, one below the other, another repository, the same folder by another address."""
 
 
 def labelled(name: str, f0: str = "1", **labels: str) -> str:
@@ -50,7 +50,7 @@ class Twins(World):
         self.far = GitHost(self.steps) if place == "host" else self.git
         self.git.check_told = self.far.check_told = lambda before, after: None
         self.client = Hosts({"/r.git": self.git, "/far.git": self.far})
-        self.folder = {"a": FOLDER, "b": "other" if place == "prefix" else FOLDER}
+        self.folder = {"a": FOLDER, "b": {"prefix": "other", "nested": f"{FOLDER}/b"}.get(place, FOLDER)}
         for name in ("a", "b"):
             self.set(name, {"matchLabels": {"team": name}})
         self.restart(wipe=True)
@@ -115,7 +115,7 @@ class Twins(World):
         files = self.repository(name).files()
         found = {}
         for path, text in files.items():
-            if path.startswith(f"{self.folder[name]}/"):
+            if path.rpartition("/")[0] == self.folder[name]:
                 found[yaml.safe_load(text)["metadata"]["name"]] = text
         return found
 

@@ -22,8 +22,9 @@ from typing import Any
 
 import orjson
 import yaml
+from dulwich.index import commit_tree
 from dulwich.object_store import MemoryObjectStore, iter_tree_contents
-from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tree
+from dulwich.objects import Blob, Commit, ObjectID, ShaFile
 from dulwich.pack import write_pack_objects
 
 from gitintegration.cluster.client import NotFoundError
@@ -370,19 +371,13 @@ class GitHost:
     def commit(self, files: Mapping[str, str], *parents: str, branch: str | None = None) -> str:
         """A commit that holds just these files, and the branch on it. It follows the branch where no parent is named."""
         branch = branch or self.default
-        root, folders = Tree(), dict[str, Tree]()
-        for path, text in sorted(files.items()):
+        blobs = []
+        for path, text in files.items():
             blob = Blob.from_string(text.encode())
             self._store.add_object(blob)
-            folder, _, name = path.rpartition("/")
-            target = folders.setdefault(folder, Tree()) if folder else root
-            target.add(name.encode(), 0o100644, blob.id)
-        for name, tree in folders.items():
-            self._store.add_object(tree)
-            root.add(name.encode(), 0o040000, tree.id)
-        self._store.add_object(root)
+            blobs.append((path.encode(), blob.id, 0o100644))
         made = Commit()
-        made.tree = root.id
+        made.tree = commit_tree(self._store, blobs)
         made.parents = [ObjectID(p.encode()) for p in parents or (self.heads.get(branch),) if p]
         made.author = made.committer = b"User <user@example.com>"
         made.author_time = made.commit_time = next(self._clock)

@@ -56,7 +56,7 @@ from gitintegration.operations.queue import OperationQueue
 from gitintegration.reconcile.item import RunRequest, RunStats
 from gitintegration.reconcile.mirror import cache_directory
 from gitintegration.reconcile.report import explain
-from gitintegration.reconcile.rivals import Rival
+from gitintegration.reconcile.rivals import Rival, shared
 from gitintegration.session.connection import Connection, examine
 from gitintegration.session.live_objects import observed_by
 from gitintegration.session.session import SyncSession
@@ -312,21 +312,30 @@ class Controller:
             source=source,
             prefix_before=before if (before := entry.status.get("observedPrefix")) != folder else None,
             rescan=entry.must_rescan,
-            rivals=tuple(self._rivals(name)),
+            rivals=await self._rivals(name, spec),
             api_token=entry.login.api_token,
         )
 
-    def _rivals(self, name: IntegrationKey) -> Iterator[Rival]:
-        """The other integrations of its namespace that work now."""
-        if self._namespaces[name[0]] < 2:
-            return
+    async def _rivals(self, name: IntegrationKey, spec: GitIntegrationSpec) -> list[Rival]:
+        """The other integrations that share kinds of its namespace, with what they remember."""
+        found = list(self._neighbours(name, spec)) if self._namespaces[name[0]] > 1 else []
+        for rival in found:
+            await self._reconciler.load(rival.session, name[0])
+        return found
+
+    def _neighbours(self, name: IntegrationKey, spec: GitIntegrationSpec) -> Iterator[Rival]:
         for other, entry in self._entries.items():
-            if other[0] == name[0] and other != name and not entry.leaving and entry.kinds:
-                yield Rival(other[1], dict(entry.kinds), entry.session, entry.remote)
+            if other[0] != name[0] or other == name or entry.leaving:
+                continue
+            with contextlib.suppress(SpecError):  # what can't work claims nothing
+                theirs = self._parse(entry)
+                url, kinds = parse_url(theirs.repository_url), shared(spec, theirs)
+                if theirs.enabled and kinds:
+                    yield Rival(other[1], kinds, entry.session, url)
 
     def _nudge(self, name: IntegrationKey, entry: Integration) -> None:
         """Have the other integrations look at what both claim, and at what they wait for this one to have."""
-        for other, keys in self._waiting_for(name, entry):
+        for other, keys in list(self._waiting_for(name, entry)):
             rival = self._entries.get((name[0], other))
             if rival is not None:
                 rival.session.table.suspect(keys)
@@ -335,11 +344,13 @@ class Controller:
     def _waiting_for(self, name: IntegrationKey, entry: Integration) -> Iterator[tuple[str, set[ObjectKey]]]:
         nudges, entry.session.nudges = entry.session.nudges, {}
         yield from nudges.items()
-        for rival in self._rivals(name):
-            marks, there = entry.session.records.marks, rival.session.table.open
-            released = {key for key, i in there.items() if i.phase is ItemPhase.RELEASED and not i.rival}
-            if keys := {key for key in released & marks.keys() if key not in entry.session.table.open}:
-                yield rival.name, keys
+        marks, mine = entry.session.records.marks, entry.session.table.open
+        for (namespace, other), rival in self._entries.items() if self._namespaces[name[0]] > 1 else ():
+            if namespace == name[0] and other != name[1]:
+                there = rival.session.table.open
+                released = {key for key, i in there.items() if i.phase is ItemPhase.RELEASED and not i.rival}
+                if keys := {key for key in released & marks.keys() if key not in mine}:
+                    yield other, keys
 
     @staticmethod
     def _parse(entry: Integration) -> GitIntegrationSpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gitintegration.commits.files import GitItem
 from gitintegration.core.diff import diff
 from gitintegration.core.merge import Decision, Write, holds
 from gitintegration.core.plan.policy import Policy, Side
@@ -33,6 +34,16 @@ class Handover:
             session.records.put(kept)
         return OpenItem(Phase.RELEASED, path=item.path, id=item.id)
 
+    @staticmethod
+    def own_file(session: SyncSession, request: RunRequest, item: Item) -> GitItem | None:
+        """Of an item that stands twice below the prefix, the one that is not the file of another integration below it."""
+        theirs = [place for rival in request.rivals if (place := rival.place(item.key))]
+        copies = session.index.copies(item.key)
+        own = [
+            c for c in copies if not any(p.is_like(Place(request.remote.url, session.branch, c.path)) for p in theirs)
+        ]
+        return own[0] if len(own) == 1 < len(copies) else None
+
     async def may_remove(self, session: SyncSession, request: RunRequest, item: Item) -> bool:
         """Have the file of a released item go, where another integration holds the item in another file.
 
@@ -43,9 +54,10 @@ class Handover:
         holder = next((rival for rival in request.rivals if self._has(rival, item)), None)
         if item.live is None or holder is None:
             return False
-        here, there = Place(request.remote, session.branch, item.path), holder.place(item.key)
+        here, there = Place(request.remote.url, session.branch, item.path), holder.place(item.key)
         if there is None or there.is_like(here):
             session.records.delete(item.key)
+            session.let_go.pop(item.key, None)
             session.table.checkpoint(item.key, item.version, item.number)
             return False
         if there.may_be(here) and holder.session.index.commit is None:  # it has not looked at its repository yet
@@ -62,6 +74,7 @@ class Handover:
         if not request.may.admits(item.decision, Side.git):  # an operation only looks
             session.table.suspect([item.key])
             return False
+        session.let_go.pop(item.key, None)
         item.handed_over = True
         return True
 

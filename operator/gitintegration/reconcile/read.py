@@ -155,7 +155,7 @@ class Reader:
             if found is Claim.let_go:
                 return self._let_go(session, item)
             if found is Claim.moved:
-                return self._leave(session, item, self._handover.release(session, item))
+                return self._release(session, request, item)
             edited = item.live is not None and (item.record is None or is_edited(item))
             why = session.index.blank(item.key, known_path)
             frozen = OpenItem(Phase.UNREADABLE, edited, False, item.path, item.id, problem=why)
@@ -173,8 +173,7 @@ class Reader:
             case Claim.moved if item.git is None:
                 return self._let_go(session, item)
             case Claim.moved:
-                item.moved = True
-                return self._leave(session, item, self._handover.release(session, item))
+                return self._release(session, request, item)
             case Claim.let_go:
                 return self._let_go(session, item)
             case Claim.nobodys:
@@ -182,24 +181,35 @@ class Reader:
 
     def _is_ours_alone(self, session: SyncSession, request: RunRequest, item: Item) -> bool:
         """Whether no other integration claims it; what another agreed on with the same file goes over with it."""
-        here = Place(request.remote, session.branch, item.path, item.git.blob if item.git else "")
+        here = Place(request.remote.url, session.branch, item.path, item.git.blob if item.git else "")
         for rival in request.rivals:
-            if rival.claims(item.key, item.live, here):
+            if rival.claims(item.key, item.live, here, known=item.record is not None):
                 before = session.table.open.get(item.key)
                 if before is None or before.rival != rival.name:
                     session.nudges.setdefault(rival.name, set()).add(item.key)
                 rests = OpenItem(Phase.OVERLAP, False, False, item.path, item.id, rival=rival.name)
                 return self._leave(session, item, rests)
-        if item.record is None and item.git is not None:
+        if item.record is None and item.git is not None and session.logs:
             agreed = (rival.agreed(item.key, here) for rival in request.rivals)
-            if item.live is not None and (taken := next((each for each in agreed if each), None)):
+            if taken := next((each for each in agreed if each), None):
                 item.record = taken
                 session.records.put(taken)
         return True
 
     def _let_go(self, session: SyncSession, item: Item) -> bool:
-        session.release(item.key)
+        if session.logs:
+            session.release(item.key)
         return self._leave(session, item)
+
+    def _release(self, session: SyncSession, request: RunRequest, item: Item) -> bool:
+        """Its labels went to somebody else."""
+        if not session.logs:
+            return self._leave(session, item)
+        item.git = item.git or self._handover.own_file(session, request, item)
+        item.moved = item.git is not None
+        if item.git is not None:
+            item.git_view = item.kind.view(orjson.loads(item.git.value))
+        return self._leave(session, item, self._handover.release(session, item))
 
     @staticmethod
     def _leave(session: SyncSession, item: Item, rests: OpenItem | None = None) -> bool:

@@ -138,7 +138,9 @@ class Reconciler:
     async def load(self, session: SyncSession, namespace: str) -> None:
         """What is remembered; and what another process logged and did not checkpoint, which is looked at again."""
         if not session.loaded:
-            session.remember(await self._store.load(namespace, session.uid, retired="intent"))
+            found = await self._store.load(namespace, session.uid, retired="intent")
+            if not session.loaded:  # a neighbour may have asked for it at the same time
+                session.remember(found)
 
     async def leave_source(self, session: SyncSession, namespace: str, name: str) -> None:
         """Another repository, branch or prefix from now on: what was agreed, offered or pushed says nothing about it.

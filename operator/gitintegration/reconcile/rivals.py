@@ -12,40 +12,46 @@ from dataclasses import dataclass
 
 import orjson
 
+from gitintegration.api.integration import GitIntegrationSpec, LabelSelector
+from gitintegration.api.names import split_api_version
+from gitintegration.core.selection import selects
 from gitintegration.core.state.record import RELEASED, UNKNOWN, ItemRecord, Watermark
 from gitintegration.core.values import Json, ObjectKey
-from gitintegration.git.remote import Remote
-from gitintegration.session.live_objects import Kind, LiveObject
+from gitintegration.git.url import RemoteURL
+from gitintegration.session.live_objects import LiveObject
 from gitintegration.session.session import SyncSession
 
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """Another integration that works with kinds of this namespace."""
+    """Another integration that works with kinds of this namespace, by its spec, whether it has run yet or not."""
 
     name: str
-    kinds: Mapping[tuple[str, str], Kind]
+    selectors: Mapping[tuple[str, str], LabelSelector]
+    """Of the kinds that it shares."""
     session: SyncSession
-    remote: Remote | None
+    url: RemoteURL
 
     def selects(self, key: ObjectKey, whole: Json | None) -> bool:
-        kind = self.kinds.get((key.group, key.kind))
-        return kind is not None and kind.selects(whole)
+        selector = self.selectors.get((key.group, key.kind))
+        return selector is not None and selects(selector, whole)
 
-    def claims(self, key: ObjectKey, live: LiveObject | None, here: Place) -> bool:
+    def claims(self, key: ObjectKey, live: LiveObject | None, here: Place, *, known: bool) -> bool:
         """Whether it takes the item for its own as well: by the object's labels, or by a manifest that it never synced.
 
-        `here`: where the one who asks has it. A file that both have says nothing where there is an object.
+        Where there is no object, whoever had it has to say what became of it. `here`: where the one who asks has the item, and
+        `known`: whether he has synced it. A file that both have speaks for the one who did.
         """
         if live is not None and self.selects(key, live.whole):
             return True
         git, mark = self.session.index.items.get(key), self.session.records.marks.get(key)
-        if git is None or (mark is not None and (live is not None or mark.resource_version == RELEASED)):
+        if mark is not None:
+            return live is None and mark.resource_version != RELEASED
+        if git is None:
             return False
-        there = Place(self.remote, self.session.branch, git.path)
-        if live is not None and (there.is_like(here) or (git.path, git.blob) == (here.path, here.blob)):
-            return False
-        return self.selects(key, orjson.loads(git.value))
+        there = Place(self.url, self.session.branch, git.path, git.blob)
+        is_one = there.is_like(here) or (there.path, there.blob) == (here.path, here.blob)
+        return not (is_one and (known or live is not None)) and self.selects(key, orjson.loads(git.value))
 
     def holds(self, key: ObjectKey, live: LiveObject) -> bool:
         """Whether both its sides hold the item as the object is now."""
@@ -62,7 +68,7 @@ class Rival:
     def place(self, key: ObjectKey) -> Place | None:
         """The file that it has agreed on."""
         mark = self.session.records.marks.get(key)
-        return Place(self.remote, self.session.branch, mark.path, mark.blob) if mark else None
+        return Place(self.url, self.session.branch, mark.path, mark.blob) if mark else None
 
     def agreed(self, key: ObjectKey, here: Place) -> ItemRecord | None:
         """What it agreed on with the very file that lies `here`, or one that is the same, for whoever takes the item over."""
@@ -79,7 +85,7 @@ class Rival:
 class Place:
     """A file of a branch of a repository."""
 
-    remote: Remote | None
+    url: RemoteURL
     branch: str | None
     path: str
     blob: str = ""
@@ -93,8 +99,20 @@ class Place:
         return (self.branch, self.path) == (other.branch, other.path)
 
     @property
-    def _repository(self) -> tuple[str, str] | None:
-        if self.remote is None:
-            return None
-        url = self.remote.url
-        return f"{url.scheme}://{url.host.lower()}:{url.port}", url.path.strip("/").removesuffix(".git")
+    def _repository(self) -> tuple[str, str, int, str]:
+        url = self.url
+        return url.scheme, url.host.lower(), url.port, url.path.strip("/").removesuffix(".git")
+
+
+def shared(mine: GitIntegrationSpec, theirs: GitIntegrationSpec) -> dict[tuple[str, str], LabelSelector]:
+    """What the other selects of the kinds that both list, told apart by labels: a kind that is not, one of them has as a whole."""
+    ours = _selectors(mine)
+    return {
+        kind: selector
+        for kind, selector in _selectors(theirs).items()
+        if selector and ours.get(kind) and ours[kind] != selector
+    }
+
+
+def _selectors(spec: GitIntegrationSpec) -> dict[tuple[str, str], LabelSelector | None]:
+    return {(split_api_version(r.api_version)[0], r.kind): r.label_selector for r in spec.resources}

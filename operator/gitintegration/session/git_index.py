@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gitintegration.commits.files import GitItem, ScannedFile
 from gitintegration.core.invalid import InvalidReason, Problem
@@ -114,6 +114,10 @@ class GitIndex:
     def unreadable(self, paths: Iterable[str]) -> set[str]:
         """Those of `paths` whose items can't be known: what was in them shows only once they are mended, or gone."""
         return {p for p in paths if p in self.refused or self._is_unclear(p)}
+
+    def copies(self, key: ObjectKey) -> Sequence[GitItem]:
+        """Where it stands more than once."""
+        return self._copies.get(key, ())
 
     def path_of(self, key: ObjectKey) -> str | None:
         """The file that it is in."""
