@@ -15,14 +15,15 @@
     │   └── ClusterUnavailable   the API server is away: retry with back-off
     └── LimitExceeded            a bound that protects the operator was reached
 
-`reason` is the condition reason that the error becomes; `retry` says whether time alone may mend it.
-Messages are written for the user of the resource and never hold a credential.
+`reason` is the condition reason that the error becomes; `retry` says whether it is tried again with growing pauses.
+Messages are written for the user of the resource and never hold a credential; `messages` has those that ask for something.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Reason(StrEnum):
@@ -65,16 +66,58 @@ class Reason(StrEnum):
     IntegrationNotFound = "IntegrationNotFound"
 
 
-class GitIntegrationError(Exception):
-    """The root. `str(error)` is the message for the condition."""
+NEEDS_A_PERSON = frozenset(
+    {
+        Reason.InvalidSpec,
+        Reason.InvalidURL,
+        Reason.SecretNotFound,
+        Reason.InvalidSecret,
+        Reason.SecretNotAllowed,
+        Reason.AuthenticationFailed,
+        Reason.PermissionDenied,
+        Reason.RepositoryNotFound,
+        Reason.BranchNotFound,
+        Reason.HostKeyMismatch,
+        Reason.Forbidden,
+        Reason.Overlap,
+    }
+)
+"""What waiting does not mend, though it is looked at again: told as Stalled, so that tools that wait for it give up."""
 
-    def __init__(self, reason: Reason, message: str, *, retry: bool = False, retry_after: float | None = None) -> None:
-        super().__init__(message)
+
+class Words(NamedTuple):
+    """What happened, and what mends it, where somebody can: see `messages`."""
+
+    what: str
+    remedy: str = ""
+
+    def of_secret(self, name: str) -> Words:
+        """With the name of the Secret that they speak of."""
+        return Words(*(text.replace("$SECRET", name or "SECRET") for text in self))
+
+
+class GitIntegrationError(Exception):
+    """The root. `message` says what happened, `remedy` what mends it; `messages.Place` joins them for the condition."""
+
+    def __init__(
+        self, reason: Reason, message: str | Words, *, retry: bool = False, retry_after: float | None = None
+    ) -> None:
+        self.message, self.remedy = message if isinstance(message, Words) else Words(message)
+        super().__init__(self.message)
         self.reason = reason
-        self.message = message
         self.retry = retry
         self.retry_after = retry_after
         """Seconds the other side asked us to wait (Retry-After), or None."""
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether time alone may mend it."""
+        return self.retry and self.reason not in NEEDS_A_PERSON
+
+    def of_secret(self, name: str) -> None:
+        """It speaks of this Secret."""
+        self.message, self.remedy = Words(self.message, self.remedy).of_secret(name)
+        self.args = (self.message,)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Errors cross process borders; their own arguments differ from class to class."""
@@ -98,18 +141,21 @@ class CredentialError(GitIntegrationError):
 class RemoteError(GitIntegrationError):
     """The git server refused."""
 
+    said = ""
+    """Its own words alone, where they tell what of a push it declines."""
+
 
 class StaleRemote(RemoteError):
     """The branch is no longer at the commit that the push was planned on."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str | Words) -> None:
         super().__init__(Reason.ProgressingWithRetry, message, retry=True)
 
 
 class RemoteUnavailable(RemoteError):
     """Network, DNS, TLS, timeout, 5xx or rate limit: time may mend it."""
 
-    def __init__(self, reason: Reason, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, reason: Reason, message: str | Words, *, retry_after: float | None = None) -> None:
         super().__init__(reason, message, retry=True, retry_after=retry_after)
 
 
@@ -124,14 +170,14 @@ class ClusterError(GitIntegrationError):
 class Stale(ClusterError):
     """The object's resourceVersion moved, it exists already, or it is gone: plan anew."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str | Words) -> None:
         super().__init__(Reason.ProgressingWithRetry, message, retry=True)
 
 
 class Refused(ClusterError):
     """Schema, admission webhook or quota said no to this object."""
 
-    def __init__(self, message: str, causes: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, message: str | Words, causes: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(Reason.InvalidManifests, message)
         self.causes = tuple(causes)
         """Path of a field and what is wrong with it, where the API server tells."""
@@ -144,21 +190,21 @@ class NotAdmitted(Refused):
 class Forbidden(ClusterError):
     """RBAC said no."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str | Words) -> None:
         super().__init__(Reason.Forbidden, message, retry=True)
 
 
 class KindUnavailable(ClusterError):
     """The API server answers, but not for this kind: not served, its backend or its conversion webhook is down."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str | Words) -> None:
         super().__init__(Reason.KindUnavailable, message, retry=True)
 
 
 class ClusterUnavailable(ClusterError):
     """The API server is away or overloaded. `answered`: it said so itself, of what it was asked for."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None, answered: bool = False) -> None:
+    def __init__(self, message: str | Words, *, retry_after: float | None = None, answered: bool = False) -> None:
         super().__init__(Reason.NetworkUnreachable, message, retry=True, retry_after=retry_after)
         self.answered = answered
 
@@ -166,12 +212,12 @@ class ClusterUnavailable(ClusterError):
 class LeaseLost(ClusterError):
     """Another replica may be writing by now: nothing is written any more."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str | Words) -> None:
         super().__init__(Reason.ProgressingWithRetry, message, retry=True)
 
 
 class LimitExceeded(GitIntegrationError):
     """A bound that protects the operator was reached (bytes, files, depth, memory)."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str | Words) -> None:
         super().__init__(Reason.LimitExceeded, message, retry=True)

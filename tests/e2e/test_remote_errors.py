@@ -93,7 +93,14 @@ def test_a_secret_that_arrives_late_is_noticed_at_once(world: MakeWorld) -> None
     w.secret()
     eventually(lambda: w.status().get("inSync"))
     w.secret(username=WRITER[0], password="revoked")
-    refused(w, "AuthenticationFailed", "credentials")
+    refused(
+        w,
+        "AuthenticationFailed",
+        "credentials",
+        "`password` of Secret 'git'",
+        f"kubectl -n {w.namespace} patch secret git",
+    )
+    assert w.condition("Stalled")["status"] == "True"
     w.secret(token=TOKEN)
     eventually(lambda: w.condition("Ready")["status"] == "True")
 

@@ -1,4 +1,4 @@
-"""Writes what is generated from the models: `python -m gitintegration.api [--check]`, from the project's root."""
+"""Writes what is generated from the models and from the table of messages: `python -m gitintegration.api [--check]`, from the project's root."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from gitintegration.api.crd import render_crds
 from gitintegration.api.policy import render_policies
 from gitintegration.api.reference import render_reference
+from gitintegration.messages import render_messages
 
 
 def main() -> int:
@@ -16,6 +17,7 @@ def main() -> int:
     made = {Path("crds") / name: text for name, text in render_crds().items()}
     made[Path("manifests") / "base" / "policy.yaml"] = render_policies()
     made[Path("docs") / "reference.md"] = render_reference()
+    made[Path("docs") / "messages.md"] = render_messages()
     stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
     for path in stale:
         print(f"{path} is not what the models say; run make generate" if check else f"wrote {path}")

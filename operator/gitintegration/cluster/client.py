@@ -10,6 +10,7 @@ import contextlib
 import copy
 import math
 import os
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -23,8 +24,18 @@ import yarl
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
+from gitintegration import messages
 from gitintegration.cluster.paths import Path as ApiPath
-from gitintegration.errors import ClusterError, ClusterUnavailable, Forbidden, NotAdmitted, Reason, Refused, Stale
+from gitintegration.errors import (
+    ClusterError,
+    ClusterUnavailable,
+    Forbidden,
+    NotAdmitted,
+    Reason,
+    Refused,
+    Stale,
+    Words,
+)
 
 JSON = "application/json"
 METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
@@ -150,7 +161,7 @@ class Cluster:
             self.observe(method, response.status)
             if response.status < 300:
                 return orjson.loads(text) if text else None
-            refusal = _error(response.status, text, response.headers)
+            refusal = _error(response.status, text, response.headers, self._acting.get("Impersonate-User"))
             if response.status == 401 and not refreshed:
                 refreshed = True
             elif response.status == 429 and token is None and waits < _WAITS:
@@ -194,7 +205,8 @@ class Cluster:
                 server_hostname=self._configuration.tls_server_name,
             ) as response:
                 if response.status >= 300:
-                    raise _error(response.status, await response.read(), response.headers)
+                    acting = self._acting.get("Impersonate-User")
+                    raise _error(response.status, await response.read(), response.headers, acting)
                 yield _lines(response.content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClusterUnavailable(f"the watch broke: {_trouble(error, 330)}") from None
@@ -251,7 +263,8 @@ def _said(error: Exception) -> str:
     return type(error).__name__
 
 
-def _error(status: int, text: bytes, headers: Mapping[str, str]) -> ClusterError:
+def _error(status: int, text: bytes, headers: Mapping[str, str], acting: str | None = None) -> ClusterError:
+    """`acting`: the user that was impersonated."""
     said: Any = None
     with contextlib.suppress(orjson.JSONDecodeError):
         said = orjson.loads(text)
@@ -271,7 +284,7 @@ def _error(status: int, text: bytes, headers: Mapping[str, str]) -> ClusterError
         case 401:
             return Unauthenticated(message)
         case 403:
-            return Forbidden(message)
+            return Forbidden(_lacking(message, acting))
         case 400 | 405 | 413 | 415 | 422:
             return Refused(message, _causes(said.get("details")))
         case 500 if "request is too large" in message:
@@ -280,6 +293,30 @@ def _error(status: int, text: bytes, headers: Mapping[str, str]) -> ClusterError
             return Refused(message)  # it speaks of this object; the others may pass
     asked_to_wait = float(wait) if wait.isdigit() else None
     return ClusterUnavailable(message, retry_after=asked_to_wait, answered=status != 429)
+
+
+_LACKS = re.compile(
+    r"is forbidden: User \"(?P<user>[a-z0-9:.-]{1,300})\" cannot (?P<verb>[a-z]{1,32}) "
+    r"resource \"(?P<resource>[a-z0-9.-]{1,253})(?:/[a-z]{1,32})?\" in API group \"(?P<group>[a-z0-9.-]{0,253})\""
+    r"(?: in the namespace \"(?P<space>[a-z0-9-]{1,63})\")?"
+)
+_TENANT = ("secrets", "serviceaccounts")
+"""What the operator may be given in single namespaces only."""
+
+
+def _lacking(message: str, acting: str | None) -> Words:
+    """Who lacks which right, and the command that grants it."""
+    found = _LACKS.search(message)
+    if found is None:
+        return Words(message)
+    user, resource, space = found["user"], found["resource"], found["space"]
+    full = f"{resource}.{found['group']}" if found["group"] else resource
+    account = user.removeprefix("system:serviceaccount:").split(":")
+    if user == acting and len(account) == 2:
+        return messages.ACCOUNT_LACKS(said=message, account=account[1], space=account[0], resource=resource, full=full)
+    if resource in _TENANT and not found["group"] and space and len(account) == 2:
+        return messages.TENANT_LACKS(said=message, space=space, operator=":".join(account))
+    return messages.OPERATOR_LACKS(said=message, resource=resource, full=full)
 
 
 def _causes(details: Any) -> list[tuple[str, str]]:

@@ -51,6 +51,7 @@ from gitintegration.git.remote import Remote
 from gitintegration.git.turns import SHARE
 from gitintegration.git.url import parse_url
 from gitintegration.git.workers import Workers
+from gitintegration.messages import Place
 from gitintegration.metrics import Metrics, Standing
 from gitintegration.operations.queue import OperationQueue
 from gitintegration.reconcile.item import RunRequest, RunStats
@@ -249,7 +250,7 @@ class Controller:
         except Exception as error:  # a defect in one integration must not end the others
             if not isinstance(error, GitIntegrationError):
                 self._log.exception("sync failed", namespace=name[0], integration=name[1])
-            outcome, stats = self._failed(entry, explain(error)), RunStats()
+            outcome, stats = self._failed(name, entry, explain(error)), RunStats()
         self._nudge(name, entry)
         try:
             await self._status.finish(name, entry, outcome, stats, time.monotonic() - started)
@@ -273,7 +274,8 @@ class Controller:
         spec = self._parse(entry)
         if not spec.enabled:
             await self._release(name, entry)
-            return Outcome(int(entry.metadata["generation"]), spec.sync.mode.value, suspended=True), RunStats()
+            generation, mode = int(entry.metadata["generation"]), spec.sync.mode.value
+            return Outcome(generation, mode, Place(*name), suspended=True), RunStats()
         request = await self._request(name, entry, spec)
         began = time.monotonic()
         done = await self._reconciler.sync(entry.session, request)
@@ -404,7 +406,7 @@ class Controller:
 
     # --- the end of a run -------------------------------------------------------------------------------------------
 
-    def _failed(self, entry: Integration, error: GitIntegrationError) -> Outcome:
+    def _failed(self, name: IntegrationKey, entry: Integration, error: GitIntegrationError) -> Outcome:
         entry.session.remote = None
         if error.reason is Reason.LimitExceeded:
             entry.session.reset_git()  # its cache was made empty where it was too large
@@ -413,6 +415,7 @@ class Controller:
         return Outcome(
             int(entry.metadata["generation"]),
             "",
+            Place(*name),
             error=error,
             connection=connection,
             requested_at=entry.annotations.get(REQUESTED_AT),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gitintegration.api.integration import GitIntegrationSpec
@@ -10,7 +11,7 @@ from gitintegration.cluster.informer import Informer, Informers
 from gitintegration.cluster.integrations import SECRETS, Integrations
 from gitintegration.controller.remotes import app_of, build_remote, check_hosts, proxy_of, tls_of, token_of
 from gitintegration.controller.secrets import Secret, read_secret
-from gitintegration.errors import CredentialError, Forbidden, GitIntegrationError, Reason
+from gitintegration.errors import CredentialError, Forbidden, GitIntegrationError, Reason, Words
 from gitintegration.forge.github_app import AppTokens, GitHubApp
 from gitintegration.forge.target import target_if_known
 from gitintegration.session.connection import Connection
@@ -65,14 +66,16 @@ class CredentialResolver:
         self, spec: GitIntegrationSpec, secret: Secret | None, proxy: Secret | None
     ) -> tuple[Connection, GitHubApp | None]:
         """With the App's token where a GitHub App is to log in."""
-        through = proxy_of(proxy.data) if proxy else None
+        with _naming(proxy):
+            through = proxy_of(proxy.data) if proxy else None
         check_hosts(spec, secret, proxy, through, required=self._require_hosts)
         data = dict(secret.data) if secret else {}
-        app = app_of(spec, data)
-        if app is not None:
-            token = await self._apps.token(app, tls_of(data), through, spec.sync.timeout_seconds)
-            data |= {"token": token, "username": "x-access-token"}
-        remote = build_remote(spec, data, through)
+        with _naming(secret):
+            app = app_of(spec, data)
+            if app is not None:
+                token = await self._apps.token(app, tls_of(data), through, spec.sync.timeout_seconds)
+                data |= {"token": token, "username": "x-access-token"}
+            remote = build_remote(spec, data, through, name=secret.name if secret else "")
         return Connection(
             remote, target_if_known(spec.provider, remote, token_of(secret.data) if secret else None)
         ), app
@@ -109,7 +112,21 @@ class CredentialResolver:
         try:
             return read_secret(await self._integrations.secret(namespace, ref), ref)
         except Forbidden as error:
-            raise CredentialError(Reason.Forbidden, error.message, retry=True) from None
+            raise CredentialError(Reason.Forbidden, Words(error.message, error.remedy), retry=True) from None
+
+
+@contextmanager
+def _naming(secret: Secret | None) -> Iterator[None]:
+    """Have what is wrong with the keys of a Secret say which Secret it is."""
+    try:
+        yield
+    except CredentialError as error:
+        name = secret.name if secret else ""
+        error.of_secret(name)
+        if name and name not in error.message:
+            error.message = f"Secret {name!r}: {error.message}"
+            error.args = (error.message,)
+        raise
 
 
 def _named(spec: GitIntegrationSpec) -> tuple[str | None, str | None]:

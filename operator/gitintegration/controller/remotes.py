@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from gitintegration import messages
 from gitintegration.api.integration import CredentialType, GitIntegrationSpec
 from gitintegration.controller.secrets import Secret
 from gitintegration.errors import CredentialError, Reason, SpecError
 from gitintegration.forge.github_app import GitHubApp
 from gitintegration.git.remote import Anonymous, Auth, Basic, Bearer, Proxy, Remote, SshKey, Tls
 from gitintegration.git.url import RemoteURL, parse_base, parse_url
+from gitintegration.messages import nearly
 
 _APP_ID = 64
 """Characters of an App's id, or of an installation's."""
 _LOGIN = 16 << 10
 """Bytes of a token, a user name or a password; a server takes no longer header."""
 _IDENTITY = ("identity", "ssh-privatekey", "sshPrivateKey")
+_LOGINS = ("token", "bearerToken", "username", "password", "ca.crt", "tls.crt", "tls.key")
 _APP_KEYS = ("githubAppID", "githubAppPrivateKey", "githubAppInstallationID", "githubAppBaseURL")
 _GITHUB = "https://api.github.com"
 _TOKEN_USERS = {"github": "x-access-token", "gitlab": "oauth2", "bitbucket": "x-token-auth"}
@@ -34,12 +37,11 @@ def app_of(spec: GitIntegrationSpec, secret: Mapping[str, str]) -> GitHubApp | N
     if len(app_id) > _APP_ID or not app_id.isprintable():
         raise CredentialError(Reason.InvalidSecret, "githubAppID is no id of a GitHub App")
     if not app_id or not key:
-        words = "a GitHub App needs the keys `githubAppID` and `githubAppPrivateKey` in the Secret"
+        lacks = "githubAppPrivateKey" if app_id else "githubAppID"
+        words = messages.SECRET_NO_APP(key=lacks, near=nearly([lacks], list(secret)))
         raise CredentialError(Reason.InvalidSecret, words)
     if not (installation.isascii() and installation.isdigit() and len(installation) <= _APP_ID):
-        words = (
-            "a GitHub App needs its installation: spec.credentials.installationID, or the key `githubAppInstallationID`"
-        )
+        words = messages.SECRET_NO_INSTALLATION(near=nearly(["githubAppInstallationID"], list(secret)))
         raise CredentialError(Reason.InvalidSecret, words)
     if url.is_ssh:
         raise SpecError(
@@ -79,16 +81,33 @@ def check_hosts(
         proxy.check_host(proxied, required=required)
 
 
-def build_remote(spec: GitIntegrationSpec, secret: Mapping[str, str], proxy: Proxy | None) -> Remote:
-    """`secret` holds the keys of the Secret; empty where the spec names none."""
+def build_remote(spec: GitIntegrationSpec, secret: Mapping[str, str], proxy: Proxy | None, *, name: str = "") -> Remote:
+    """`secret` holds the keys of the Secret, `name` is its own; empty where the spec names none."""
     url = parse_url(spec.repository_url)
+    auth = _sendable(_auth(spec, url, secret))
     return Remote(
         url=url,
-        auth=_sendable(_auth(spec, url, secret)),
+        auth=auth,
         tls=tls_of(secret),
         proxy=proxy,
         timeout=spec.sync.timeout_seconds,
+        secret=name,
+        key=_key_of(auth, secret),
     )
+
+
+def _key_of(auth: Auth, secret: Mapping[str, str]) -> str:
+    """Where in the Secret the credential is."""
+    match auth:
+        case SshKey():
+            return next(key for key in _IDENTITY if key in secret)
+        case Bearer():
+            return "bearerToken"
+        case Basic(_, password):
+            if "githubAppID" in secret and secret.get("username") == "x-access-token":
+                return "githubAppPrivateKey"
+            return "token" if password == secret.get("token", "").strip() else "password"
+    return ""
 
 
 def _sendable(auth: Auth) -> Auth:
@@ -137,26 +156,28 @@ def _auth(spec: GitIntegrationSpec, url: RemoteURL, secret: Mapping[str, str]) -
     elif bearer := secret.get("bearerToken", "").strip():
         return Bearer(bearer)
     elif kind is CredentialType.token:
-        raise CredentialError(Reason.InvalidSecret, "the Secret has no key `token` (or `bearerToken`)")
+        near = nearly(["token", "bearerToken"], list(secret))
+        raise CredentialError(Reason.InvalidSecret, messages.SECRET_NO_TOKEN(near=near, key="token"))
     if "username" in secret or "password" in secret or kind is CredentialType.basic:
         if not secret.get("username") or "password" not in secret:
-            raise CredentialError(Reason.InvalidSecret, "the Secret needs both keys `username` and `password`")
+            lacks = "password" if secret.get("username") else "username"
+            words = messages.SECRET_HALF_LOGIN(key=lacks, near=nearly([lacks], list(secret)))
+            raise CredentialError(Reason.InvalidSecret, words)
         return Basic(secret["username"].strip(), secret["password"].strip("\n"))
     if spec.credentials and not any(key in secret for key in ("ca.crt", "tls.crt")):
-        raise CredentialError(
-            Reason.InvalidSecret, "the Secret has none of `token`, `bearerToken`, `username` and `password`, `tls.crt`"
-        )
+        near = nearly([*_LOGINS, *_APP_KEYS, *_IDENTITY], list(secret))
+        raise CredentialError(Reason.InvalidSecret, messages.SECRET_NO_LOGIN(near=near, key="token"))
     return Anonymous()
 
 
 def _ssh(secret: Mapping[str, str]) -> SshKey:
     identity = next((secret[key] for key in _IDENTITY if key in secret), None)
     if identity is None:
-        raise CredentialError(Reason.InvalidSecret, "an ssh address needs the key `identity` in the Secret")
+        near = nearly(_IDENTITY, list(secret))
+        raise CredentialError(Reason.InvalidSecret, messages.SECRET_NO_IDENTITY(near=near))
     if not secret.get("known_hosts", "").strip():
-        raise CredentialError(
-            Reason.InvalidSecret, "the Secret needs the key `known_hosts`: an unknown host key is refused"
-        )
+        near = nearly(["known_hosts"], list(secret))
+        raise CredentialError(Reason.InvalidSecret, messages.SECRET_NO_HOST_KEYS(near=near))
     return SshKey(f"{identity.strip()}\n".encode(), secret["known_hosts"].encode(), secret.get("password") or None)
 
 
@@ -164,9 +185,7 @@ def proxy_of(proxy: Mapping[str, str]) -> Proxy:
     """The proxy of a Secret. Raises CredentialError."""
     address = proxy.get("address", "").strip()
     if parse_base(address) is None:
-        raise CredentialError(
-            Reason.InvalidSecret, "the proxy Secret's key `address` must be http://host:port, without a credential"
-        )
+        raise CredentialError(Reason.InvalidSecret, messages.PROXY_ADDRESS())
     user, password = proxy.get("username") or None, proxy.get("password") or None
     if user is not None:
         _sendable(Basic(user, password or ""))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gitintegration import messages
 from gitintegration.api.base_model import ALLOWED_HOSTS, OWNED_BY
 from gitintegration.errors import CredentialError, Reason
 
@@ -36,14 +37,12 @@ class Secret:
         """Raises CredentialError where its credentials may not be sent to `host`. `required`: it must say where to."""
         if self.hosts is None:
             if required:
-                words = (
-                    f"Secret {self.name!r} has no annotation {ALLOWED_HOSTS}, which this operator asks for "
-                    f"(--require-allowed-hosts): name the hosts there that its credentials may go to, as {host}"
-                )
+                words = messages.SECRET_NO_HOSTS(secret=self.name, host=host)
                 raise CredentialError(Reason.SecretNotAllowed, words)
             return
         if not any(_matches(host.lower(), pattern) for pattern in self.hosts):
-            words = f"Secret {self.name!r} is not to be sent to {host}: its annotation {ALLOWED_HOSTS} does not name that host"
+            hosts = ",".join([*self.hosts, host])
+            words = messages.SECRET_OTHER_HOST(secret=self.name, host=host, hosts=hosts)
             raise CredentialError(Reason.SecretNotAllowed, words)
 
     def belongs_to(self, name: str, uid: str) -> bool:
@@ -54,10 +53,10 @@ class Secret:
 def read_secret(found: Mapping[str, Any] | None, name: str) -> Secret:
     """A Secret as the API server gave it. Raises CredentialError where it is missing, of another type, or no text."""
     if found is None:
-        raise CredentialError(Reason.SecretNotFound, f"Secret {name!r} is not there; it is noticed once it is created")
+        raise CredentialError(Reason.SecretNotFound, messages.SECRET_MISSING(secret=name))
     kind = found.get("type") or "Opaque"
     if kind not in _TYPES:
-        words = f"Secret {name!r} is of type {kind}, which is nothing to log in to a git server with: use one of {', '.join(_TYPES)}"
+        words = messages.SECRET_TYPE(secret=name, type=kind, types=", ".join(_TYPES))
         raise CredentialError(Reason.SecretNotAllowed, words)
     encoded: Mapping[str, str] = found.get("data") or {}
     if sum(map(len, encoded.values())) > _LARGEST * 4 // 3:

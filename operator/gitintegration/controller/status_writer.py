@@ -94,7 +94,10 @@ class StatusWriter:
             previous = old.get(condition["type"], {})
             if (previous.get("status"), previous.get("reason")) == (condition["status"], condition["reason"]):
                 continue
-            if condition["type"] == "Ready":
+            if condition["type"] == "Connected" and condition["reason"] == Reason.PermissionDenied.value:
+                if condition["status"] == "True":  # it reads, and can't write
+                    await self._integrations.event(entry.seen, "Warning", condition["reason"], condition["message"])
+            elif condition["type"] == "Ready":
                 good = condition["status"] == "True" and condition["reason"] != Reason.EmptyPrefix.value
                 kind = "Normal" if good else "Warning"
                 await self._integrations.event(entry.seen, kind, condition["reason"], condition["message"])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TypeAlias
 
+from gitintegration import messages
 from gitintegration.api.integration import GitIntegrationSpec, Resource
 from gitintegration.api.names import split_api_version
 from gitintegration.api.syncable import refusal
@@ -95,7 +96,7 @@ class Watches:
         found = await self._resolve(resource)
         if found is None:
             self._check_known(entry, resource)
-            words = f"the cluster does not serve {resource.kind} in {resource.api_version}: install its CRD, or mend spec.resources"
+            words = messages.KIND_UNKNOWN(kind=resource.kind, version=resource.api_version)
             raise SpecError(Reason.InvalidSpec, words, retry=True)
         refused = refusal(found.group, found.kind, namespaced=found.namespaced, allowed=self._allowed)
         if refused is not None:

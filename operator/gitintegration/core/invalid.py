@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gitintegration.errors import Words
+
 
 class InvalidReason(StrEnum):
     """A contract with users: add, never rename."""
@@ -33,6 +35,11 @@ class Problem:
     path: str
     reason: InvalidReason
     message: str
+    remedy: str = ""
+
+    @property
+    def words(self) -> Words:
+        return Words(self.message, self.remedy)
 
 
 class ManifestError(Exception):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
+from gitintegration import messages
 from gitintegration.api.names import is_api_version, is_subdomain, split_api_version
 from gitintegration.core.invalid import InvalidReason, ManifestError, Problem
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.core.yaml_edit import Location
 from gitintegration.core.yaml_read import ReadLimits, read_documents, read_json
+from gitintegration.messages import SOMEWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def parse_file(
     except ManifestError as error:
         if source.startswith(_SEALED):
             return ParsedFile((), (Problem(path, InvalidReason.Encrypted, _ENCRYPTED),))
-        return ParsedFile((), (Problem(path, error.reason, _with_remedy(error, source)),))
+        return ParsedFile((), (Problem(path, error.reason, _with_remedy(error, path, source, limits)),))
     return parse_documents(path, source, documents, kinds, namespace, anywhere)
 
 
@@ -92,27 +95,24 @@ def parse_documents(
     return ParsedFile(tuple(items.values()), tuple(problems), (*claims, *sorted(twice)), blank)
 
 
+_joined = SOMEWHERE.joined
 _SEALED = (b"\0GITCRYPT\0", b"-----BEGIN AGE ENCRYPTED", b"-----BEGIN PGP MESSAGE", b"$ANSIBLE_VAULT;")
 _LFS = b"version https://git-lfs.github.com/spec/"
-_ENCRYPTED = "is encrypted: it is neither applied nor written; keep pipelines in plain text, and secrets out of them"
-_MENDING = "what it held waits as it is: put the manifest back, or delete the file if the pipeline is to go"
+_ENCRYPTED = _joined(messages.FILE_ENCRYPTED())
 
 
 def _why_blank(source: bytes, documents: list[Json]) -> tuple[InvalidReason, str]:
     """Why a file that can be read holds no manifest of a listed kind."""
     text = source.removeprefix(b"\xef\xbb\xbf").strip()
     if not text:
-        return InvalidReason.EmptyFile, f"is empty; {_MENDING}"
+        return InvalidReason.EmptyFile, _joined(messages.FILE_EMPTY())
     if text.startswith(_LFS):
-        words = (
-            "is a Git LFS pointer, not the manifest itself: take it out of LFS (git lfs untrack, git add --renormalize)"
-        )
-        return InvalidReason.LFSPointer, f"{words}; what it held waits as it is"
+        return InvalidReason.LFSPointer, _joined(messages.FILE_LFS())
     if text.startswith(_SEALED) or any(is_encrypted(document) for document in documents):
         return InvalidReason.Encrypted, _ENCRYPTED
     kinds = [f"{v.get('kind')} ({v.get('apiVersion')})"[:200] for _, v in _manifests(documents) if "kind" in v]
     found = f"holds {', '.join(kinds[:3])}, which is no kind of spec.resources" if kinds else "holds no manifest"
-    return InvalidReason.NoManifest, f"{found}; {_MENDING}"
+    return InvalidReason.NoManifest, _joined(messages.FILE_NO_MANIFEST(found=found))
 
 
 def is_encrypted(value: Json) -> bool:
@@ -131,10 +131,39 @@ def read_file(path: str, source: bytes, limits: ReadLimits) -> list[Json]:
         raise ManifestError(InvalidReason.NotYAML, f"can't be read ({type(error).__name__})") from error
 
 
-def _with_remedy(error: ManifestError, source: bytes) -> str:
-    if error.reason is InvalidReason.NotYAML and b"{{" in source:
-        return f"{error.message}; it looks like a template ({{{{ … }}}}): commit rendered manifests, or ignore it"
+_OPENS, _PARTS, _CLOSES = (re.compile(rb"^%b(?: |\r?$)" % sign, re.MULTILINE) for sign in (b"<{7}", b"={7}", b">{7}"))
+_BRACES = re.compile(rb"\{\{[^{}\n]{0,500}\}\}")
+
+
+def _with_remedy(error: ManifestError, path: str, source: bytes, limits: ReadLimits) -> str:
+    """What is wrong with a file, by its cause where that is known: a parser tells where it stumbled, not over what."""
+    if error.reason is not InvalidReason.NotYAML:
+        return error.message
+    if (opens := _OPENS.search(source)) and _PARTS.search(source) and _CLOSES.search(source):
+        return _joined(messages.FILE_MERGE(line=source.count(b"\n", 0, opens.start()) + 1))
+    if _is_template(error, path, source, limits):
+        return _joined(messages.FILE_TEMPLATE(said=error.message))
     return error.message
+
+
+def _is_template(error: ManifestError, path: str, source: bytes, limits: ReadLimits) -> bool:
+    """Whether braces are why a file can't be read: without them it can, or something else is wrong with it.
+
+    Workflows of Argo and Tekton are full of them, in places where they are text.
+    """
+    plain = _BRACES.sub(b"x", re.sub(rb"(?m)^[ \t]*\{\{[^{}\n]{0,500}\}\}[ \t\r]*$", b"", source))
+    if plain == source:
+        return False
+    try:
+        read_file(path, plain, limits)
+    except ManifestError as other:
+        return _stumble(other) != _stumble(error)
+    return True
+
+
+def _stumble(error: ManifestError) -> str:
+    """What a parser says, but for the column, which moves with what is taken out."""
+    return re.sub(r"column \d+", "", error.message)
 
 
 def _manifests(documents: list[Json]) -> Iterator[tuple[Location, Json]]:

@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
+
+from gitintegration import messages
+from gitintegration.api.base_model import API_VERSION
 from gitintegration.core.bounds import bounded, touched
 from gitintegration.core.text import plain, plain_values
-from gitintegration.errors import CredentialError, GitIntegrationError, Reason, RemoteError
+from gitintegration.errors import CredentialError, GitIntegrationError, Reason, RemoteError, Words
+from gitintegration.messages import SOMEWHERE, Place, counted, named
 
 SHOWN = 50
 """So many conflicts and invalid manifests are listed."""
@@ -23,6 +28,8 @@ REFRESH = timedelta(minutes=10)
 
 _MESSAGE_LIMIT = 2000
 _NAMED = 3
+_RESTORED = 10
+"""Pipelines that are named in an operation to paste; more would not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,10 @@ class ConflictEntry:
     reason: str
     fields: tuple[str, ...]
 
+    def order(self) -> tuple[str, str]:
+        """By which they are listed everywhere."""
+        return self.kind, self.name
+
     def to_status(self) -> dict[str, Any]:
         entry = {"kind": self.kind, "name": self.name, "id": self.id, "path": self.path}
         return {**entry, "fields": list(self.fields), "reason": self.reason}
@@ -44,6 +55,9 @@ class InvalidEntry:
     path: str
     reason: str
     message: str
+
+    def order(self) -> tuple[str, str]:
+        return self.path, self.reason
 
     def to_status(self) -> dict[str, Any]:
         return {"path": self.path, "reason": self.reason, "message": self.message[:1024]}
@@ -57,13 +71,13 @@ class HeldDeletes:
     count: int
     known: int
     digest: str
+    names: Sequence[str] = ()
+    branch: str = ""
+    """The branch that is gone, where that is why."""
+    commit: str | None = None
+    """Where the pipelines stood last."""
 
     reason = Reason.DeletesHeld
-
-    @property
-    def words(self) -> str:
-        where = "the cluster" if self.side == "cluster" else "git"
-        return f"{self.count} of {self.known} pipelines would be deleted in {where}; nothing was deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +92,6 @@ class HeldCopies:
 
     reason = Reason.PrefixChanged
 
-    @property
-    def words(self) -> str:
-        what = f"{self.count} of {self.known} pipelines would be copied to {self.prefix!r}"
-        return f"spec.pathPrefix was {self.before!r}, and {what}; nothing was copied, and what lies below the old one stays"
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -90,6 +99,7 @@ class Outcome:
 
     generation: int
     mode: str
+    place: Place = SOMEWHERE
     suspended: bool = False
     error: GitIntegrationError | None = None
     connection: Mapping[str, Any] | None = None
@@ -103,6 +113,8 @@ class Outcome:
     """What was said no to for single items or kinds (RBAC, overlap), while the rest was synced."""
     warnings: Sequence[str] = ()
     """What works and should not stay so, of the login; told in Connected."""
+    read_only: Words | None = None
+    """That the login may not write, where the mode wants it to."""
     rewritten: str | None = None
     """How the branch's history was rewritten, in words; told until the branch moves again."""
     review: Mapping[str, Any] | None = None
@@ -175,8 +187,8 @@ def _observed(outcome: Outcome) -> dict[str, Any]:
         "localAheadCount": outcome.local_ahead,
         "remoteAheadCount": outcome.remote_ahead,
         "conflictCount": len(outcome.conflicts),
-        "conflicts": [c.to_status() for c in sorted(outcome.conflicts, key=lambda c: (c.kind, c.name))[:SHOWN]],
-        "invalid": [i.to_status() for i in sorted(outcome.invalid, key=lambda i: (i.path, i.reason))[:SHOWN]],
+        "conflicts": [c.to_status() for c in sorted(outcome.conflicts, key=ConflictEntry.order)[:SHOWN]],
+        "invalid": [i.to_status() for i in sorted(outcome.invalid, key=InvalidEntry.order)[:SHOWN]],
     }
     if len(outcome.conflicts) > SHOWN:
         status["conflictsTruncated"] = True
@@ -283,8 +295,8 @@ def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
     result: dict[str, _Verdict | None] = {"Ready": ready}
     if outcome.suspended:
         return {**result, "Connected": None, "InSync": None}
-    if outcome.error is not None and outcome.error.retry:
-        message = f"retrying after: {outcome.error.message}"
+    if outcome.error is not None and outcome.error.is_passing:
+        message = f"retrying after: {ready.message}"
         behind = outcome.error.reason is Reason.RemoteBehind
         reason = outcome.error.reason if behind else Reason.ProgressingWithRetry
         result["Reconciling"] = _Verdict("True", reason, message)
@@ -297,9 +309,9 @@ def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
 
 def _ready(outcome: Outcome) -> _Verdict:
     if outcome.suspended:
-        return _Verdict("True", Reason.Suspended, "syncing is suspended: set spec.enabled to true to go on")
+        return _Verdict("True", Reason.Suspended, outcome.place.joined(messages.SUSPENDED()))
     if outcome.error is not None:
-        return _Verdict("False", outcome.error.reason, outcome.error.message)
+        return _Verdict("False", outcome.error.reason, outcome.place.told(outcome.error))
     if trouble := _trouble(outcome):
         return _Verdict("False", *trouble)
     told = "; ".join([_summary(outcome), *([let_go_words(outcome.let_go)] if outcome.let_go else [])])
@@ -309,23 +321,28 @@ def _ready(outcome: Outcome) -> _Verdict:
 
 
 def _connected(outcome: Outcome) -> _Verdict | None:
-    answers = _Verdict("True", Reason.Succeeded, "; ".join(["the repository answers", *outcome.warnings]))
     if isinstance(outcome.error, CredentialError) or (
         isinstance(outcome.error, RemoteError)
         and outcome.error.reason not in (Reason.PushRejected, Reason.BranchNotFound, Reason.RemoteBehind)
     ):
-        return _Verdict("False", outcome.error.reason, outcome.error.message)
-    return answers if outcome.connection or isinstance(outcome.error, RemoteError) else None
+        return _Verdict("False", outcome.error.reason, outcome.place.told(outcome.error))
+    if not (outcome.connection or isinstance(outcome.error, RemoteError)):
+        return None
+    if outcome.read_only:
+        words = "; ".join([outcome.place.joined(outcome.read_only), *outcome.warnings])
+        return _Verdict("True", Reason.PermissionDenied, words)
+    return _Verdict("True", Reason.Succeeded, "; ".join(["the repository answers", *outcome.warnings]))
 
 
 def _in_sync(outcome: Outcome) -> _Verdict | None:
+    told = outcome.place.told(outcome.error) if outcome.error else ""
     if not outcome.observed:
         reason = outcome.error.reason if outcome.error else Reason.Progressing
-        return _Verdict("Unknown", reason, outcome.error.message if outcome.error else "not yet compared")
+        return _Verdict("Unknown", reason, told or "not yet compared")
     if trouble := _trouble(outcome):
         return _Verdict("False", *trouble)
     if outcome.error is not None:
-        return _Verdict("False", outcome.error.reason, outcome.error.message)
+        return _Verdict("False", outcome.error.reason, told)
     if outcome.local_ahead or outcome.remote_ahead:
         return _Verdict("False", Reason.Progressing, _summary(outcome))
     if outcome.rewritten:
@@ -335,31 +352,55 @@ def _in_sync(outcome: Outcome) -> _Verdict | None:
 
 def _trouble(outcome: Outcome) -> tuple[Reason, str] | None:
     """What a person must look at, the most pressing first."""
+    place = outcome.place
     if outcome.held:
-        return outcome.held[0].reason, " ".join(_held_message(held) for held in outcome.held)
+        return outcome.held[0].reason, " ".join(place.joined(_held_words(held, place)) for held in outcome.held)
     if outcome.refusals:
-        return outcome.refusals[0].reason, _listed([r.message for r in outcome.refusals], 3)
+        return outcome.refusals[0].reason, _listed([place.told(r) for r in outcome.refusals], 3)
     if outcome.conflicts:
-        names = [f"{c.kind}/{c.name} ({', '.join(c.fields) or c.reason})" for c in outcome.conflicts]
-        remedy = "make both sides equal in these fields, or set spec.sync.strategy to ours (cluster) or theirs (git)"
-        return Reason.Conflicts, f"{len(names)} in conflict: {_listed(names, 5)}; {remedy}"
+        return Reason.Conflicts, place.joined(
+            messages.CONFLICTS(count=counted(len(outcome.conflicts)), names=conflict_names(outcome.conflicts))
+        )
     if outcome.invalid:
-        told = [f"{i.path}: {i.message}" for i in outcome.invalid]
-        return Reason.InvalidManifests, f"{len(told)} invalid: {_listed(told, 3)}"
+        told = [f"{i.path}: {i.message}" for i in sorted(outcome.invalid, key=InvalidEntry.order)]
+        return Reason.InvalidManifests, f"{counted(len(told), 'file')} left alone: {_listed(told, 3)}"
     return None
-
-
-def _held_message(held: HeldDeletes | HeldCopies) -> str:
-    annotation = f"planasonix.com/confirmDeletes={held.digest}"
-    return f"{held.words}. If that is meant: kubectl annotate gitintegration NAME {annotation} --overwrite"
 
 
 def let_go_words(names: Sequence[str]) -> str:
     """Of what is synced no more."""
-    what = "1 pipeline was" if len(names) == 1 else f"{len(names)} pipelines were"
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    named = ", ".join(sorted(names)[:_NAMED])
-    return f"{what} let go, because spec.resources no longer selects them ({named}{more}): both sides keep what they hold of them"
+    what = f"{counted(len(names))} {'was' if len(names) == 1 else 'were'} let go"
+    told = named(sorted(names), _NAMED)
+    return f"{what}, because spec.resources no longer selects them ({told}): both sides keep what they hold of them"
+
+
+def conflict_names(conflicts: Sequence[ConflictEntry]) -> str:
+    """The first of them in their order, each with the fields that disagree."""
+    told = [
+        f"{c.kind}/{c.name} ({', '.join(c.fields) or c.reason})" for c in sorted(conflicts, key=ConflictEntry.order)
+    ]
+    return _listed(told, 5)
+
+
+def _held_words(held: HeldDeletes | HeldCopies, place: Place) -> Words:
+    if isinstance(held, HeldCopies):
+        facts = {"before": held.before, "prefix": held.prefix, "digest": held.digest}
+        return messages.HELD_COPIES(**facts, count=f"{held.count} of {counted(held.known)}")
+    names = sorted(held.names)
+    told = {"count": f"{held.count} of {counted(held.known)}", "names": named(names), "digest": held.digest}
+    if held.side == "git":
+        return messages.HELD_IN_GIT(**told, order=restore_order(place.name, held.commit or "COMMIT", names))
+    if held.branch:
+        return messages.HELD_BRANCH_GONE(**told, branch=held.branch, commit=held.commit or "COMMIT")
+    return messages.HELD_IN_CLUSTER(**told)
+
+
+def restore_order(integration: str, commit: str, names: Sequence[str]) -> str:
+    """A GitOperation in JSON that brings pipelines back as they stood at a commit; of many, the first."""
+    pull = {"revision": commit, "pipelines": list(names[:_RESTORED])}
+    spec = {"integrationRef": {"name": integration}, "kind": "pull", "pull": pull}
+    made = {"apiVersion": API_VERSION, "kind": "GitOperation", "metadata": {"generateName": "restore-"}, "spec": spec}
+    return orjson.dumps(made).decode()
 
 
 def _listed(words: Sequence[str], most: int) -> str:
@@ -380,4 +421,5 @@ def _summary(outcome: Outcome) -> str:
                 carry += f" ({outcome.pull_request['url']}, {outcome.pull_request['state']})"
         return f"{outcome.local_ahead} ahead in the cluster, {outcome.remote_ahead} ahead in git: {carry}"
     at = f" at {outcome.remote_commit[:12]}" if outcome.remote_commit else ""
-    return f"{outcome.pipelines} pipelines are the same in the cluster and in git{at}"
+    are = "is" if outcome.pipelines == 1 else "are"
+    return f"{counted(outcome.pipelines)} {are} the same in the cluster and in git{at}"

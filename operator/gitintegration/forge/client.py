@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import orjson
 
+from gitintegration import messages
 from gitintegration.errors import Reason, RemoteError, RemoteUnavailable
 from gitintegration.forge.dial import CheckedBackend, UnknownHost
 from gitintegration.git.budget import Budget, Exchange
@@ -146,7 +147,8 @@ class ForgeHttp:
                 answer = await _whole(stream, exchange)
         except (httpx.TimeoutException, TimeoutError):
             self._observe(method, 0)
-            raise RemoteUnavailable(Reason.Timeout, f"{_host(url)} did not answer within {timeout:g} s") from None
+            words = messages.TIMED_OUT(host=f"the API of {_host(url)}", seconds=f"{timeout:g}")
+            raise RemoteUnavailable(Reason.Timeout, words) from None
         except UnknownHost as error:
             self._observe(method, 0)
             raise RemoteUnavailable(Reason.NetworkUnreachable, f"the name {error} can't be resolved") from None
@@ -206,30 +208,27 @@ def _read(answer: httpx.Response) -> Any:
     said = _words(body)
     told = f": {said}" if said else ""
     if wait := _limited(answer):
-        words = f"{host} asks to wait ({status}){told}"
+        words = messages.RATE_LIMITED(host=f"the API of {host}", status=f"{status}{told}")
         raise RemoteUnavailable(Reason.RateLimited, words, retry_after=wait)
     if status in (200, 201) and is_json:
         if body is _NO_JSON:
             raise RemoteUnavailable(Reason.NetworkUnreachable, f"{host} answers what is no JSON")
         return body
     if status == 401 or status == 203 or (status < 400 and not is_json and status not in range(300, 400)):
-        raise RemoteError(
-            Reason.AuthenticationFailed, f"{host} does not accept the token for its API{told}", retry=True
-        )
+        raise RemoteError(Reason.AuthenticationFailed, messages.FORGE_LOGIN(host=host, words=told), retry=True)
     if status in range(300, 400):
         place = httpx.URL(answer.headers.get("Location", "")).host or "elsewhere"
         if place == host and "signin" in answer.headers.get("Location", "").lower():
-            raise RemoteError(Reason.AuthenticationFailed, f"{host} does not accept the token for its API", retry=True)
-        words = f"{host} redirects to {place}: set spec.repositoryURL to where the repository lives"
-        raise RemoteError(Reason.InvalidURL, words)
+            raise RemoteError(Reason.AuthenticationFailed, messages.FORGE_LOGIN(host=host, words=""), retry=True)
+        raise RemoteError(Reason.InvalidURL, messages.FORGE_MOVED(host=host, place=place))
     if status == 403:
-        words = f"the token may not make pull requests on {host}{told}"
-        raise RemoteError(Reason.PermissionDenied, words, retry=True)
+        raise RemoteError(Reason.PermissionDenied, messages.FORGE_DENIED(host=host, words=told), retry=True)
     if status == 404:
-        raise RemoteError(Reason.RepositoryNotFound, f"{host} shows no such repository to this token{told}", retry=True)
+        raise RemoteError(Reason.RepositoryNotFound, messages.FORGE_HIDDEN(host=host, words=told), retry=True)
     if status in (400, 405, 409, 422):
         raise Declined(f"{host} declines the pull request{told}")
-    raise RemoteUnavailable(Reason.NetworkUnreachable, f"{host} answers {status}{told}")
+    words = messages.SERVER_TROUBLE(host=f"the API of {host}", status=f"{status}{told}")
+    raise RemoteUnavailable(Reason.NetworkUnreachable, words)
 
 
 _NO_JSON = object()

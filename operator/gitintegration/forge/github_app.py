@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
+from gitintegration import messages
 from gitintegration.errors import CredentialError, Reason, RemoteError
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.git.recent import Recent
@@ -52,10 +54,10 @@ class AppTokens:
             )
         except RemoteError as error:
             if error.reason is Reason.RepositoryNotFound:
-                words = f"GitHub knows no installation {app.installation_id} of app {app.app_id}: is the App installed there?"
+                words = messages.APP_UNKNOWN(host=_host(app.base), installation=app.installation_id, app=app.app_id)
                 raise CredentialError(Reason.InvalidSecret, words) from None
             if error.reason is Reason.AuthenticationFailed:
-                words = f"GitHub does not accept the key of app {app.app_id}: githubAppID and githubAppPrivateKey must be a pair"
+                words = messages.APP_REFUSED(host=_host(app.base), app=app.app_id)
                 raise RemoteError(Reason.AuthenticationFailed, words, retry=True) from None
             raise
         token, ends = _read(answer)
@@ -73,6 +75,10 @@ class AppTokens:
         assert isinstance(key, RSAPrivateKey)
         now = int(self._clock())
         return jwt.encode({"iat": now - 60, "exp": now + 540, "iss": app.app_id}, key, algorithm="RS256")
+
+
+def _host(base: str) -> str:
+    return urlsplit(base).hostname or base
 
 
 def _key(app: GitHubApp) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gitintegration.api.integration import Provider
-from gitintegration.errors import Reason, RemoteError
+from gitintegration.errors import GitIntegrationError, Reason, RemoteError
 from gitintegration.forge.client import Declined, ForgeHttp
 from gitintegration.forge.dialects import DIALECTS, Call, Draft, PullRequest
 from gitintegration.forge.target import ForgeTarget
@@ -82,16 +82,20 @@ class Forges:
             raise _strange(target) from None
 
     async def _call(self, target: ForgeTarget, call: Call) -> Any:
-        return await self._http.request(
-            call.method,
-            target.api + call.path,
-            login=target.login,
-            tls=target.tls,
-            proxy=target.proxy,
-            timeout=target.timeout,
-            params=call.params or None,
-            json=call.json,
-        )
+        try:
+            return await self._http.request(
+                call.method,
+                target.api + call.path,
+                login=target.login,
+                tls=target.tls,
+                proxy=target.proxy,
+                timeout=target.timeout,
+                params=call.params or None,
+                json=call.json,
+            )
+        except GitIntegrationError as error:
+            error.of_secret(target.secret)
+            raise
 
 
 def _sound(found: PullRequest) -> PullRequest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from gitintegration import messages
 from gitintegration.api.integration import Provider
 from gitintegration.errors import CredentialError, GitIntegrationError, Reason, SpecError
 from gitintegration.git.remote import Basic, Bearer, Proxy, Remote, Tls
@@ -41,6 +42,8 @@ class ForgeTarget:
     tls: Tls = field(default_factory=Tls)
     proxy: Proxy | None = None
     timeout: float = 60.0
+    secret: str = ""
+    """The Secret that the login is of."""
 
 
 def provider_of(provider: Provider, url: RemoteURL) -> Provider | None:
@@ -56,15 +59,15 @@ def target_of(provider: Provider, remote: Remote, api_token: str | None) -> Forg
     url = remote.url
     known = provider_of(provider, url)
     if known is None:
-        words = f"{url.host} is no forge known by its name: say which it is in spec.provider to have pull requests made"
-        raise SpecError(Reason.InvalidSpec, words)
+        raise SpecError(Reason.InvalidSpec, messages.FORGE_UNKNOWN(host=url.host))
     if url.host not in _ONLY_AT.get(known, (url.host,)):
         words = f"spec.provider {known.value} is at {_ONLY_AT[known][0]}, and spec.repositoryURL at {url.host}: its token stays there"
         raise SpecError(Reason.InvalidSpec, words)
     path = url.path.strip("/").removesuffix(".git")
     api, web = _addresses(known, url, path)
+    login = _login(known, remote, api_token)
     return ForgeTarget(
-        known, api, path.split("/")[0], web, _login(known, remote, api_token), remote.tls, remote.proxy, remote.timeout
+        known, api, path.split("/")[0], web, login, remote.tls, remote.proxy, remote.timeout, remote.secret
     )
 
 
@@ -114,5 +117,4 @@ def _login(provider: Provider, remote: Remote, api_token: str | None) -> Basic |
         if isinstance(remote.auth, Basic) and remote.auth.username == "x-access-token":
             return Bearer(remote.auth.password)
         return remote.auth
-    words = "pull requests are made over the forge's API: the Secret needs the key `token` for it as well"
-    raise CredentialError(Reason.InvalidSecret, words)
+    raise CredentialError(Reason.InvalidSecret, messages.FORGE_NO_TOKEN().of_secret(remote.secret))

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from gitintegration import messages
 from gitintegration.errors import (
     GitIntegrationError,
     LimitExceeded,
@@ -151,10 +152,11 @@ class GitClient:
                         yield exchange
         except TimeoutError:
             outcome = Reason.Timeout.value
-            words = f"{remote.url.host} did not answer within {remote.timeout:g} s (spec.sync.timeout)"
+            words = messages.TIMED_OUT(host=remote.url.host, seconds=f"{remote.timeout:g}")
             raise RemoteUnavailable(Reason.Timeout, words) from None
         except GitIntegrationError as error:
             outcome = error.reason.value
+            remote.name(error)
             raise
         finally:
             self._observe(request, outcome, time.monotonic() - began)
@@ -265,6 +267,9 @@ class GitClient:
                     await self._workers.run(remote.timeout, objects.ingest, directory, path, list(expected), limit)
                 except LimitExceeded as error:
                     raise _TooMuchError(error.message) from None
+                except RemoteError as error:
+                    remote.name(error)
+                    raise
         except _TooMuchError as error:
             if most is None:
                 raise LimitExceeded(error.message) from None
@@ -323,8 +328,7 @@ class GitClient:
             if any(words in refusal for words in _STALE_WORDS):
                 raise StaleRemote(f"{ref} moved while the push was under way")
             words = shown(" ".join(said)).removeprefix("error: ")
-            told = f"the server declines the push: {refusal}" + (f"; it says: {words}" if words else "")
-            raise RemoteError(Reason.PushRejected, told, retry=True)
+            raise _declined(remote, ref, f"{refusal}; it says: {words}" if words else refusal)
 
     async def _send(
         self, remote: Remote, ref: str, old: str | None, commit: NewCommit, exchange: Exchange
@@ -375,6 +379,13 @@ class GitClient:
         except GitIntegrationError:
             return False
         return True
+
+
+def _declined(remote: Remote, ref: str, said: str) -> RemoteError:
+    words = messages.PUSH_DECLINED(host=remote.url.host, branch=ref.removeprefix("refs/heads/"), words=said)
+    error = RemoteError(Reason.PushRejected, words, retry=True)
+    error.said = said
+    return error
 
 
 def _check_lease(advertised: Advertisement, ref: str, old: str | None) -> None:

@@ -17,7 +17,8 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 from aiohttp import AddrInfoType
 
-from gitintegration.errors import Reason, RemoteError, RemoteUnavailable
+from gitintegration import messages
+from gitintegration.errors import Reason, RemoteError, RemoteUnavailable, Words
 from gitintegration.git.budget import Exchange, Metered
 from gitintegration.git.egress import ANYWHERE, CheckedResolver, Egress
 from gitintegration.git.keys import Keys
@@ -112,11 +113,8 @@ class HttpTransport:
         headers = {"Git-Protocol": "version=2"} if service == "git-upload-pack" else {}
         async with self._request("GET", url, remote, headers) as response:
             if not response.headers.get("Content-Type", "").startswith(f"application/x-{service}-advertisement"):
-                raise RemoteError(
-                    Reason.RepositoryNotFound,
-                    "the server answers, but not with git's protocol: is spec.repositoryURL the address to clone from?",
-                    retry=True,
-                )
+                words = messages.NO_GIT(host=remote.url.host, url=remote.url)
+                raise RemoteError(Reason.RepositoryNotFound, words, retry=True)
             found = await read_advertisement(_reader(response, exchange), wanted)
         self._known.put(key, replace(found, refs=None))
         if found.version == 2:
@@ -249,29 +247,39 @@ def _check(response: aiohttp.ClientResponse, remote: Remote) -> None:
     if status == 200 or (status == 203 and "html" not in kind):
         return
     if status in (203, 401):
-        how = "answers with a page to sign in (203)" if status == 203 else "does not accept the credentials"
-        raise _unknown(remote, how)
+        raise _unknown(remote, ": it answers with a page to sign in (203)" if status == 203 else " (401)")
     if status == 403:
-        words = "the credentials are valid, but may not do this on the repository (403)"
-        raise RemoteError(Reason.PermissionDenied, words, retry=True)
+        writes = "git-receive-pack" in str(response.url)
+        raise RemoteError(Reason.PermissionDenied, _denied(remote, writes=writes), retry=True)
     if status in (404, 410):
-        words = f"{remote.url} is not there, or not visible with these credentials ({status})"
-        raise RemoteError(Reason.RepositoryNotFound, words, retry=True)
+        hidden = messages.REPOSITORY_HIDDEN if remote.secret else messages.REPOSITORY_MISSING
+        raise RemoteError(Reason.RepositoryNotFound, hidden(**_facts(remote), status=status), retry=True)
     if status in _REDIRECTS:
         raise _redirected(response, remote)
     wait = _retry_after(response.headers.get("Retry-After"))
     if status == 429 or (status == 503 and wait is not None):
-        raise RemoteUnavailable(Reason.RateLimited, f"the server asks to wait ({status})", retry_after=wait)
-    raise RemoteUnavailable(Reason.NetworkUnreachable, shown(f"the server answers {status} {response.reason or ''}"))
+        words = messages.RATE_LIMITED(host=remote.url.host, status=status)
+        raise RemoteUnavailable(Reason.RateLimited, words, retry_after=wait)
+    answer = shown(f"{status} {response.reason or ''}")
+    words = messages.SERVER_TROUBLE(host=remote.url.host, status=answer)
+    raise RemoteUnavailable(Reason.NetworkUnreachable, words)
+
+
+def _facts(remote: Remote) -> dict[str, object]:
+    of_secret = {"secret": remote.secret or "SECRET", "key": remote.key or "token"}
+    return {"host": remote.url.host, "url": remote.url, **of_secret}
+
+
+def _denied(remote: Remote, *, writes: bool) -> Words:
+    if not isinstance(remote.auth, Basic | Bearer):
+        return messages.DENIED_TO_ALL(**_facts(remote), do="write to" if writes else "read")
+    return (messages.WRITE_DENIED if writes else messages.READ_DENIED)(**_facts(remote), how=" (403)")
 
 
 def _unknown(remote: Remote, how: str) -> RemoteError:
-    """Who asks is not known to the server."""
-    words = f"the server {how}"
-    if not isinstance(remote.auth, Basic | Bearer):
-        words = "the server asks for credentials: name a Secret in spec.credentials.secretRef"
-    elif "accept" not in how:
-        words += ": it does not accept the credentials; check that the token is valid, and may read the repository"
+    """Who asks is not known to the server. `how`: it said so."""
+    known = isinstance(remote.auth, Basic | Bearer)
+    words = messages.LOGIN_REFUSED(**_facts(remote), how=how) if known else messages.LOGIN_WANTED(**_facts(remote))
     return RemoteError(Reason.AuthenticationFailed, words, retry=True)
 
 
@@ -289,7 +297,7 @@ def _redirected(response: aiohttp.ClientResponse, remote: Remote) -> RemoteError
     host = f"[{target.hostname}]" if ":" in (target.hostname or "") else target.hostname
     place = shown(f"{target.scheme}://{host}{port}{target.path.removesuffix(asked or '')}")
     if asked is None and _SIGN_IN.search(f"{target.hostname}{target.path}"):
-        return _unknown(remote, f"sends us to its page to sign in ({place})")
+        return _unknown(remote, f": it sends us to its page to sign in ({place})")
     words = f"the server redirects to {place}: redirects are not followed"
     if target.scheme != "https" and remote.url.scheme == "https":
         words += ", and this one would send the credentials without TLS"
@@ -308,8 +316,7 @@ def _retry_after(value: str | None) -> float | None:
 def _translated(error: aiohttp.ClientError, remote: Remote) -> RemoteUnavailable:
     host = f"{remote.url.host}:{remote.url.port}"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        words = f"the certificate of {host} is not trusted: put its authority into ca.crt of the Secret"
-        return RemoteUnavailable(Reason.NetworkUnreachable, words)
+        return RemoteUnavailable(Reason.NetworkUnreachable, messages.CERTIFICATE(host=host))
     if isinstance(error, aiohttp.ClientConnectorSSLError | aiohttp.ClientSSLError):
         return RemoteUnavailable(
             Reason.NetworkUnreachable, f"no TLS connection to {host}: {type(error.os_error).__name__}"

@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, field
 from typing import TypeAlias
 
 from gitintegration.core.concealment import conceal
-from gitintegration.errors import GitIntegrationError
+from gitintegration.errors import CredentialError, GitIntegrationError
 from gitintegration.git.url import RemoteURL
 
 
@@ -61,13 +61,18 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """One repository. `timeout` is in seconds, for a whole round trip."""
+    """One repository. `timeout` is in seconds, for a whole round trip.
+
+    `secret` is the name of the Secret that holds its credentials, `key` what is called so in it; empty where there is none.
+    """
 
     url: RemoteURL
     auth: Auth = field(default_factory=Anonymous)
     tls: Tls = field(default_factory=Tls)
     proxy: Proxy | None = None
     timeout: float = 60.0
+    secret: str = ""
+    key: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -81,6 +86,16 @@ class Remote:
             yield "the proxy's credentials go to it unencrypted: use an https address where it has one"
         if self.url.scheme == "http" and not isinstance(self.auth, Anonymous):
             yield f"the credentials go to {self.url.host} unencrypted: use https in spec.repositoryURL"
+
+    def name(self, error: GitIntegrationError) -> None:
+        """Have an error say of which server and which Secret it is; what reads a server's bytes knows neither."""
+        error.of_secret(self.secret)
+        what = error.message
+        if what.startswith("the server"):
+            what = self.url.host + what.removeprefix("the server")
+        elif isinstance(error, CredentialError) and self.secret and self.secret not in what:
+            what = f"Secret {self.secret!r}: {what}"
+        error.message, error.args = what, (what,)
 
     @contextmanager
     def concealed(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 import asyncssh
 
+from gitintegration import messages
 from gitintegration.errors import CredentialError, Reason, RemoteError, RemoteUnavailable
 from gitintegration.git.budget import Exchange, Metered
 from gitintegration.git.egress import Egress
@@ -203,10 +204,11 @@ async def _through_proxy(remote: Remote, egress: Egress) -> socket.socket:
 def _translated(error: Exception, remote: Remote) -> RemoteError:
     host = f"{remote.url.host}:{remote.url.port}"
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
-        words = f"the host key of {host} is not the one in known_hosts of the Secret: add it there if it is right"
+        words = messages.HOST_KEY(host=host, secret=remote.secret)
         return RemoteError(Reason.HostKeyMismatch, words, retry=True)
     if isinstance(error, asyncssh.PermissionDenied):
-        return RemoteError(Reason.AuthenticationFailed, f"{host} does not accept the key", retry=True)
+        words = messages.KEY_REFUSED(host=host, secret=remote.secret, user=remote.url.user or "git")
+        return RemoteError(Reason.AuthenticationFailed, words, retry=True)
     if isinstance(error, OSError):
         return RemoteUnavailable(Reason.NetworkUnreachable, f"no connection to {host}: {error.strerror or error}")
     return RemoteUnavailable(Reason.NetworkUnreachable, f"no SSH connection to {host}: {type(error).__name__}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
+from gitintegration import messages
 from gitintegration.errors import LimitExceeded, Reason, RemoteError
 
 ZERO = "0" * 40
@@ -402,7 +403,7 @@ def server_said(words: str) -> RemoteError:
     words = shown(words)
     low = words.lower()
     if "not found" in low or "not appear to be a git repository" in low or "does not exist" in low:
-        return RemoteError(Reason.RepositoryNotFound, f"the server says: {words}", retry=True)
+        return RemoteError(Reason.RepositoryNotFound, messages.SERVER_SAYS_NOT_FOUND(words=words), retry=True)
     if any(sign in low for sign in _NOT_ALLOWED):
-        return RemoteError(Reason.PermissionDenied, f"the server says: {words}", retry=True)
+        return RemoteError(Reason.PermissionDenied, messages.SERVER_SAYS_DENIED(words=words), retry=True)
     return RemoteError(Reason.NetworkUnreachable, f"the server says: {words}", retry=True)

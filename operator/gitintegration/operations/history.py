@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
+from gitintegration import messages
 from gitintegration.api.operation import HistoryOperation
 from gitintegration.core.bounds import told_history
 from gitintegration.core.layout import SUFFIXES, Layout
@@ -40,7 +41,8 @@ class History:
         branch = named or (refs.head or "refs/heads/main").removeprefix("refs/heads/")
         tip = refs.refs.get(f"refs/heads/{branch}")
         if tip is None:
-            raise OperationError(Reason.BranchNotFound, f"branch {branch!r} is not in the repository")
+            words = messages.OPERATION_NO_BRANCH(branch=branch, url=request.remote.url)
+            raise OperationError(Reason.BranchNotFound, words)
         spec = request.spec
         layout = Layout.of(spec.path_prefix, spec.new_file_path, "", "", len(spec.resources))
         path = layout.prefix if wanted.path is None else wanted.path.lstrip("/")

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from gitintegration import messages
 from gitintegration.api.operation import PullOperation
 from gitintegration.core.layout import Layout
 from gitintegration.core.merge import Decision, Strategy, Write
@@ -21,6 +22,7 @@ from gitintegration.errors import OperationError, Reason
 from gitintegration.git import log as git_log
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
+from gitintegration.messages import counted, named
 from gitintegration.operations.result import (
     OperationContext,
     OperationResult,
@@ -30,12 +32,14 @@ from gitintegration.operations.result import (
     check_deletes,
     check_digest,
     check_expected,
+    check_problems,
     chosen,
     conflict_of,
     count_invalid,
     count_words,
     head_of,
     plan_words,
+    problem_words,
 )
 from gitintegration.reconcile.branches import SECONDS
 from gitintegration.reconcile.heads import RemoteHeads
@@ -61,12 +65,15 @@ class Pull:
         if branch != head.branch or wanted.revision:
             at = head.commit if branch == head.branch else await head_of(self._git, request.remote, branch)
             if at is None:
-                raise OperationError(Reason.BranchNotFound, f"branch {branch!r} is not in the repository")
+                words = messages.OPERATION_NO_BRANCH(branch=branch, url=request.remote.url)
+                raise OperationError(Reason.BranchNotFound, words)
         check_expected(wanted.expected_remote_commit, at, branch)
         asked = self._settled(session, request, wanted)
         if source_commit := wanted.revision or (at if branch != head.branch else None):
             commit = (
-                source_commit if not wanted.revision else await self._revision(session, request, at, wanted.revision)
+                await self._revision(session, request, branch, at, wanted.revision)
+                if wanted.revision
+                else source_commit
             )
             source, layout, at = (
                 *await self._elsewhere(session, asked, RemoteHeads(branch, commit, 0, named=True)),
@@ -113,12 +120,10 @@ class Pull:
                 break
             keys = sorted(again)
         if refused:
-            words = "; ".join(f"{item.problem.message}" for item in refused[:3] if item.problem)
-            count = len(told["changes"]) - len(refused)
-            raise PartialFailure(
-                OperationError(Reason.InvalidManifests, f"{max(0, count)} pulled, {len(refused)} refused: {words}"),
-                told,
-            )
+            said = problem_words([item.problem for item in refused if item.problem])
+            count = sum(told["counts"][action] for action in ("created", "updated", "deleted")) - len(refused)
+            words = said._replace(what=f"{counted(max(0, count))} pulled, {len(refused)} refused: {said.what}")
+            raise PartialFailure(OperationError(Reason.InvalidManifests, words), told)
         return OperationResult(f"pulled from {branch}: " + count_words(told["counts"]), told)
 
     def _settled(self, session: SyncSession, request: RunRequest, wanted: PullOperation) -> RunRequest:
@@ -135,9 +140,7 @@ class Pull:
         left = [conflict_of(item) for item in items if item.decision.conflict]
         ready = [i for i in items if request.may.admits(i.decision, Side.cluster) and i.problem is None]
         if wanted.pipelines:
-            problems = [item.problem.message for item in items if item.problem]
-            if problems:
-                raise OperationError(Reason.InvalidManifests, "; ".join(problems[:3]))
+            check_problems(item.problem for item in items)
             check_conflicts(left, wanted.pipelines)
         return ready, left
 
@@ -158,7 +161,9 @@ class Pull:
         layout = await self._reconciler.advance_to(other, request, head)
         return other, layout
 
-    async def _revision(self, session: SyncSession, request: RunRequest, tip: str | None, revision: str) -> str:
+    async def _revision(
+        self, session: SyncSession, request: RunRequest, branch: str, tip: str | None, revision: str
+    ) -> str:
         """The full name of a commit of the branch. Raises OperationError where it has no such commit."""
         assert tip is not None
         found = await self._workers.run(SECONDS, git_log.find_commit, session.directory, tip, revision)
@@ -166,8 +171,8 @@ class Pull:
             await self._git.fetch_history(request.remote, session.directory, [tip])
             found = await self._workers.run(SECONDS, git_log.find_commit, session.directory, tip, revision)
         if len(found) != 1:
-            how = "names more than one commit" if found else "is no commit of the branch"
-            raise OperationError(Reason.InvalidSpec, f"revision {revision} {how}")
+            how = "names more than one commit of branch" if found else "is no commit of branch"
+            raise OperationError(Reason.InvalidSpec, messages.NO_REVISION(revision=revision, how=how, branch=branch))
         await self._reconciler.branches.have_tree(session, request, found[0])
         return found[0]
 
@@ -178,7 +183,10 @@ class Pull:
         items = []
         missing = [key.name for key in keys if key not in session.index.items]
         if missing:
-            raise OperationError(Reason.UnknownPipeline, f"not there at {revision[:12]}: {', '.join(missing[:10])}")
+            words = messages.NOT_AT_REVISION(
+                revision=revision[:12], names=named(missing, 10), prefix=request.spec.path_prefix or "."
+            )
+            raise OperationError(Reason.UnknownPipeline, words)
         for kind_id, names in by_kind(keys, request.kinds).items():
             kind = request.kinds[kind_id]
             live = await self._reconciler.reader.live(

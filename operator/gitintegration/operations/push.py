@@ -12,7 +12,7 @@ from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.plan.pull_request import pull_request_text
 from gitintegration.core.state.record import Published
-from gitintegration.errors import GitIntegrationError, OperationError, Reason, StaleRemote
+from gitintegration.errors import GitIntegrationError, OperationError, Reason, StaleRemote, Words
 from gitintegration.forge.dialects import Draft
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.forge.target import target_of
@@ -118,7 +118,7 @@ class Push:
             target = target_of(request.spec.provider, request.remote, request.api_token)
             made = await self._forges.ensure(target, wanted.branch or head.branch, head.branch, draft)
         except GitIntegrationError as error:
-            words = f"{done.message}; but no pull request: {error.message}"
+            words = Words(f"{done.message}; but no pull request: {error.message}", error.remedy)
             raise PartialFailure(OperationError(error.reason, words), done.fields) from None
         message = f"{done.message}; pull request {made.number} is {made.state}: {made.url}"
         return OperationResult(message, {**done.fields, "pullRequest": made.to_status()})

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from gitintegration import messages
 from gitintegration.api.base_model import API_VERSION, read_spec
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.api.operation import GitOperationSpec, OperationKind, Phase
@@ -29,6 +30,7 @@ from gitintegration.errors import (
     OperationError,
     Reason,
 )
+from gitintegration.messages import Place
 from gitintegration.metrics import Metrics
 from gitintegration.operations.actions import Actions
 from gitintegration.operations.result import OperationContext, OperationResult, PartialFailure
@@ -164,7 +166,7 @@ class OperationQueue:
             entry = self._entries[name]
             if entry.status.get("phase") == Phase.Running.value:
                 continue  # begun by another process; its integration is only seen later than it
-            words = f"there is no GitIntegration {integration[1]!r} in {integration[0]!r}; it runs once there is one"
+            words = _place(entry).joined(messages.OPERATION_WAITS(name=integration[1], space=integration[0]))
             await self._tell(entry, Phase.Pending, "Unknown", Reason.IntegrationNotFound.value, words)
 
     async def _run(self, name: IntegrationKey, entry: _Entry, turn: Turn) -> None:
@@ -179,12 +181,13 @@ class OperationQueue:
         except (asyncio.CancelledError, ClusterUnavailable):
             raise  # it goes on in the next process, or when the API server is back
         except PartialFailure as error:
-            await self._end(entry, Phase.Failed, error.reason.value, error.message, error.fields)
+            await self._end(entry, Phase.Failed, error.reason.value, _place(entry).told(error), error.fields)
         except Exception as error:  # a defect in one operation must not end the others
             if not isinstance(error, GitIntegrationError):
                 self._log.exception("operation failed", namespace=name[0], operation=name[1])
             told = explain(error)
-            await self._end(entry, Phase.Failed, told.reason.value, told.message, _unreached(entry))
+            words = told.message if own_secret(entry.seen) else _place(entry).told(told)
+            await self._end(entry, Phase.Failed, told.reason.value, words, _unreached(entry))
         else:
             await self._end(entry, Phase.Succeeded, Reason.Succeeded.value, done.message, done.fields)
 
@@ -194,7 +197,7 @@ class OperationQueue:
             assert spec.test is not None
             return await self._test(spec, turn, entry)
         if spec.kind in _CARRYING and not (spec.force or resumed) and turn.suspended:
-            raise OperationError(Reason.Suspended, _rests(entry))
+            raise OperationError(Reason.Suspended, messages.OPERATION_SUSPENDED(name=entry.integration[1]))
         session, request = await turn.prepared()
         if spec.pull and not spec.pull.dry_run and entry.order[0] < turn.since:
             _check_unseen(request.spec)
@@ -327,10 +330,8 @@ def own_secret(seen: Mapping[str, Any]) -> str | None:
     return own if name.startswith("gitop-") and wanted == own else None
 
 
-def _rests(entry: _Entry) -> str:
-    namespace, name = entry.integration
-    on = f'kubectl -n {namespace} patch gitintegration {name} --type=merge -p \'{{"spec":{{"enabled":true}}}}\''
-    return f"GitIntegration {name!r} is suspended, so nothing was done. Resume it: {on}; or make the operation anew with spec.force: true"
+def _place(entry: _Entry) -> Place:
+    return Place(*entry.integration)
 
 
 def _age(entry: _Entry, now: datetime) -> float:

@@ -6,17 +6,19 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gitintegration import messages
 from gitintegration.api.operation import PullOperation, PushOperation
 from gitintegration.commits.files import Committed
 from gitintegration.core.invalid import Problem
 from gitintegration.core.plan.deletes import COPY, DeleteLimit, held
 from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.plan.policy import Side, write_to
-from gitintegration.core.status import ConflictEntry
+from gitintegration.core.status import ConflictEntry, conflict_names
 from gitintegration.core.values import ObjectKey
-from gitintegration.errors import GitIntegrationError, OperationError, Reason
+from gitintegration.errors import GitIntegrationError, OperationError, Reason, Words
 from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
+from gitintegration.messages import counted, named
 from gitintegration.reconcile.deletes import is_peopled
 from gitintegration.reconcile.item import LOSSY, Item, RunRequest
 from gitintegration.session import history
@@ -48,7 +50,7 @@ class PartialFailure(GitIntegrationError):
     """It failed, and not all of it was left undone: the fields of the status say what was."""
 
     def __init__(self, error: GitIntegrationError, fields: Mapping[str, Any]) -> None:
-        super().__init__(error.reason, error.message, retry=error.retry)
+        super().__init__(error.reason, Words(error.message, error.remedy), retry=error.retry)
         self.fields = fields
 
 
@@ -72,7 +74,14 @@ def chosen(session: SyncSession, request: RunRequest, names: Sequence[str] | Non
     for key, item in session.table.open.items():
         by_id.setdefault(item.id, set()).add(key)
     if unknown := [name for name in names if name not in by_id and name not in by_name]:
-        raise OperationError(Reason.UnknownPipeline, f"no pipeline is called {', '.join(unknown[:10])}")
+        kind = next(iter(request.kinds.values()), None)
+        words = messages.UNKNOWN_PIPELINES(
+            name=request.name,
+            names=named(unknown, 10),
+            resource=kind.kind.plural if kind else "all",
+            prefix=request.spec.path_prefix or "the repository's root",
+        )
+        raise OperationError(Reason.UnknownPipeline, words)
     return sorted({key for name in names for key in by_id.get(name) or by_name[name]})
 
 
@@ -105,8 +114,10 @@ def check_deletes(
     known, limit = len(session.records.marks), DeleteLimit.parse(request.spec.sync.max_deletes)
     side = "git" if isinstance(wanted, PushOperation) else "cluster"
     if held(side, gone, known=known, side_is_empty=empty, limit=limit, confirmed=request.confirmed):
-        words = f"{len(gone)} of {len(session.records.marks)} pipelines would be deleted: run it with dryRun, then with its planDigest"
-        raise OperationError(Reason.DeletesHeld, words)
+        names = named(sorted(key.name for key in gone))
+        count = f"{len(gone)} of {counted(len(session.records.marks))}"
+        where = "git" if side == "git" else "the cluster"
+        raise OperationError(Reason.DeletesHeld, messages.OPERATION_DELETES(count=count, side=where, names=names))
 
 
 def _check_copies(
@@ -160,26 +171,30 @@ def count_words(counts: Mapping[str, int]) -> str:
 
 def check_expected(expected: str | None, at: str | None, branch: str) -> None:
     if expected and not (at or "").startswith(expected):
-        words = f"branch {branch} is at {(at or 'no commit')[:12]}, not at {expected[:12]}: look again, then decide"
+        words = messages.STALE_REMOTE(branch=branch, at=(at or "no commit")[:12], expected=expected[:12])
         raise OperationError(Reason.StaleRemote, words)
 
 
 def check_digest(digest: str | None, plan: Plan) -> None:
     if digest and digest != plan.digest:
-        words = f"the plan is another now ({plan.digest}: {plan.words()}); look at a new dry run"
-        raise OperationError(Reason.PlanStale, words)
+        raise OperationError(Reason.PlanStale, messages.PLAN_STALE(digest=plan.digest, plan=plan.words()))
 
 
 def check_conflicts(left: Sequence[ConflictEntry], names: Sequence[str] | None) -> None:
     if names and left:
-        told = [f"{c.kind}/{c.name} ({', '.join(c.fields) or c.reason})" for c in left[:5]]
-        words = f"in conflict: {'; '.join(told)}; settle them by a pull with resolutions"
-        raise OperationError(Reason.Conflicts, words)
+        first = min(left, key=ConflictEntry.order).name
+        raise OperationError(Reason.Conflicts, messages.OPERATION_CONFLICTS(names=conflict_names(left), first=first))
 
 
 def check_problems(problems: Iterable[Problem | None]) -> None:
-    if words := [problem.message for problem in problems if problem]:
-        raise OperationError(Reason.InvalidManifests, "; ".join(words[:3]))
+    if told := [problem for problem in problems if problem]:
+        raise OperationError(Reason.InvalidManifests, problem_words(told))
+
+
+def problem_words(problems: Sequence[Problem]) -> Words:
+    """The first of them, and what mends the first that can be."""
+    remedy = next((problem.remedy for problem in problems if problem.remedy), "")
+    return Words("; ".join(problem.message for problem in problems[:3]), remedy)
 
 
 def sorted_out(

@@ -59,12 +59,12 @@ class Applier:
             item.problem = Problem(item.path, InvalidReason.Refused, "moved while it was written")
             return
         except (Refused, Forbidden) as error:
-            item.problem = Problem(item.path, InvalidReason.Refused, f"{item.key}: {error.message}")
+            item.problem = Problem(item.path, InvalidReason.Refused, f"{item.key}: {error.message}", error.remedy)
             return
         except KindUnavailable as error:
             session.away[item.kind.id] = error
             item.waits = True
-            item.problem = Problem(item.path, InvalidReason.Refused, error.message)
+            item.problem = Problem(item.path, InvalidReason.Refused, error.message, error.remedy)
             return
         item.pulled = True
         if value is None:

@@ -54,7 +54,7 @@ async def push_without_declined(
             sure = True
         except RemoteError as error:
             declined += 1
-            named = [item for item in part if names(error.message, item.target)]
+            named = [item for item in part if names(error.said or error.message, item.target)]
             if not _is_of_content(error, named) or declined > _DECLINED:
                 raise
             suspects = named or (part if len({item.target for item in part}) == 1 else [])
@@ -76,7 +76,7 @@ def names(words: str, path: str) -> bool:
 def _is_of_content(error: RemoteError, named: Sequence[T]) -> bool:
     if error.reason is not Reason.PushRejected:
         return False
-    low = error.message.lower()
+    low = (error.said or error.message).lower()
     return bool(named) or not any(words in low for words in _OF_ALL)
 
 

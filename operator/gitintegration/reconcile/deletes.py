@@ -9,6 +9,7 @@ from gitintegration.core.plan.deletes import COPY, DeleteLimit, held
 from gitintegration.core.plan.policy import Policy, Side, write_to
 from gitintegration.core.status import HeldCopies, HeldDeletes
 from gitintegration.core.values import ObjectKey
+from gitintegration.reconcile.heads import RemoteHeads
 from gitintegration.reconcile.item import Item, RunRequest
 from gitintegration.session.session import SyncSession
 
@@ -45,7 +46,9 @@ def hold_copies(session: SyncSession, request: RunRequest, items: list[Item]) ->
     return [HeldCopies(before, prefix, len(keys), known, wanted)]
 
 
-def hold_deletes(session: SyncSession, request: RunRequest, items: list[Item], known: int) -> list[HeldDeletes]:
+def hold_deletes(
+    session: SyncSession, request: RunRequest, items: list[Item], known: int, head: RemoteHeads
+) -> list[HeldDeletes]:
     """By the mode, whatever this run may do: an operation adds and takes away writes, and never a hold."""
     limit, mode = DeleteLimit.parse(request.spec.sync.max_deletes), Policy.of(request.spec)
     found = []
@@ -54,7 +57,10 @@ def hold_deletes(session: SyncSession, request: RunRequest, items: list[Item], k
         keys = [i.key for i in deletes]
         wanted = held(side, keys, known=known, side_is_empty=empty, limit=limit, confirmed=request.confirmed)
         if wanted:
-            found.append(HeldDeletes(side.value, len(keys), known, wanted))
+            names = tuple(sorted(key.name for key in keys))
+            gone = head.branch if head.commit is None else ""
+            stood = head.commit or session.last_seen
+            found.append(HeldDeletes(side.value, len(keys), known, wanted, names, gone, stood))
             for item in deletes:
                 item.held = True
     return found

@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gitintegration import messages
 from gitintegration.errors import Reason, RemoteError, SpecError
 from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
 from gitintegration.git.wire import Refs
+from gitintegration.messages import named
 
 _HEADS = "refs/heads/"
 
@@ -48,7 +50,7 @@ async def ls_remote(git: GitClient, remote: Remote, branch: str | None, review: 
     commit = refs.refs.get(f"{_HEADS}{name}")
     if commit is None:
         there = refs if branch is None else await git.ls_refs(remote, [_HEADS])
-        _check_empty(name, there, wanted=branch)
+        _check_empty(remote, name, there, wanted=branch)
     return RemoteHeads(name, commit, latency, review, refs.refs.get(f"refs/heads/{review}") if review else None)
 
 
@@ -60,15 +62,15 @@ def check_names(branch: str, others: Iterable[str]) -> None:
             raise SpecError(Reason.InvalidSpec, words)
 
 
-def _check_empty(name: str, refs: Refs, wanted: str | None) -> None:
+def _check_empty(remote: Remote, name: str, refs: Refs, wanted: str | None) -> None:
     """Raises RemoteError where a branch is missing in a repository that has others: only an empty one is begun by us."""
     others = sorted(ref.removeprefix(_HEADS) for ref in (*refs.refs, *refs.others) if ref.startswith(_HEADS))
     if not others:
         return
-    known = ", ".join(others[:10]) + (f" and {len(others) - 10} more" if len(others) > 10 else "")
-    what = (
-        f"branch {wanted!r} is not in the repository" if wanted else f"HEAD names branch {name!r}, which is not there"
-    )
-    what = what if wanted or refs.head else "HEAD names a branch that is not in the repository"
-    words = f"{what}, which has {known[:1000]}: create it, or change spec.defaultBranch"
+    known = named(others, 10)[:1000]
+    if wanted:
+        words = messages.BRANCH_MISSING(branch=wanted, url=remote.url, known=known)
+    else:
+        gone = f"branch {name!r}" if refs.head else "a branch"
+        words = messages.HEAD_MISSING(branch=gone, url=remote.url, known=known)
     raise RemoteError(Reason.BranchNotFound, words, retry=True)

@@ -23,6 +23,7 @@ from gitintegration.core.values import Json, ObjectKey
 from gitintegration.core.view import view, with_ignored
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.remote import Remote
+from gitintegration.messages import Place
 from gitintegration.reconcile.rivals import Rival
 from gitintegration.session.live_objects import Kind, LiveObject
 
@@ -54,6 +55,16 @@ class RunRequest:
     """The other integrations of the namespace."""
     policy: Policy | None = None
     """What an operation may do, in place of what the mode says."""
+
+    @property
+    def place(self) -> Place:
+        """What messages are told of."""
+        return Place(self.namespace, self.name)
+
+    @property
+    def may_push(self) -> bool:
+        """Whether the mode writes to git by itself."""
+        return Policy.of(self.spec).to_git
 
     @property
     def may(self) -> Policy:

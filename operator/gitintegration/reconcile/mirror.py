@@ -75,6 +75,7 @@ class GitMirror:
         if head.commit is None:
             if known := session.index.commit or session.last_seen:
                 self._doubt(session, Course.behind, known, None)
+                session.last_seen = known
             session.table.suspect(session.index.items.keys() | session.records.marks.keys())
             session.index, session.scope = GitIndex(), scope_text
             return layout

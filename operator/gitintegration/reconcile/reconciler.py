@@ -221,7 +221,7 @@ class Reconciler:
         publisher = await self._publisher(session, request, layout, head)
         try:
             if keys := sorted(self._due(session, request), key=key_bits):
-                stats.held = await self._work(session, request, layout, keys, publisher, stats)
+                stats.held = await self._work(session, request, layout, head, keys, publisher, stats)
             await publisher.publish(stats)
         except GitIntegrationError:
             publisher.abandon()
@@ -234,6 +234,7 @@ class Reconciler:
         session: SyncSession,
         request: RunRequest,
         layout: Layout,
+        head: RemoteHeads,
         keys: Sequence[ObjectKey],
         publisher: Publisher,
         stats: RunStats,
@@ -249,7 +250,7 @@ class Reconciler:
         except GitIntegrationError:
             abandon(session, back)
             raise
-        held: list[HeldDeletes | HeldCopies] = [*hold_deletes(session, request, back, known)]
+        held: list[HeldDeletes | HeldCopies] = [*hold_deletes(session, request, back, known, head)]
         held += hold_copies(session, request, back)
         await self._carry(session, request, back, publisher, stats)
         return held

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from gitintegration import messages
 from gitintegration.core.layout import folder_of
 from gitintegration.core.state.item import Phase
 from gitintegration.core.status import ConflictEntry, HeldCopies, InvalidEntry, Outcome
-from gitintegration.errors import ClusterError, GitIntegrationError, Reason
+from gitintegration.errors import ClusterError, GitIntegrationError, Reason, Words
 from gitintegration.reconcile.heads import RemoteHeads
 from gitintegration.reconcile.item import RunRequest, RunStats
 from gitintegration.session.session import SyncSession
@@ -37,13 +38,14 @@ def outcome_of(
     return Outcome(
         generation=request.generation,
         mode=request.spec.sync.mode.value,
+        place=request.place,
         error=error,
         connection={**(session.connection or {"reachable": True}), "latencyMs": head.latency_ms},
         pipelines=_count(session),
         local_ahead=local,
         remote_ahead=remote,
         conflicts=conflicts,
-        invalid=[InvalidEntry(p.path, p.reason.value, p.message) for p in problems],
+        invalid=[InvalidEntry(p.path, p.reason.value, request.place.joined(p.words)) for p in problems],
         held=tuple(stats.held),
         refusals=(
             *request.refusals,
@@ -53,6 +55,7 @@ def outcome_of(
             *session.contest.told(),
         ),
         warnings=(*request.warnings, *request.remote.warnings),
+        read_only=_read_only(session, request),
         rewritten=session.rewritten,
         review=(review := _review(session, request, head)),
         pull_request=session.pull_request if review and request.spec.sync.push.create_pull_request else None,
@@ -103,6 +106,17 @@ def _prefix(request: RunRequest, stats: RunStats, error: GitIntegrationError | N
     if request.prefix_before is not None and waits:
         return request.prefix_before
     return folder_of(request.spec.path_prefix)
+
+
+def _read_only(session: SyncSession, request: RunRequest) -> Words | None:
+    """That the login may not write, where the mode wants it to: the first push is late to say so."""
+    may = (session.connection or {}).get("permissions")
+    if not request.may_push or not isinstance(may, Sequence) or "write" in may:
+        return None
+    remote = request.remote
+    if not remote.secret:
+        return messages.ANONYMOUS(url=remote.url)
+    return messages.READ_ONLY(secret=remote.secret, key=remote.key, url=remote.url).of_secret(remote.secret)
 
 
 def _review(session: SyncSession, request: RunRequest, head: RemoteHeads) -> dict[str, object] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from gitintegration import messages
 from gitintegration.commits.files import GitItem, ScannedFile
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.values import ObjectKey
@@ -88,9 +89,8 @@ class GitIndex:
             found.append(Problem(self.obstacle, InvalidReason.InvalidPath, words))
         for key, copies in self._copies.items():
             paths = sorted(c.path for c in copies)
-            others = ", ".join(paths[1:])
-            words = f"{key} stands in {others} as well; keep one of them"
-            found.append(Problem(paths[0], InvalidReason.Duplicate, words))
+            twice = messages.FILE_TWICE(key=key, others=", ".join(paths[1:]))
+            found.append(Problem(paths[0], InvalidReason.Duplicate, *twice))
         return found
 
     def frozen(self, key: ObjectKey, known_path: str | None) -> bool:

@@ -91,7 +91,7 @@ class SyncSession:
     """The commit in which that was looked for, and the scope."""
     history: list[dict[str, object]] | None = None
     last_seen: str | None = None
-    """The branch's head as an earlier process told it in the status."""
+    """The branch's head as an earlier process told it in the status, or as it was before the branch went."""
 
     def reset_git(self) -> None:
         """Forget what was read from git; the cache is fetched anew."""

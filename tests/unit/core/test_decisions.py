@@ -107,7 +107,7 @@ CONFLICT = ConflictEntry("Pipeline", "orders", "orders", "p/orders.yaml", "BothM
             "p/a.yaml: line 1",
         ),
         (
-            Outcome(1, "", held=[HeldDeletes("git", 5, 6, "abc")], conflicts=[CONFLICT]),
+            Outcome(1, "", held=[HeldDeletes("git", 5, 6, "abc", ("a", "b", "c", "d", "e"))], conflicts=[CONFLICT]),
             ("False", "DeletesHeld"),
             {"Stalled": "True"},
             "confirmDeletes=abc",
@@ -116,8 +116,9 @@ CONFLICT = ConflictEntry("Pipeline", "orders", "orders", "p/orders.yaml", "BothM
             Outcome(1, "", held=[HeldCopies("a/", "b/", 5, 6, "abc")]),
             ("False", "PrefixChanged"),
             {"Stalled": "True", "InSync": "False"},
-            "was 'a/', and 5 of 6 pipelines would be copied to 'b/'; nothing was copied, and what lies below the old one stays. "
-            "If that is meant: kubectl annotate gitintegration NAME planasonix.com/confirmDeletes=abc",
+            "was 'a/', and 5 of 6 pipelines would be copied to 'b/'; nothing was copied, and what lies below the old one stays; "
+            'to keep the old one: kubectl -n NAMESPACE patch gitintegration NAME --type=merge -p \'{"spec":{"pathPrefix":"OLD"}}\'. '
+            "If that is meant: kubectl -n NAMESPACE annotate gitintegration NAME planasonix.com/confirmDeletes=abc",
         ),
         (
             Outcome(1, "", elsewhere="none lies below 'p/'"),
@@ -165,7 +166,7 @@ CONFLICT = ConflictEntry("Pipeline", "orders", "orders", "p/orders.yaml", "BothM
             Outcome(1, "", rewritten="the branch was rewritten", pipelines=1),
             ("True", "Succeeded"),
             {"InSync": "True"},
-            "1 pipelines",
+            "1 pipeline is the same",
         ),
     ],
 )

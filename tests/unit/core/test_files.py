@@ -388,3 +388,48 @@ def test_a_schema_tells_list_keys_and_defaults() -> None:
     assert SCHEMA.strip_defaults(value) == {"spec": {"steps": [{"name": "a", "port": 80}], "free": {"y": 2}}}
     assert SCHEMA.strip_defaults({"spec": {"mode": "auto"}}) == {}
     assert SCHEMA.strip_defaults({"spec": {"mode": "other"}}) == {"spec": {"mode": "other"}}
+
+
+WORKFLOW = """apiVersion: planasonix.com/v1alpha1
+kind: Pipeline
+metadata:
+  name: a
+spec:
+  steps:
+    - name: one
+      args: ["{{inputs.parameters.x}}", '{{ tasks.y }}']
+      script: |
+        echo {{workflow.name}}
+        {{=sprig.trim(x)}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "not_words"),
+    [
+        (WORKFLOW + "  steps: []\n", "stands twice", "template"),
+        (WORKFLOW.replace("kind: Pipeline", "kind: : Pipeline"), "line 2", "template"),
+        (WORKFLOW + "  x: &a 1\n  y: *b\n", "unknown anchor", "template"),
+        (WORKFLOW + "\tz: 1\n", "line", "template"),
+        (WORKFLOW.replace("name: a", "name: {{ .Values.name }}"), "template", "marker"),
+        (WORKFLOW + "{{- if .Values.more }}\n  more: 1\n{{- end }}\n", "template", "marker"),
+        (WORKFLOW + "  more: {{ toYaml .Values.more | nindent 4 }}\n", "template", "marker"),
+        (
+            WORKFLOW + "<<<<<<< HEAD\n  more: 1\n=======\n  more: 2\n>>>>>>> theirs\n",
+            "line 12: holds git's conflict",
+            "template",
+        ),
+        (
+            WORKFLOW.replace("\n", "\r\n") + "<<<<<<< HEAD\r\n=======\r\n>>>>>>> b\r\n",
+            "line 12: holds git's",
+            "template",
+        ),
+        (WORKFLOW + "<<<<<<< HEAD\n", "line 13", "marker"),
+        ("{" * 200_000, "", "template"),
+        ("{{" * 100_000 + "\n" + "}}" * 100_000, "", "marker"),
+    ],
+)
+def test_why_a_file_can_not_be_read_is_told_by_its_cause(text: str, words: str, not_words: str) -> None:
+    (problem,) = parse_file("p/a.yaml", text.encode(), {("planasonix.com", "Pipeline")}, "ns").problems
+    assert words in problem.message
+    assert not_words not in problem.message

@@ -23,7 +23,15 @@ from gitintegration.core.status import (
     build_status,
     without_lists,
 )
-from gitintegration.errors import CredentialError, Forbidden, Reason, RemoteError, RemoteUnavailable, SpecError
+from gitintegration.errors import (
+    NEEDS_A_PERSON,
+    CredentialError,
+    Forbidden,
+    Reason,
+    RemoteError,
+    RemoteUnavailable,
+    SpecError,
+)
 from tests.bed.cluster import ROOT
 from tests.bed.kstatus import judged
 
@@ -84,7 +92,19 @@ STATES: dict[str, tuple[Object, tuple[str, str]]] = {
     "first sync times out": (synced(error=RemoteUnavailable(Reason.Timeout, "slow"), observed=False), PROGRESS),
     "a later one times out": (synced(WELL, error=RemoteUnavailable(Reason.Timeout, "slow"), observed=False), PROGRESS),
     "push is tried again": (synced(error=RemoteError(Reason.PushRejected, "no", retry=True), local_ahead=1), PROGRESS),
-    "token refused": (synced(WELL, error=REFUSED, observed=False), PROGRESS),
+    "token refused": (synced(WELL, error=REFUSED, observed=False), TROUBLE),
+    "token refused from the start": (synced(error=REFUSED, observed=False), TROUBLE),
+    **{
+        f"a person must act: {reason}": (
+            synced(WELL, error=RemoteError(reason, "x", retry=True), observed=False),
+            TROUBLE,
+        )
+        for reason in sorted(NEEDS_A_PERSON)
+    },
+    **{
+        f"it passes: {reason}": (synced(WELL, error=RemoteError(reason, "x", retry=True), observed=False), PROGRESS)
+        for reason in (Reason.NetworkUnreachable, Reason.Timeout, Reason.RateLimited, Reason.RemoteBehind)
+    },
     "no Secret": (synced(WELL, error=MISSING, observed=False), TROUBLE),
     "no good spec": (synced(error=SpecError(Reason.InvalidSpec, "mend it"), observed=False), TROUBLE),
     "conflicts": (synced(conflicts=[CONFLICT]), TROUBLE),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
+from gitintegration import messages
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.errors import ClusterError, Reason
 
@@ -59,9 +60,7 @@ class Contest:
         for key, known in self._items.items():
             if len(known.undone) >= ROUNDS:
                 who = f"{known.rival!r} (its field manager)" if known.rival else "another tool"
-                words = f"{key}: {who} puts back what is written from git; nothing of it is written any more: let one of the two keep it, "
-                words += "then annotate the GitIntegration with planasonix.com/requestedAt"
-                yield ClusterError(Reason.Contested, words, retry=True)
+                yield ClusterError(Reason.Contested, messages.CONTESTED(key=key, who=who), retry=True)
 
 
 def _digest(value: Json) -> str:
