@@ -271,12 +271,15 @@ def test_a_revision_is_restored_and_the_next_push_carries_it_on(world: MakeWorld
     assert w.names() == {"orders"}
     done = ask(w, "pull", revision=first[:10], pipelines=["orders", "users"])
     assert (done["counts"]["updated"], done["counts"]["created"], done["commit"]) == (1, 1, first)
+    assert why(done)[2] == f"restored from {first[:12]}: create users; update orders"
+    assert "Restored" in w.kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
     assert w.spec("orders")["owner"] == "ann"
     assert w.spec("orders")["schedule"] == "0 5 * * *"
     assert w.names() == {"orders", "users"}
     assert ask(w, "pull", revision=first, pipelines=["orders"])["counts"]["unchanged"] == 1
     ask(w, "push")
     assert w.repo.read("pipelines/orders.yaml") == manifest("orders")
+    assert git("log", "-1", "--format=%s", cwd=w.repo.path).strip() == f"Restore orders, users from {first[:12]}"
 
 
 def test_what_is_refused_is_told_and_the_rest_is_pulled(world: MakeWorld) -> None:

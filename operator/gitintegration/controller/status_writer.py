@@ -85,10 +85,7 @@ class StatusWriter:
     ) -> None:
         """Events for what changed state, not for every sync."""
         if stats.wrote:
-            pulled = stats.created + stats.updated + stats.deleted
-            parts = [f"{pulled} pulled into the cluster"] if pulled else []
-            parts += [f"pushed {sha[:12]}" for sha in stats.commits]
-            await self._integrations.event(entry.seen, "Normal", "Synced", "; ".join(parts))
+            await self._integrations.event(entry.seen, "Normal", "Synced", stats.words)
         old = {c["type"]: c for c in before.get("conditions", [])}
         for condition in status["conditions"]:
             previous = old.get(condition["type"], {})

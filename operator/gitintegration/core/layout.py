@@ -14,6 +14,7 @@ from unicodedata import normalize
 
 from gitintegration.api.git_names import fill
 from gitintegration.core.ignore import checked, ignores
+from gitintegration.messages import named
 
 IGNORE_FILE = ".gitintegrationignore"
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -208,10 +209,29 @@ class Summary:
     created: Sequence[str] = ()
     updated: Sequence[str] = ()
     deleted: Sequence[str] = ()
+    restored: Sequence[str] = ()
+    revision: str = ""
+    """The commit that they were restored from."""
 
     @property
     def names(self) -> list[str]:
-        return [*self.created, *self.updated, *self.deleted]
+        return sorted([*self.created, *self.updated, *self.deleted, *self.restored])
+
+    @property
+    def parts(self) -> list[tuple[str, list[str], str]]:
+        """What was done, to which pipelines in their order, and from where."""
+        whole = (
+            ("restore", self.restored, f" from {self.revision}"),
+            ("create", self.created, ""),
+            ("update", self.updated, ""),
+            ("delete", self.deleted, ""),
+        )
+        return [(verb, sorted(names), origin) for verb, names, origin in whole if names]
+
+    @property
+    def words(self) -> str:
+        """In one line: the first of each, and how many more."""
+        return "; ".join(f"{verb} {named(names, _NAMED)}{origin}" for verb, names, origin in self.parts)
 
 
 _NAMED = 3
@@ -226,17 +246,12 @@ def commit_message(summary: Summary, *, integration: str, namespace: str, templa
             integration=integration,
             namespace=namespace,
             created=len(summary.created),
-            updated=len(summary.updated),
+            updated=len(summary.updated) + len(summary.restored),
             deleted=len(summary.deleted),
             pipelines=", ".join(summary.names),
         )
-    verbs = [("Create", summary.created), ("Update", summary.updated), ("Delete", summary.deleted)]
-    used = [(verb, names) for verb, names in verbs if names]
-    if len(summary.names) <= _NAMED:
-        title = "; ".join(f"{verb} {', '.join(names)}" for verb, names in used)
-    else:
-        title = "; ".join(f"{verb} {len(names)} pipelines" for verb, names in used)
-    lines = [f"{verb.lower()}: {name}" for verb, names in used for name in names]
+    title = "; ".join(part[0].upper() + part[1:] for part in summary.words.split("; "))
+    lines = [f"{verb}: {name}" for verb, names, _ in summary.parts for name in names]
     more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
     listing = [] if len(summary.names) <= _NAMED else ["", *lines[:_LISTED], *more]
     return "\n".join([title, *listing, "", f"From the cluster: {namespace}/{integration}", ""])

@@ -47,7 +47,7 @@ class ConflictEntry:
 
     def to_status(self) -> dict[str, Any]:
         entry = {"kind": self.kind, "name": self.name, "id": self.id, "path": self.path}
-        return {**entry, "fields": list(self.fields), "reason": self.reason}
+        return {**entry, "fields": sorted(self.fields), "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,7 +377,8 @@ def let_go_words(names: Sequence[str]) -> str:
 def conflict_names(conflicts: Sequence[ConflictEntry]) -> str:
     """The first of them in their order, each with the fields that disagree."""
     told = [
-        f"{c.kind}/{c.name} ({', '.join(c.fields) or c.reason})" for c in sorted(conflicts, key=ConflictEntry.order)
+        f"{c.kind}/{c.name} ({', '.join(sorted(c.fields)) or c.reason})"
+        for c in sorted(conflicts, key=ConflictEntry.order)
     ]
     return _listed(told, 5)
 

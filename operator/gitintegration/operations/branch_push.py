@@ -70,7 +70,7 @@ class BranchPush:
         if wanted.dry_run or not edits:
             return OperationResult(plan_words("push", plan, dry_run=wanted.dry_run), told), ()
         check_deletes(session, request, changes, wanted)
-        message = as_line(wanted.message) or request.message_of(done)
+        message = as_line(wanted.message) or request.message_of(done, session.restored)
         made = await branches.commit(session, request, ground, edits, message, order.created_at)
         try:
             if made.edited.failed:

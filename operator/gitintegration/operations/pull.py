@@ -22,7 +22,7 @@ from gitintegration.errors import OperationError, Reason
 from gitintegration.git import log as git_log
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
-from gitintegration.messages import counted, named
+from gitintegration.messages import named
 from gitintegration.operations.result import (
     OperationContext,
     OperationResult,
@@ -36,7 +36,7 @@ from gitintegration.operations.result import (
     chosen,
     conflict_of,
     count_invalid,
-    count_words,
+    done_words,
     head_of,
     plan_words,
     problem_words,
@@ -108,6 +108,8 @@ class Pull:
                     check_deletes(session, asked, changes, wanted, side_is_empty=source.index.empty)
                     await order.record(told)
             await self._reconciler.applier.apply(source, asked, ready, RunStats())
+            if wanted.revision:
+                session.restored |= {item.key: (item.version, at or "") for item in ready if item.pulled}
             if source is session:
                 for item in items:
                     rests = session.table.open.get(item.key)
@@ -122,9 +124,13 @@ class Pull:
         if refused:
             said = problem_words([item.problem for item in refused if item.problem])
             count = sum(told["counts"][action] for action in ("created", "updated", "deleted")) - len(refused)
-            words = said._replace(what=f"{counted(max(0, count))} pulled, {len(refused)} refused: {said.what}")
+            words = said._replace(what=f"{max(0, count)} pulled, {len(refused)} refused: {said.what}")
             raise PartialFailure(OperationError(Reason.InvalidManifests, words), told)
-        return OperationResult(f"pulled from {branch}: " + count_words(told["counts"]), told)
+        if not wanted.revision:
+            return OperationResult(f"pulled from {branch}: {done_words(told)}", told)
+        if not told["changes"]:
+            return OperationResult(f"the same as at {(at or '')[:12]}", told)
+        return OperationResult(f"restored from {(at or '')[:12]}: {done_words(told)}", told, "Restored")
 
     def _settled(self, session: SyncSession, request: RunRequest, wanted: PullOperation) -> RunRequest:
         """The request with the operation's strategy and resolutions."""

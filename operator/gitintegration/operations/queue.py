@@ -190,6 +190,8 @@ class OperationQueue:
             await self._end(entry, Phase.Failed, told.reason.value, words, _unreached(entry))
         else:
             await self._end(entry, Phase.Succeeded, Reason.Succeeded.value, done.message, done.fields)
+            if done.event:
+                await self._objects.event(entry.seen, "Normal", done.event, done.message)
 
     async def _act(self, name: IntegrationKey, entry: _Entry, turn: Turn, *, resumed: bool) -> OperationResult:
         spec = read_spec(GitOperationSpec, entry.seen.get("spec"))

@@ -20,7 +20,7 @@ from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
 from gitintegration.messages import counted, named
 from gitintegration.reconcile.deletes import is_peopled
-from gitintegration.reconcile.item import LOSSY, Item, RunRequest
+from gitintegration.reconcile.item import LOSSY, Item, RunRequest, Verb, named_by_verb
 from gitintegration.session import history
 from gitintegration.session.session import SyncSession
 
@@ -44,6 +44,8 @@ class OperationResult:
     message: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     """Of the status."""
+    event: str = ""
+    """The reason of an event that tells it as well, where one does."""
 
 
 class PartialFailure(GitIntegrationError):
@@ -167,6 +169,13 @@ def plan_words(kind: str, plan: Plan, *, dry_run: bool) -> str:
 
 def count_words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {name}" for name, n in counts.items() if n and name != "unchanged") or "nothing to do"
+
+
+def done_words(told: Mapping[str, Any]) -> str:
+    """What was done with which pipelines, as an operation's status tells them; of too many, how many."""
+    if told.get("changesTruncated") or not told["changes"]:
+        return count_words(told["counts"])
+    return named_by_verb({verb: [c["name"] for c in told["changes"] if c["action"] == verb] for verb in Verb}).words
 
 
 def check_expected(expected: str | None, at: str | None, branch: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.errors import Forbidden, GitIntegrationError, KindUnavailable, Refused, Stale
-from gitintegration.reconcile.item import Item, RunRequest, RunStats
+from gitintegration.reconcile.item import Item, RunRequest, RunStats, Verb
 from gitintegration.reconcile.wal import WriteAheadLog
 from gitintegration.session.live_objects import LiveObjects
 from gitintegration.session.session import SyncSession
@@ -67,6 +67,8 @@ class Applier:
             item.problem = Problem(item.path, InvalidReason.Refused, error.message, error.remedy)
             return
         item.pulled = True
+        verb = Verb.delete if value is None else Verb.create if before is None else Verb.update
+        stats.pulled.setdefault(verb, []).append(item.key.name)
         if value is None:
             stats.deleted += 1
         elif before is None:

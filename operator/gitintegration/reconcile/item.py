@@ -23,9 +23,10 @@ from gitintegration.core.values import Json, ObjectKey
 from gitintegration.core.view import view, with_ignored
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.remote import Remote
-from gitintegration.messages import Place
+from gitintegration.messages import Place, counted
 from gitintegration.reconcile.rivals import Rival
 from gitintegration.session.live_objects import Kind, LiveObject
+from gitintegration.session.session import NOTHING_RESTORED, Restored
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +102,12 @@ class RunRequest:
         """Of its commits."""
         return f"{self.spec.author.name} <{self.spec.author.email}>"
 
-    def message_of(self, items: Iterable[Changed]) -> str:
+    def message_of(self, items: Iterable[Changed], restored: Restored) -> str:
         """What a commit of these items says, where nobody said otherwise."""
         template = self.spec.sync.push.message_template
-        return commit_message(summary(items), integration=self.name, namespace=self.namespace, template=template)
+        return commit_message(
+            summary(items, restored), integration=self.name, namespace=self.namespace, template=template
+        )
 
     @property
     def review(self) -> str | None:
@@ -241,6 +244,10 @@ class RunStats:
     updated: int = 0
     deleted: int = 0
     commits: list[str] = field(default_factory=list)
+    pulled: dict[Verb, list[str]] = field(default_factory=dict)
+    """Names of what was written to the cluster."""
+    pushed: list[str] = field(default_factory=list)
+    """The subject of each commit."""
     troubles: list[GitIntegrationError] = field(default_factory=list)
     """What went wrong beside the sync, with the pull request say; the rest was done."""
     held: list[HeldDeletes | HeldCopies] = field(default_factory=list)
@@ -249,10 +256,22 @@ class RunStats:
     """What is synced no more."""
 
     @property
+    def words(self) -> str:
+        """For an event."""
+        pulled = [f"{counted(sum(map(len, self.pulled.values())))} pulled into the cluster: {self._pulled}"]
+        pushed = [f"pushed {sha[:12]}: {said[:_SUBJECT]}" for sha, said in zip(self.commits, self.pushed, strict=True)]
+        return "; ".join([*(pulled if self.pulled else []), *pushed])
+
+    @property
+    def _pulled(self) -> str:
+        return named_by_verb(self.pulled).words
+
+    @property
     def wrote(self) -> bool:
         return bool(self.created or self.updated or self.deleted or self.commits)
 
 
+_SUBJECT: Final = 300
 _NAMED: Final = 3
 LOSSY: Final = 50
 """Paths that are told at most."""
@@ -265,6 +284,12 @@ def lossy_words(paths: Sequence[str]) -> str:
     return f"edits took comments or lines beside their own from {named}{more}; see the commit"
 
 
+def named_by_verb(names: Mapping[Verb, Sequence[str]]) -> Summary:
+    """The same, as a commit or an event tells it."""
+    made, changed, gone = (names.get(verb, ()) for verb in (Verb.create, Verb.update, Verb.delete))
+    return Summary(made, changed, gone)
+
+
 class Changed(Protocol):
     """What a commit tells of an item that it changes."""
 
@@ -274,10 +299,21 @@ class Changed(Protocol):
     @property
     def verb(self) -> Verb: ...
 
+    @property
+    def version(self) -> str: ...
 
-def summary(items: Iterable[Changed]) -> Summary:
-    """What a commit of these items says of itself."""
+
+def summary(items: Iterable[Changed], restored: Restored = NOTHING_RESTORED) -> Summary:
+    """What a commit of these items says of itself. What was edited since it was restored is an update."""
     names: dict[Verb, list[str]] = {verb: [] for verb in Verb}
+    back: list[str] = []
+    revisions: list[str] = []
     for item in items:
-        names[item.verb].append(item.key.name)
-    return Summary(names[Verb.create], names[Verb.update], names[Verb.delete])
+        known = restored.get(item.key)
+        if known is not None and known[0] == item.version:
+            back.append(item.key.name)
+            revisions.append(known[1][:12])
+        else:
+            names[item.verb].append(item.key.name)
+    origin = ", ".join(sorted(set(revisions)))
+    return Summary(names[Verb.create], names[Verb.update], names[Verb.delete], back, origin)

@@ -112,7 +112,7 @@ class Branch:
 
     async def prepare(self, message: str | None = None, moment: int | None = None) -> PreparedCommit | None:
         """The commit of all that was staged; None where it would change no file, and all is in git already."""
-        message = message or self._request.message_of(self.staged)
+        message = message or self._request.message_of(self.staged, self._session.restored)
         assert self._builder is not None
         moment = moment or self._branches.now()
         made = await self._branches.finish(self._builder, self._request, message, moment)
@@ -143,6 +143,7 @@ class Branch:
         await self._wal.flush(session, self._request)
         await self._branches.push(session, self._request, self._head.ref, self._head.commit, prepared.made)
         stats.commits.append(prepared.info.sha)
+        stats.pushed.append(prepared.info.message.partition("\n")[0])
         stats.lossy += edited.lossy
         for path in edited.removed:
             session.index.remove(path)
@@ -156,6 +157,7 @@ class Branch:
         """Take all that was staged for agreed. So many rows are open at a time; it bounds memory."""
         for number, staged in enumerate(self.staged, start=1):
             install(self._session, staged)
+            self._session.restored.pop(staged.key, None)
             if number % _OPEN == 0:
                 self._session.records.evict()
         self._session.records.evict()

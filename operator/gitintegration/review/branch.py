@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gitintegration.commits.files import CommitBase, Committed, Edit, Edits
+from gitintegration.commits.files import CommitBase, Edit, Edits
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout
 from gitintegration.core.values import ObjectKey
@@ -62,7 +62,9 @@ class ReviewCommits:
         fresh &= places.keys()
         edits = self._edits(session, request, base, places, items, fresh)
         if edits or base.is_merge:
-            made = await self._commit(session, request, head, base, edits, [i for i in items if i.problem is None])
+            whole = [i for i in items if i.problem is None]
+            message = self._message(session, request, head, base, edits, whole)
+            made = await self._branches.commit(session, request, base, edits, message)
             if made.commit is not None:
                 try:
                     await self._branches.push(session, request, head.review_ref, head.review, made)
@@ -72,6 +74,7 @@ class ReviewCommits:
                     raise
                 commit = made.commit.sha
                 stats.commits.append(commit)
+                stats.pushed.append(message.partition("\n")[0])
                 stats.lossy += made.edited.lossy
             failed = dict(made.edited.failed)
             for item in items:
@@ -155,20 +158,19 @@ class ReviewCommits:
             return None
         return self._branches.edit(item, place, value)
 
-    async def _commit(
-        self,
+    @staticmethod
+    def _message(
         session: SyncSession,
         request: RunRequest,
         head: RemoteHeads,
         base: CommitBase,
         edits: Edits,
         items: Sequence[Item],
-    ) -> Committed:
+    ) -> str:
         edited = {edit.key for _, changes in edits.values() for edit in changes}
-        message = f"Merge {head.branch} into {request.review}\n"
         if edited and not base.is_merge:
-            message = request.message_of([item for item in items if item.key in edited])
-        return await self._branches.commit(session, request, base, edits, message)
+            return request.message_of([item for item in items if item.key in edited], session.restored)
+        return f"Merge {head.branch} into {request.review}\n"
 
     @staticmethod
     def _of_default(session: SyncSession, base: CommitBase) -> dict[str, str]:
@@ -183,7 +185,9 @@ def _set_aside(
 ) -> bool:
     """Whether a push was declined for files that the server named, which are left out of the next one."""
     named = [
-        item for item in items if error.reason is Reason.PushRejected and names(error.message, places[item.key].path)
+        item
+        for item in items
+        if error.reason is Reason.PushRejected and names(error.said or error.message, places[item.key].path)
     ]
     for item in named:
         item.problem = session.declined.add(item.key, item.git_goal, places[item.key].path, error.message)

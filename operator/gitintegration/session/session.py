@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from gitintegration.core.state.contest import Contest
 from gitintegration.core.state.evidence import Behind
@@ -30,6 +30,11 @@ class ReviewBranch:
     commit: str | None
     follows: bool
     """Whether it holds all of the default branch."""
+
+
+Restored: TypeAlias = Mapping[ObjectKey, tuple[str, str]]
+"""Of objects that were brought back as a commit had them: their version since, and that commit."""
+NOTHING_RESTORED: Restored = {}
 
 
 @dataclass(slots=True)
@@ -80,6 +85,8 @@ class SyncSession:
     """What is written, and put back by others."""
     declined: Declined = field(default_factory=Declined)
     """What the server declined to take into a push."""
+    restored: dict[ObjectKey, tuple[str, str]] = field(default_factory=dict)
+    """What a commit is to tell as restored."""
     rewritten: str | None = None
     behind: Behind | None = None
     """A head that went back and is not believed yet."""

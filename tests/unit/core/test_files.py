@@ -347,7 +347,12 @@ def test_commit_messages() -> None:
     assert "ns/gi" in text
     many = Summary(updated=[f"p{n}" for n in range(60)])
     lines = commit_message(many, integration="gi", namespace="ns").splitlines()
-    assert lines[0] == "Update 60 pipelines"
+    assert lines[0] == "Update p0, p1, p10 and 57 more"
+    assert commit_message(Summary(updated=many.updated[::-1]), integration="gi", namespace="ns").splitlines() == lines
+    back = Summary(["b", "a"], restored=["z", "y"], revision="9f8e7d6c5b4a")
+    assert commit_message(back, integration="gi", namespace="ns").startswith(
+        "Restore y, z from 9f8e7d6c5b4a; Create a, b\n\nrestore: y\n"
+    )
     assert "and 10 more" in lines
     assert (
         commit_message(few, integration="gi", namespace="ns", template="{created}/{updated}/{deleted} {pipelines}")

@@ -260,6 +260,6 @@ def test_the_text_is_made_from_the_plan() -> None:
     assert "- update **orders** (p/orders.yaml): `spec.owner`" in body
     assert "`data/gi`" in body
     title, body = pull_request_text([change(f"p{n}", "delete") for n in range(300)], integration="gi", namespace="data")
-    assert title == "Delete 300 pipelines"
+    assert title == "Delete p0, p1, p10 and 297 more"
     assert "and 100 more" in body
     assert PullRequest(1, "u", "open").to_status() == {"number": 1, "url": "u", "state": "open"}

@@ -91,7 +91,7 @@ class Plan:
         told: dict[str, Any] = {
             "counts": self.counts,
             "changes": [change.to_status() for change in ordered[:CHANGES_SHOWN]],
-            "conflicts": [conflict.to_status() for conflict in self.conflicts[:SHOWN]],
+            "conflicts": [c.to_status() for c in sorted(self.conflicts, key=ConflictEntry.order)[:SHOWN]],
             "planDigest": self.digest,
         }
         if len(ordered) > CHANGES_SHOWN:
