@@ -33,9 +33,13 @@ class Message:
     example: Mapping[str, object]
 
     def __call__(self, **facts: object) -> Words:
-        """The words with these facts."""
-        quoted = {name: shlex.quote(str(value)) for name, value in facts.items()}
+        """The words with these facts. A tuple is several words of a command."""
+        quoted = {name: _quoted(value) for name, value in facts.items()}
         return Words(_filled(self.what, facts), _filled(self.remedy, quoted))
+
+
+def _quoted(fact: object) -> str:
+    return shlex.join(fact) if isinstance(fact, tuple) else shlex.quote(str(fact))
 
 
 def _filled(text: str, facts: Mapping[str, object]) -> str:
@@ -519,6 +523,24 @@ UNKNOWN_PIPELINES = Message(
     "no pipeline of GitIntegration '$name' is called $names",
     "see which there are, in the cluster: kubectl -n $NAMESPACE get $resource; and in git, below $prefix",
     {"name": "analytics", "names": "ordesr", "resource": "pipelines", "prefix": "pipelines/"},
+)
+NOT_CARRIED_OWNED = Message(
+    "UnknownPipeline",
+    "$key is owned by a controller, which makes it from something else, so it is not carried",
+    "keep its owner in git; this tells which: kubectl -n $NAMESPACE get $resource $pipeline -o jsonpath='{.metadata.ownerReferences}'",
+    {"key": "Pipeline/nightly", "resource": "pipelines", "pipeline": "nightly"},
+)
+NOT_CARRIED_LABELS = Message(
+    "UnknownPipeline",
+    "$key lacks the labels that spec.resources[].labelSelector asks for, so it is not carried",
+    "give it those: kubectl -n $NAMESPACE label $resource $pipeline $labels",
+    {"key": "Pipeline/orders", "resource": "pipelines", "pipeline": "orders", "labels": ("team=crm",)},
+)
+NOT_CARRIED_IGNORED = Message(
+    "UnknownPipeline",
+    "$key is not carried, because its file $path is ignored",
+    "take the pattern out of spec.ignore, or of .gitintegrationignore below the prefix",
+    {"key": "Pipeline/orders", "path": "pipelines/orders.draft.yaml"},
 )
 NOT_AT_REVISION = Message(
     "UnknownPipeline",

@@ -152,6 +152,13 @@ class ApiServer:
         body["metadata"] = {**body["metadata"], "labels": labels}
         self._store("pipelines", name, body)
 
+    def own(self, name: str) -> None:
+        """A controller makes it from something else."""
+        owner = {"apiVersion": API, "kind": "CronPipeline", "name": "nightly", "uid": "7", "controller": True}
+        metadata = self.objects["pipelines", name]["metadata"]
+        metadata |= {"ownerReferences": [owner], "resourceVersion": str(next(self._versions))}
+        self.changed.add(name)
+
     def remove(self, name: str) -> None:
         self.objects.pop(("pipelines", name), None)
         self.changed.add(name)
@@ -178,7 +185,7 @@ class ApiServer:
 
     def metas(self) -> dict[str, Meta]:
         return {
-            name: Meta(o["metadata"]["resourceVersion"], False)
+            name: Meta(o["metadata"]["resourceVersion"], bool(o["metadata"].get("ownerReferences")))
             for (plural, name), o in self.objects.items()
             if plural == "pipelines"
         }

@@ -85,6 +85,11 @@ def test_a_key_that_is_nearly_right(wanted: list[str], present: list[str], meant
     assert (meant in told) if meant else not told
 
 
+def test_several_words_are_quoted_one_by_one() -> None:
+    told = messages.NOT_CARRIED_LABELS(key="k", resource="pl", pipeline="p", labels=("a=1", "b=;x"))
+    assert told.remedy.endswith("label pl p a=1 'b=;x'")
+
+
 def test_numbers_and_names() -> None:
     assert [counted(n) for n in (0, 1, 2)] == ["0 pipelines", "1 pipeline", "2 pipelines"]
     assert named(["a"]) == "a"

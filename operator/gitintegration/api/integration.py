@@ -307,6 +307,22 @@ class ConflictStatus(Model):
     reason: str | None = Field(None, description="BothModified, BothCreated, DeletedInGit or DeletedInCluster.")
 
 
+class AheadStatus(Model):
+    """A pipeline that one side holds otherwise than the other, and why."""
+
+    kind: str | None = Field(None, description="Kind of the pipeline.")
+    name: str | None = Field(None, description="Its name.")
+    id: str | None = Field(None, description="Its planasonix.com/pipeline-id, else its name.")
+    side: str | None = Field(None, description="Which side is ahead: cluster, git, or both.")
+    path: str | None = Field(None, description="Its file, where it has one.")
+    reason: str | None = Field(
+        None,
+        description="Pending: the next sync carries it. Mode, Review, NotPruned: the spec does not let it. Conflict, Held, Refused, "
+        "Unreadable, KindUnavailable, Overlap: the conditions, conflicts and invalid tell more. Controlled (a controller owns it), NotSelected "
+        "(spec.resources[].labelSelector), Ignored (spec.ignore, .gitintegrationignore): it is not carried, and not counted as ahead.",
+    )
+
+
 class InvalidStatus(Model):
     """A manifest that was left alone, and why."""
 
@@ -379,6 +395,10 @@ class GitIntegrationStatus(Model):
     pipeline_count: int | None = Field(None, description="Pipelines known on either side.")
     local_ahead_count: int | None = Field(None, description="Pipelines changed in the cluster and not yet in git.")
     remote_ahead_count: int | None = Field(None, description="Pipelines changed in git and not yet in the cluster.")
+    ahead: list[AheadStatus] | None = Field(
+        None, description="What is ahead, and then what is not carried and why, at most 50."
+    )
+    ahead_truncated: bool | None = Field(None, description="There are more than 50.")
     conflict_count: int | None = Field(None, description="Pipelines that both sides changed in the same field.")
     conflicts: list[ConflictStatus] | None = Field(None, description="The conflicts, at most 50.")
     conflicts_truncated: bool | None = Field(None, description="There are more than 50 conflicts.")

@@ -13,7 +13,14 @@ import orjson
 TOUCHED_SHOWN = 20
 """Ids of a commit in `status.history`; `pipelinesTouchedCount` counts all."""
 STATUS_BYTES = 256 << 10
-_LISTS = {"conflicts": 48 << 10, "invalid": 48 << 10, "history": 48 << 10, "changes": 72 << 10, "lossy": 8 << 10}
+_LISTS = {
+    "ahead": 24 << 10,
+    "conflicts": 48 << 10,
+    "invalid": 48 << 10,
+    "history": 48 << 10,
+    "changes": 72 << 10,
+    "lossy": 8 << 10,
+}
 """Bytes of each list. The rest of a status, conditions above all, takes less than what is left."""
 _TEXT, _WORDS = 1024, 64
 """Characters of a text, and texts of a list, within an entry."""

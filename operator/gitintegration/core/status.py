@@ -51,6 +51,22 @@ class ConflictEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class AheadEntry:
+    """What one side holds and the other does not, and why."""
+
+    kind: str
+    name: str
+    id: str
+    side: str
+    path: str
+    reason: str
+
+    def to_status(self) -> dict[str, Any]:
+        told = {"kind": self.kind, "name": self.name, "id": self.id, "side": self.side}
+        return {**told, **({"path": self.path} if self.path else {}), "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
 class InvalidEntry:
     path: str
     reason: str
@@ -106,6 +122,8 @@ class Outcome:
     pipelines: int = 0
     local_ahead: int = 0
     remote_ahead: int = 0
+    ahead: Sequence[AheadEntry] = ()
+    """In the order that they are told in; of many, one more than are shown."""
     conflicts: Sequence[ConflictEntry] = ()
     invalid: Sequence[InvalidEntry] = ()
     held: Sequence[HeldDeletes | HeldCopies] = ()
@@ -157,6 +175,7 @@ def build_status(
 ) -> dict[str, Any]:
     """The whole new status; equal to `previous` where nothing is worth a write. `branch`: the one that the spec names."""
     dropped = (
+        "aheadTruncated",
         "conflictsTruncated",
         "invalidTruncated",
         "activeOperation",
@@ -187,9 +206,12 @@ def _observed(outcome: Outcome) -> dict[str, Any]:
         "localAheadCount": outcome.local_ahead,
         "remoteAheadCount": outcome.remote_ahead,
         "conflictCount": len(outcome.conflicts),
+        "ahead": [entry.to_status() for entry in outcome.ahead[:SHOWN]],
         "conflicts": [c.to_status() for c in sorted(outcome.conflicts, key=ConflictEntry.order)[:SHOWN]],
         "invalid": [i.to_status() for i in sorted(outcome.invalid, key=InvalidEntry.order)[:SHOWN]],
     }
+    if len(outcome.ahead) > SHOWN:
+        status["aheadTruncated"] = True
     if len(outcome.conflicts) > SHOWN:
         status["conflictsTruncated"] = True
     if len(outcome.invalid) > SHOWN:

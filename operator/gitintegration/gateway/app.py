@@ -315,6 +315,7 @@ async def status(caller: As) -> Data[models.SyncStatus]:
             if active
             else None,
             conflicts=_conflicts(told),
+            **_ahead(told),
             **_if_any(_trouble(found)),
         )
     )
@@ -492,6 +493,23 @@ def _verdict(told: dict[str, Any]) -> tuple[str, str]:
 
 def _code(reason: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", reason).lower() or "failed"
+
+
+def _ahead(told: dict[str, Any]) -> dict[str, Any]:
+    """What is ahead or not carried, where anything is."""
+    entries = [
+        models.AheadEntry(
+            pipeline_id=entry.get("id"),
+            name=entry.get("name"),
+            side=entry.get("side"),
+            path=entry.get("path"),
+            reason=entry.get("reason"),
+        )
+        for entry in told.get("ahead") or ()
+    ]
+    if not entries:
+        return {}
+    return {"ahead": entries, **({"ahead_truncated": True} if told.get("aheadTruncated") else {})}
 
 
 def _conflicts(told: dict[str, Any]) -> list[models.ConflictEntry]:

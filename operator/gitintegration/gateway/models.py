@@ -248,6 +248,14 @@ class ConflictEntry(BaseModel):
     reason: str | None
 
 
+class AheadEntry(BaseModel):
+    pipeline_id: str | None
+    name: str | None
+    side: str | None
+    path: str | None = None
+    reason: str | None
+
+
 class SyncStatus(BaseModel):
     in_sync: bool
     local_ahead_count: int
@@ -255,6 +263,10 @@ class SyncStatus(BaseModel):
     last_successful_sync_at: str | None
     active_operation: ActiveOperation | None
     conflicts: list[ConflictEntry]
+    ahead: list[AheadEntry] | None = Field(
+        None, description="There where something is ahead, or is not carried: what, on which side, and why; at most 50."
+    )
+    ahead_truncated: Literal[True] | None = Field(None, description="There where there are more than 50.")
     error: Error | None = Field(None, description="There where not all is well: why.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from gitintegration.api.operation import PushOperation
 from gitintegration.cluster.base_store import BaseStore
@@ -21,11 +22,14 @@ from gitintegration.operations.result import (
     check_conflicts,
     check_deletes,
     check_digest,
+    check_named,
     check_problems,
     count_invalid,
     lossy,
     plan_words,
     sorted_out,
+    undone,
+    unmoved,
 )
 from gitintegration.reconcile.branches import Target, merged
 from gitintegration.reconcile.heads import RemoteHeads
@@ -50,12 +54,17 @@ class BranchPush:
         branch: str,
         at: str | None,
         items: Sequence[Item],
+        keys: Sequence[ObjectKey],
     ) -> tuple[OperationResult, Sequence[PlannedChange]]:
         branches = self._reconciler.branches
         if at is not None:
             await branches.have_tree(session, request, at)
         ground = CommitBase.on(at or head.commit)
-        ready, left = sorted_out(request, items, wanted.pipelines)
+        ready, left = sorted_out(request, items)
+        same = len(items) + (0 if wanted.pipelines else unmoved(session, request, keys))
+        found = Plan("push", branch, (), left, same - len(ready) - len(left), count_invalid(session))
+        order.found.update(undone(found, at or head.commit or ""))
+        check_named(items, left, wanted.pipelines)
         places = await branches.places(session, request, layout, ground, ready, {})
         if wanted.pipelines:
             check_problems(item.problem for item in ready)
@@ -63,8 +72,9 @@ class BranchPush:
         pushed = await self._pushed.load(request.namespace, request.uid)
         known = pushed if at is not None else None
         edits, changes, done = self._edits(branch, ready, places, known, left)
+        order.found.update(undone(replace(found, conflicts=left), at or head.commit or ""))
         check_conflicts(left, wanted.pipelines)
-        plan = Plan("push", branch, changes, left, len(items) - len(changes) - len(left), count_invalid(session))
+        plan = Plan("push", branch, changes, left, same - len(changes) - len(left), count_invalid(session))
         told = {"branch": branch, "baseCommit": at or head.commit or "", **plan.to_status()}
         check_digest(wanted.plan_digest, plan)
         if wanted.dry_run or not edits:

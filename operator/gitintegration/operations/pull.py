@@ -18,7 +18,7 @@ from gitintegration.core.state.item import Phase
 from gitintegration.core.state.table import ItemTable
 from gitintegration.core.status import ConflictEntry
 from gitintegration.core.values import ObjectKey
-from gitintegration.errors import OperationError, Reason
+from gitintegration.errors import ClusterUnavailable, GitIntegrationError, OperationError, Reason
 from gitintegration.git import log as git_log
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
@@ -28,18 +28,21 @@ from gitintegration.operations.result import (
     OperationResult,
     PartialFailure,
     change,
-    check_conflicts,
     check_deletes,
     check_digest,
     check_expected,
-    check_problems,
+    check_named,
     chosen,
     conflict_of,
     count_invalid,
     done_words,
     head_of,
+    note_branch,
+    partly,
     plan_words,
     problem_words,
+    undone,
+    unmoved,
 )
 from gitintegration.reconcile.branches import SECONDS
 from gitintegration.reconcile.heads import RemoteHeads
@@ -59,8 +62,9 @@ class Pull:
         self, session: SyncSession, request: RunRequest, order: OperationContext, wanted: PullOperation
     ) -> OperationResult:
         """Bring pipelines of a branch into the cluster. What it is refused for single ones is told; the rest is done."""
+        note_branch(order, session, request, wanted.branch)
         head, layout = await self._reconciler.observe(session, request)
-        branch = wanted.branch or head.branch
+        branch = order.found["branch"] = wanted.branch or head.branch
         source, at = session, head.commit
         if branch != head.branch or wanted.revision:
             at = head.commit if branch == head.branch else await head_of(self._git, request.remote, branch)
@@ -79,10 +83,11 @@ class Pull:
                 *await self._elsewhere(session, asked, RemoteHeads(branch, commit, 0, named=True)),
                 commit,
             )
-        keys = chosen(source, request, wanted.pipelines)
+        keys, rest = chosen(source, request, wanted.pipelines), 0
         if wanted.pipelines is None or not wanted.pipelines:
             moved = {key for key, p in session.table.open.items() if p.remote or p.conflict} | source.table.suspects
             keys = [key for key in keys if key in moved]
+            rest = unmoved(session, request, keys)
         begun = order.status.get("phase") == "Running" and bool(order.status.get("planDigest"))
         refused: list[Item] = []
         told: dict[str, Any] = {}
@@ -91,12 +96,15 @@ class Pull:
                 items = await self._restored(source, asked, layout, keys, wanted.revision)
             else:
                 items = await self._reconciler.reader.read(source, asked, layout, keys)
-            ready, left = self._pullable(asked, items, wanted)
+            ready, left = self._pullable(asked, items)
             if attempt == 0:
                 changes = [change(item, item.path, Side.cluster) for item in ready]
-                unchanged = len(items) - len(ready) - len(left)
+                unchanged = len(items) - len(ready) - len(left) + rest
                 plan = Plan("pull", branch, changes, left, unchanged, count_invalid(source))
+                if not begun:
+                    order.found.update(undone(plan, head.commit or ""))
                 told = {"branch": branch, "baseCommit": head.commit or "", "commit": at or "", **plan.to_status()}
+                check_named(items, left, wanted.pipelines)
                 if not begun:
                     check_digest(wanted.plan_digest, plan)
                 if wanted.dry_run:
@@ -107,7 +115,14 @@ class Pull:
                 else:
                     check_deletes(session, asked, changes, wanted, side_is_empty=source.index.empty)
                     await order.record(told)
-            await self._reconciler.applier.apply(source, asked, ready, RunStats())
+            try:
+                await self._reconciler.applier.apply(source, asked, ready, RunStats())
+            except ClusterUnavailable:
+                raise  # it goes on where it is
+            except GitIntegrationError as error:
+                raise PartialFailure(
+                    error, partly(told, [*refused, *(item for item in ready if not item.pulled)])
+                ) from None
             if wanted.revision:
                 session.restored |= {item.key: (item.version, at or "") for item in ready if item.pulled}
             if source is session:
@@ -125,7 +140,8 @@ class Pull:
             said = problem_words([item.problem for item in refused if item.problem])
             count = sum(told["counts"][action] for action in ("created", "updated", "deleted")) - len(refused)
             words = said._replace(what=f"{max(0, count)} pulled, {len(refused)} refused: {said.what}")
-            raise PartialFailure(OperationError(Reason.InvalidManifests, words), told)
+            failed = partly(told, refused)
+            raise PartialFailure(OperationError(Reason.InvalidManifests, words), failed)
         if not wanted.revision:
             return OperationResult(f"pulled from {branch}: {done_words(told)}", told)
         if not told["changes"]:
@@ -140,14 +156,10 @@ class Pull:
                 takes[key] = Strategy(resolution.take)
         return replace(request, policy=Policy.of_pull(request.spec, wanted, takes))
 
-    def _pullable(
-        self, request: RunRequest, items: Sequence[Item], wanted: PullOperation
-    ) -> tuple[list[Item], list[ConflictEntry]]:
+    @staticmethod
+    def _pullable(request: RunRequest, items: Sequence[Item]) -> tuple[list[Item], list[ConflictEntry]]:
         left = [conflict_of(item) for item in items if item.decision.conflict]
         ready = [i for i in items if request.may.admits(i.decision, Side.cluster) and i.problem is None]
-        if wanted.pipelines:
-            check_problems(item.problem for item in items)
-            check_conflicts(left, wanted.pipelines)
         return ready, left
 
     async def _elsewhere(

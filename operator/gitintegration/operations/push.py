@@ -12,6 +12,7 @@ from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.plan.pull_request import pull_request_text
 from gitintegration.core.state.record import Published
+from gitintegration.core.values import ObjectKey
 from gitintegration.errors import GitIntegrationError, OperationError, Reason, StaleRemote, Words
 from gitintegration.forge.dialects import Draft
 from gitintegration.forge.pull_requests import Forges
@@ -29,13 +30,17 @@ from gitintegration.operations.result import (
     check_deletes,
     check_digest,
     check_expected,
+    check_named,
     check_problems,
     chosen,
     count_invalid,
     head_of,
     lossy,
+    note_branch,
     plan_words,
     sorted_out,
+    undone,
+    unmoved,
 )
 from gitintegration.reconcile.branches import SECONDS
 from gitintegration.reconcile.heads import RemoteHeads
@@ -57,9 +62,10 @@ class Push:
         self, session: SyncSession, request: RunRequest, order: OperationContext, wanted: PushOperation
     ) -> OperationResult:
         """Write pipelines of the cluster to a branch, as one commit at most, whatever happens on the way."""
+        note_branch(order, session, request, wanted.branch)
         for _ in range(_ATTEMPTS):
             head, layout = await self._reconciler.observe(session, request)
-            branch = wanted.branch or head.branch
+            branch = order.found["branch"] = wanted.branch or head.branch
             if wanted.create_pull_request and branch == head.branch:
                 words = f"a pull request goes to {head.branch}: name another branch in push.branch to make it from"
                 raise OperationError(Reason.InvalidSpec, words)
@@ -74,9 +80,9 @@ class Push:
             items = await self._reconciler.reader.read(session, asked, layout, keys)
             try:
                 if branch == head.branch:
-                    return await self._push_default(session, asked, order, wanted, layout, head, items)
+                    return await self._push_default(session, asked, order, wanted, layout, head, items, keys)
                 done, changes = await self._elsewhere.run(
-                    session, asked, order, wanted, layout, head, branch, at, items
+                    session, asked, order, wanted, layout, head, branch, at, items, keys
                 )
                 if wanted.dry_run or not (changes or await self._offers(session, request, at, head.commit)):
                     return done
@@ -148,15 +154,20 @@ class Push:
         layout: Layout,
         head: RemoteHeads,
         items: Sequence[Item],
+        keys: Sequence[ObjectKey],
     ) -> OperationResult:
-        ready, left = sorted_out(request, items, wanted.pipelines)
+        ready, left = sorted_out(request, items)
+        same = len(items) - len(ready) - len(left) + (0 if wanted.pipelines else unmoved(session, request, keys))
+        plan = Plan("push", head.branch, (), left, same, count_invalid(session))
+        order.found.update(undone(plan, head.commit or ""))
+        check_named(items, left, wanted.pipelines)
         branch = self._reconciler.branch(session, request, layout, head)
         placed = await branch.place(ready)
         if wanted.pipelines:
             check_problems(item.problem for item in ready)
         ready = placed
         changes = [change(item, item.target, Side.git) for item in ready]
-        plan = Plan("push", head.branch, changes, left, len(items) - len(ready) - len(left), count_invalid(session))
+        plan = replace(plan, changes=changes, invalid=count_invalid(session))
         told = {"branch": head.branch, "baseCommit": head.commit or "", **plan.to_status()}
         check_digest(wanted.plan_digest, plan)
         if wanted.dry_run or not ready:
@@ -169,7 +180,7 @@ class Push:
             if prepared is None:
                 await self._reconciler.flush(session, request)
                 return OperationResult(
-                    "nothing to push", {**told, "counts": Plan("push", head.branch).counts, "changes": []}
+                    "nothing to push", {**told, "counts": replace(plan, changes=()).counts, "changes": []}
                 )
             told = {**told, **lossy(prepared.made), "commit": prepared.info.sha}
             await order.record(told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +42,8 @@ from gitintegration.session.session import SyncSession
 IntegrationKey = tuple[str, str]
 _ENDED = (Phase.Succeeded.value, Phase.Failed.value)
 _CARRYING = (OperationKind.push, OperationKind.pull)
+_OF_PLAN = ("commit", "changes", "changesTruncated", "counts", "progress", "lossy")
+"""What is told before it is done, and is not so where it failed with nothing done."""
 _SECRET_WITHIN, _LOOK_EVERY = 5.0, 0.1
 """Seconds after an operation in which the Secret of its own must be there, and between looks for it."""
 
@@ -172,12 +174,13 @@ class OperationQueue:
     async def _run(self, name: IntegrationKey, entry: _Entry, turn: Turn) -> None:
         resumed = entry.status.get("phase") == Phase.Running.value
         fields: Mapping[str, Any] = entry.status if resumed else {"startedAt": timestamp(self._now())}
+        found: dict[str, Any] = {}
         try:
             await self._tell(entry, Phase.Running, "Unknown", Reason.Progressing.value, "it runs", fields)
             kind = str(entry.seen["spec"]["kind"])
             active = {"id": name[1], "kind": kind, "status": "running", "startedAt": entry.status["startedAt"]}
             await turn.announce(active)
-            done = await self._act(name, entry, turn, resumed=resumed)
+            done = await self._act(name, entry, turn, found, resumed=resumed)
         except (asyncio.CancelledError, ClusterUnavailable):
             raise  # it goes on in the next process, or when the API server is back
         except PartialFailure as error:
@@ -187,19 +190,27 @@ class OperationQueue:
                 self._log.exception("operation failed", namespace=name[0], operation=name[1])
             told = explain(error)
             words = told.message if own_secret(entry.seen) else _place(entry).told(told)
-            await self._end(entry, Phase.Failed, told.reason.value, words, _unreached(entry))
+            fields = {**_unreached(entry), **({} if resumed else found)}
+            await self._end(entry, Phase.Failed, told.reason.value, words, fields, () if resumed else _OF_PLAN)
         else:
             await self._end(entry, Phase.Succeeded, Reason.Succeeded.value, done.message, done.fields)
             if done.event:
                 await self._objects.event(entry.seen, "Normal", done.event, done.message)
 
-    async def _act(self, name: IntegrationKey, entry: _Entry, turn: Turn, *, resumed: bool) -> OperationResult:
+    async def _act(
+        self, name: IntegrationKey, entry: _Entry, turn: Turn, found: dict[str, Any], *, resumed: bool
+    ) -> OperationResult:
+        """`found` takes what is to be told should it fail with nothing done."""
         spec = read_spec(GitOperationSpec, entry.seen.get("spec"))
         if spec.kind is OperationKind.test:
             assert spec.test is not None
             return await self._test(spec, turn, entry)
         if spec.kind in _CARRYING and not (spec.force or resumed) and turn.suspended:
             raise OperationError(Reason.Suspended, messages.OPERATION_SUSPENDED(name=entry.integration[1]))
+        if spec.kind in _CARRYING:
+            found["counts"] = {"created": 0, "updated": 0, "deleted": 0}
+        if branch := _branch_of(spec):
+            found["branch"] = branch
         session, request = await turn.prepared()
         if spec.pull and not spec.pull.dry_run and entry.order[0] < turn.since:
             _check_unseen(request.spec)
@@ -211,7 +222,7 @@ class OperationQueue:
                 raise OperationError(Reason.Suspended, "the operation was deleted before it wrote anything")
 
         created = int(parse_timestamp(entry.order[0]).timestamp())
-        order = OperationContext(created, dict(entry.status) if resumed else {}, record)
+        order = OperationContext(created, dict(entry.status) if resumed else {}, record, found)
         match spec.kind:
             case OperationKind.push:
                 assert spec.push is not None
@@ -258,10 +269,11 @@ class OperationQueue:
         reason: str,
         message: str,
         fields: Mapping[str, Any] | None = None,
+        without: Collection[str] = (),
     ) -> bool:
         generation = int(entry.seen["metadata"].get("generation", 1))
         status = {
-            **entry.status,
+            **{name: value for name, value in entry.status.items() if name not in without},
             **plain_values(dict(fields or {})),
             "phase": phase.value,
             "observedGeneration": generation,
@@ -274,7 +286,16 @@ class OperationQueue:
         entry.status = status
         return there
 
-    async def _end(self, entry: _Entry, phase: Phase, reason: str, message: str, fields: Mapping[str, Any]) -> None:
+    async def _end(
+        self,
+        entry: _Entry,
+        phase: Phase,
+        reason: str,
+        message: str,
+        fields: Mapping[str, Any],
+        without: Collection[str] = (),
+    ) -> None:
+        """`without`: what was told of it and is not so."""
         more: dict[str, Any] = {**fields, "finishedAt": timestamp(self._now())}
         counts = more.get("counts") or entry.status.get("counts")
         if counts and phase is Phase.Succeeded:
@@ -294,7 +315,7 @@ class OperationQueue:
             await self._objects.event(entry.seen, "Warning", "LossyEdit", lossy_words(lossy))
         for attempt in range(5):
             try:
-                await self._tell(entry, phase, verdict, reason, message, more)
+                await self._tell(entry, phase, verdict, reason, message, more, without)
                 break
             except ClusterError:
                 if attempt == 4:
@@ -334,6 +355,12 @@ def own_secret(seen: Mapping[str, Any]) -> str | None:
 
 def _place(entry: _Entry) -> Place:
     return Place(*entry.integration)
+
+
+def _branch_of(spec: GitOperationSpec) -> str | None:
+    """The branch that it names."""
+    block = spec.push or spec.pull or spec.history
+    return block.branch if block else None
 
 
 def _age(entry: _Entry, now: datetime) -> float:

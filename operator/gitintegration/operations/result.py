@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gitintegration import messages
@@ -13,6 +13,7 @@ from gitintegration.core.invalid import Problem
 from gitintegration.core.plan.deletes import COPY, DeleteLimit, held
 from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.plan.policy import Side, write_to
+from gitintegration.core.state.item import Why
 from gitintegration.core.status import ConflictEntry, conflict_names
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import GitIntegrationError, OperationError, Reason, Words
@@ -22,6 +23,7 @@ from gitintegration.messages import counted, named
 from gitintegration.reconcile.deletes import is_peopled
 from gitintegration.reconcile.item import LOSSY, Item, RunRequest, Verb, named_by_verb
 from gitintegration.session import history
+from gitintegration.session.live_objects import Kind
 from gitintegration.session.session import SyncSession
 
 
@@ -35,6 +37,8 @@ class OperationContext:
     """As it was left by a process that ended meanwhile."""
     record: Callable[[Mapping[str, Any]], Awaitable[None]]
     """Writes to its status what is about to be done."""
+    found: dict[str, Any] = field(default_factory=dict)
+    """What it tells should it fail with nothing done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,12 @@ class PartialFailure(GitIntegrationError):
     def __init__(self, error: GitIntegrationError, fields: Mapping[str, Any]) -> None:
         super().__init__(error.reason, Words(error.message, error.remedy), retry=error.retry)
         self.fields = fields
+
+
+def note_branch(order: OperationContext, session: SyncSession, request: RunRequest, wanted: str | None) -> None:
+    """The branch that it is about, as far as that is known before anything was asked of the server."""
+    if branch := wanted or request.spec.default_branch or session.branch:
+        order.found["branch"] = branch
 
 
 async def head_of(git: GitClient, remote: Remote, branch: str) -> str | None:
@@ -76,6 +86,7 @@ def chosen(session: SyncSession, request: RunRequest, names: Sequence[str] | Non
     for key, item in session.table.open.items():
         by_id.setdefault(item.id, set()).add(key)
     if unknown := [name for name in names if name not in by_id and name not in by_name]:
+        _check_carried(session, request, [kind.key(name) for name in unknown for kind in request.kinds.values()])
         kind = next(iter(request.kinds.values()), None)
         words = messages.UNKNOWN_PIPELINES(
             name=request.name,
@@ -84,7 +95,57 @@ def chosen(session: SyncSession, request: RunRequest, names: Sequence[str] | Non
             prefix=request.spec.path_prefix or "the repository's root",
         )
         raise OperationError(Reason.UnknownPipeline, words)
-    return sorted({key for name in names for key in by_id.get(name) or by_name[name]})
+    keys = sorted({key for name in names for key in by_id.get(name) or by_name[name]})
+    _check_carried(session, request, keys)
+    return keys
+
+
+def _check_carried(session: SyncSession, request: RunRequest, keys: Iterable[ObjectKey]) -> None:
+    """Raises OperationError that says why one of them is none of the integration's, though it is there."""
+    for key in keys:
+        kind, left = request.kinds[key.group, key.kind], session.table.left.get(key)
+        meta = kind.informer.of(request.namespace).get(key.name)
+        why = left.why if left else None
+        if meta is not None and meta.controlled and not session.table.is_agreed(key):
+            why = Why.Controlled
+        if why is not None:
+            raise OperationError(Reason.UnknownPipeline, _not_carried(key, kind, why, left.path if left else ""))
+
+
+def _not_carried(key: ObjectKey, kind: Kind, why: Why, path: str) -> Words:
+    told = {"key": key, "resource": kind.kind.plural, "pipeline": key.name}
+    if why is Why.Controlled:
+        return messages.NOT_CARRIED_OWNED(**told)
+    if why is Why.Ignored:
+        return messages.NOT_CARRIED_IGNORED(key=key, path=path)
+    selector = kind.resource.label_selector
+    wanted = (selector.match_labels if selector else None) or {"KEY": "VALUE"}
+    return messages.NOT_CARRIED_LABELS(**told, labels=tuple(f"{k}={v}" for k, v in sorted(wanted.items())))
+
+
+def unmoved(session: SyncSession, request: RunRequest, keys: Collection[ObjectKey]) -> int:
+    """How many pipelines both sides agreed on are not among these, of the kinds that are listed: they need no look."""
+    agreed = (key for key in session.records.marks if (key.group, key.kind) in request.kinds)
+    seen = set(keys)
+    return sum(key not in seen for key in agreed)
+
+
+def undone(plan: Plan, base: str) -> dict[str, Any]:
+    """What an operation tells that fails before it changes anything: where, and what was found."""
+    none = replace(plan, changes=())
+    told = none.to_status()
+    return {"branch": plan.branch, "baseCommit": base, "counts": none.counts, "conflicts": told["conflicts"]}
+
+
+def partly(told: Mapping[str, Any], failed: Sequence[Item]) -> dict[str, Any]:
+    """What was done of a pull's plan, where these were not."""
+    names = {(item.key.kind, item.key.name) for item in failed}
+    counts = {**told["counts"], "invalid": told["counts"]["invalid"] + len(failed)}
+    for item in failed:
+        gone = item.decision.cluster is not None and item.decision.cluster.value is None
+        counts["deleted" if gone else "updated" if item.live else "created"] -= 1
+    kept = [c for c in told["changes"] if (c["kind"], c["name"]) not in names]
+    return {**told, "counts": counts, "changes": kept}
 
 
 def change(item: Item, path: str, side: Side) -> PlannedChange:
@@ -206,13 +267,15 @@ def problem_words(problems: Sequence[Problem]) -> Words:
     return Words("; ".join(problem.message for problem in problems[:3]), remedy)
 
 
-def sorted_out(
-    request: RunRequest, items: Sequence[Item], names: Sequence[str] | None
-) -> tuple[list[Item], list[ConflictEntry]]:
-    """What can be pushed, and what is in conflict. What was named is not left out quietly."""
+def sorted_out(request: RunRequest, items: Sequence[Item]) -> tuple[list[Item], list[ConflictEntry]]:
+    """What can be pushed, and what is in conflict."""
     left = [conflict_of(item) for item in items if item.decision.conflict]
-    check_conflicts(left, names)
     ready = [i for i in items if request.may.admits(i.decision, Side.git) and i.problem is None]
+    return ready, left
+
+
+def check_named(items: Sequence[Item], left: Sequence[ConflictEntry], names: Sequence[str] | None) -> None:
+    """What was named is not left out quietly."""
+    check_conflicts(left, names)
     if names:
         check_problems(item.problem for item in items)
-    return ready, left

@@ -8,9 +8,10 @@ import orjson
 
 from gitintegration.core.diff import same
 from gitintegration.core.layout import Layout
+from gitintegration.core.plan.policy import Side
 from gitintegration.core.state.claim import Claim, claim
 from gitintegration.core.state.evidence import Standing
-from gitintegration.core.state.item import OpenItem, Phase
+from gitintegration.core.state.item import Left, OpenItem, Phase, Why
 from gitintegration.core.state.record import ItemRecord
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.errors import Forbidden, KindUnavailable, Refused
@@ -161,11 +162,11 @@ class Reader:
             frozen = OpenItem(Phase.UNREADABLE, edited, False, item.path, item.id, problem=why)
             return self._leave(session, item, frozen if frozen.is_told else None)
         if item.git is None and known_path and known_path not in covered:
-            return self._leave(session, item)
+            return self._leave(session, item, why=Why.Ignored)
         if item.live is not None and item.live.leaving:
             return self._leave(session, item, session.table.open.get(item.key))
         if item.live is not None and item.live.controlled and item.record is None and item.git is None:
-            return self._leave(session, item)
+            return self._leave(session, item, why=Why.Controlled)
         match claim_of(item, item.manifest):
             case Claim.ours:
                 session.let_go.pop(item.key, None)
@@ -177,7 +178,7 @@ class Reader:
             case Claim.let_go:
                 return self._let_go(session, item)
             case Claim.nobodys:
-                return self._leave(session, item)
+                return self._leave(session, item, why=Why.NotSelected)
 
     def _is_ours_alone(self, session: SyncSession, request: RunRequest, item: Item) -> bool:
         """Whether no other integration claims it; what another agreed on with the same file goes over with it."""
@@ -199,12 +200,12 @@ class Reader:
     def _let_go(self, session: SyncSession, item: Item) -> bool:
         if session.logs:
             session.release(item.key)
-        return self._leave(session, item)
+        return self._leave(session, item, why=Why.NotSelected)
 
     def _release(self, session: SyncSession, request: RunRequest, item: Item) -> bool:
         """Its labels went to somebody else."""
         if not session.logs:
-            return self._leave(session, item)
+            return self._leave(session, item, why=Why.NotSelected)
         item.git = item.git or self._handover.own_file(session, request, item)
         item.moved = item.git is not None
         if item.git is not None:
@@ -212,9 +213,10 @@ class Reader:
         return self._leave(session, item, self._handover.release(session, item))
 
     @staticmethod
-    def _leave(session: SyncSession, item: Item, rests: OpenItem | None = None) -> bool:
-        """Have it rest, with no plan. Gives False."""
-        session.table.checkpoint(item.key, item.version, item.number, rests)
+    def _leave(session: SyncSession, item: Item, rests: OpenItem | None = None, why: Why | None = None) -> bool:
+        """Have it rest, with no plan. `why`: it is not carried at all. Gives False."""
+        left = _left(item, why) if why else None
+        session.table.checkpoint(item.key, item.version, item.number, rests, left)
         return False
 
     async def _is_served(self, session: SyncSession, item: Item) -> bool:
@@ -231,6 +233,16 @@ class Reader:
         words += f"have its CRD serve that version again, or name {kind.api_version} in them"
         session.away[item.git.api_version, kind.kind] = KindUnavailable(words)
         return self._leave(session, item, OpenItem(Phase.WAITING, is_edited(item), False, item.path, item.id))
+
+
+def _left(item: Item, why: Why) -> Left | None:
+    if item.live is None:
+        return Left(why, Side.git.value, item.path) if item.git else None
+    return Left(why, Side.cluster.value, item.path) if item.path else _LEFT.setdefault(why, Left(why, "cluster"))
+
+
+_LEFT: dict[Why, Left] = {}
+"""One of each for all: there may be as many as a namespace has objects."""
 
 
 def claim_of(item: Item, git: Json | None) -> Claim:

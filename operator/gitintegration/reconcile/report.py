@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from heapq import nsmallest
 
 from gitintegration import messages
 from gitintegration.core.layout import folder_of
-from gitintegration.core.state.item import Phase
-from gitintegration.core.status import ConflictEntry, HeldCopies, InvalidEntry, Outcome
+from gitintegration.core.plan.policy import Policy, Side
+from gitintegration.core.state.item import Left, OpenItem, Phase, Why
+from gitintegration.core.status import SHOWN, AheadEntry, ConflictEntry, HeldCopies, InvalidEntry, Outcome
+from gitintegration.core.values import ObjectKey
 from gitintegration.errors import ClusterError, GitIntegrationError, Reason, Words
 from gitintegration.reconcile.heads import RemoteHeads
 from gitintegration.reconcile.item import RunRequest, RunStats
@@ -25,6 +28,7 @@ def outcome_of(
 ) -> Outcome:
     """What is known now, as the status tells it."""
     pending = session.table.open
+    ahead = ahead_of(session, request, head)
     conflicts = [
         ConflictEntry(key.kind, key.name, p.id, p.path, p.conflict.reason.value, p.conflict.fields)
         for key, p in pending.items()
@@ -44,6 +48,7 @@ def outcome_of(
         pipelines=_count(session),
         local_ahead=local,
         remote_ahead=remote,
+        ahead=ahead,
         conflicts=conflicts,
         invalid=[InvalidEntry(p.path, p.reason.value, request.place.joined(p.words)) for p in problems],
         held=tuple(stats.held),
@@ -98,6 +103,67 @@ def _overlaps(session: SyncSession) -> Iterator[ClusterError]:
             "have the labels of the object and of the manifests match spec.resources[].labelSelector of one of them"
         )
         yield ClusterError(Reason.Overlap, words, retry=True)
+
+
+def ahead_of(session: SyncSession, request: RunRequest, head: RemoteHeads) -> list[AheadEntry]:
+    """What is ahead, then what is not carried, each in its order; of many, one more than are shown."""
+    table, most = session.table, SHOWN + 1
+    ahead = {key: item for key, item in table.open.items() if item.local or item.remote}
+    told = [
+        AheadEntry(
+            key.kind, key.name, item.id or key.name, _side(item), item.path, _why(session, key, item, request, head)
+        )
+        for key, item in ((key, ahead[key]) for key in nsmallest(most, ahead, key=_order))
+    ]
+    left = {key: rest for key, rest in table.left.items() if (key.group, key.kind) in request.kinds}
+    left |= {
+        kind.key(name): _CONTROLLED
+        for kind in request.kinds.values()
+        for name, meta in kind.informer.of(request.namespace).items()
+        if meta.controlled and not table.is_agreed(key := kind.key(name)) and key not in session.index.items
+    }
+    told += [
+        AheadEntry(key.kind, key.name, key.name, left[key].side, left[key].path, left[key].why.value)
+        for key in nsmallest(most - len(told), left, key=_order)
+    ]
+    return told
+
+
+_CONTROLLED = Left(Why.Controlled, Side.cluster.value)
+
+
+def _order(key: ObjectKey) -> tuple[str, str]:
+    return key.kind, key.name
+
+
+def _side(item: OpenItem) -> str:
+    return "both" if item.local and item.remote else Side.cluster.value if item.local else Side.git.value
+
+
+_WHY = {
+    Phase.CONFLICT: Why.Conflict,
+    Phase.HELD: Why.Held,
+    Phase.BLOCKED: Why.Refused,
+    Phase.UNREADABLE: Why.Unreadable,
+    Phase.WAITING: Why.KindUnavailable,
+    Phase.OVERLAP: Why.Overlap,
+    Phase.RELEASED: Why.Overlap,
+}
+
+
+def _why(session: SyncSession, key: ObjectKey, item: OpenItem, request: RunRequest, head: RemoteHeads) -> str:
+    if (why := _WHY.get(item.phase)) is not None:
+        return why.value
+    policy, kind = Policy.of(request.spec), request.kinds.get((key.group, key.kind))
+    if (item.local and not policy.to_git) or (item.remote and not policy.to_cluster):
+        return Why.Mode.value
+    there = kind is not None and key.name in kind.informer.of(request.namespace)
+    deleted = (item.local and not there) or (item.remote and key not in session.index.items)
+    if deleted and not policy.prune:
+        return Why.NotPruned.value
+    if item.local and request.review not in (None, head.branch):
+        return Why.Review.value
+    return Why.Pending.value
 
 
 def _prefix(request: RunRequest, stats: RunStats, error: GitIntegrationError | None) -> str:

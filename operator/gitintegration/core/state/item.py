@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from gitintegration.core.invalid import Problem
 from gitintegration.core.merge import Conflict
@@ -27,6 +27,35 @@ class Phase(StrEnum):
     """Its labels went to somebody else; its file stays at least until he has it."""
     WAITING = "Waiting"
     """It can't be looked at while its kind, or its file's version, is not served."""
+
+
+class Why(StrEnum):
+    """Why an item is not the same on both sides. A contract with users: add, never rename."""
+
+    Pending = "Pending"
+    """It is carried by the next sync."""
+    Mode = "Mode"
+    Review = "Review"
+    NotPruned = "NotPruned"
+    Conflict = "Conflict"
+    Held = "Held"
+    Refused = "Refused"
+    Unreadable = "Unreadable"
+    KindUnavailable = "KindUnavailable"
+    Overlap = "Overlap"
+    """Another integration claims it, or has it now."""
+    Controlled = "Controlled"
+    """A controller makes it from something else. This and those below are not counted as ahead: they are carried never."""
+    NotSelected = "NotSelected"
+    Ignored = "Ignored"
+
+
+class Left(NamedTuple):
+    """Why an object or a manifest of a listed kind is none of the integration's, and where it is."""
+
+    why: Why
+    side: str
+    path: str = ""
 
 
 RETRIED: Final = frozenset({Phase.HELD, Phase.BLOCKED, Phase.OVERLAP, Phase.WAITING})

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from types import MappingProxyType
 from typing import Final
 
-from gitintegration.core.state.item import RETRIED, OpenItem
+from gitintegration.core.state.item import RETRIED, Left, OpenItem
 from gitintegration.core.state.record import Watermark
 from gitintegration.core.values import ObjectKey
 
@@ -29,6 +29,8 @@ class ItemTable:
         self._reconciled: dict[ObjectKey, str] = {}
         """The object's version at the last checkpoint, where this process made it; else it is in the marks."""
         self._open: dict[ObjectKey, OpenItem] = {}
+        self._left: dict[ObjectKey, Left] = {}
+        """What is none of the integration's."""
         self._watched: dict[ObjectKey, int] = {}
         """Due where the watch has another version than was reconciled; the number of the last event."""
         self._suspect: dict[ObjectKey, int] = {}
@@ -46,6 +48,7 @@ class ItemTable:
             return False
         if version == ABSENT and key not in self._marks and key not in self._open and not self._is_due(key):
             self._reconciled.pop(key, None)
+            self._left.pop(key, None)
             return False
         self._watched[key] = self._next()
         return True
@@ -97,11 +100,16 @@ class ItemTable:
 
     # --- what came of it ----------------------------------------------------------------------------------------------
 
-    def checkpoint(self, key: ObjectKey, version: str, number: int, item: OpenItem | None = None) -> None:
+    def checkpoint(
+        self, key: ObjectKey, version: str, number: int, item: OpenItem | None = None, left: Left | None = None
+    ) -> None:
         """Note that the item was read, or written, at this version of its object, after observation `number`, and where it rests.
 
-        `item` None: it is synced. What was observed since leaves it due.
+        `item` None: it is synced, or `left`. What was observed since leaves it due.
         """
+        self._left.pop(key, None)
+        if left is not None:
+            self._left[key] = left
         if item is None:
             self._open.pop(key, None)
         else:
@@ -141,6 +149,11 @@ class ItemTable:
     def open(self) -> Mapping[ObjectKey, OpenItem]:
         """What is not synced."""
         return MappingProxyType(self._open)
+
+    @property
+    def left(self) -> Mapping[ObjectKey, Left]:
+        """What was read, and is none of the integration's."""
+        return MappingProxyType(self._left)
 
     def open_local(self) -> Iterator[ObjectKey]:
         """What is ahead in the cluster."""
