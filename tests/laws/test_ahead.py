@@ -252,3 +252,44 @@ def test_what_fails_tells_branch_and_counts_with_nothing_done(wanted: PushOperat
         assert counts["unchanged"] == (0 if wanted.pipelines else 4)
 
     run(act)
+
+
+@pytest.mark.parametrize("mode", ["Bidirectional", "Pull", "Push"])
+@pytest.mark.parametrize("side", ["cluster", "git"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        PullOperation(dry_run=True),
+        PushOperation(dry_run=True),
+        PullOperation(pipelines=["p1"]),
+        PushOperation(pipelines=["p1"]),
+        PullOperation(),
+        PushOperation(plan_digest="x" * 16),
+    ],
+    ids=["dry pull", "dry push", "pull of another", "push of another", "pull of all", "push that fails"],
+)
+def test_what_an_operation_looked_at_first_is_carried_by_the_next_sync(
+    wanted: PushOperation | PullOperation, side: str, mode: str
+) -> None:
+    async def act(w: World) -> None:
+        configure(w, "Bidirectional")
+        await settled(w)
+        configure(w, mode)
+        await settled(w)
+        if side == "git":
+            w.git.commit({**w.git.files(), f"{FOLDER}/p0.yaml": manifest("p0", f0="new", team="a")})
+        else:
+            w.api.put("p0", {"f0": "new"})
+        w.deliver()
+        await carry(w, wanted)
+        outcome = await settled(w)
+        carried = mode in ("Bidirectional", "Pull" if side == "git" else "Push")
+        if carried:
+            assert outcome.in_sync
+            assert ahead(w) == []
+            assert w.api.specs()["p0"]["f0"] == "new"
+            assert "new" in w.git.files()[f"{FOLDER}/p0.yaml"]
+        elif ahead(w):  # the operation may have carried it
+            assert ahead(w) == [("p0", side, "Mode")]
+
+    run(act)

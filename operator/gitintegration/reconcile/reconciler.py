@@ -13,6 +13,7 @@ from gitintegration.core.layout import Layout, folder_of
 from gitintegration.core.plan.batches import batches
 from gitintegration.core.plan.policy import Side
 from gitintegration.core.state.evidence import survived
+from gitintegration.core.state.item import Phase
 from gitintegration.core.state.record import ItemRecord
 from gitintegration.core.state.shards import key_bits
 from gitintegration.core.status import HeldCopies, HeldDeletes, Outcome
@@ -73,6 +74,9 @@ class Reconciler:
         """
         stats = RunStats()
         await self.load(session, request.namespace)
+        if session.looked_at:
+            session.table.suspect([key for key, item in session.table.open.items() if item.phase is Phase.AHEAD])
+            session.looked_at = False
         self._renounce(session, request)
         error: GitIntegrationError | None = None
         for _ in range(_ATTEMPTS):
@@ -117,6 +121,7 @@ class Reconciler:
         """Look at both sides and settle what is equal already; neither is written."""
         await self.load(session, request.namespace)
         self._renounce(session, request)
+        session.looked_at = True
         head, request = await self._look(session, request, review=False)
         return head, await self._pass(session, replace(request, policy=request.may.observe_only()), head, RunStats())
 

@@ -85,6 +85,8 @@ class SyncSession:
     """What is written, and put back by others."""
     declined: Declined = field(default_factory=Declined)
     """What the server declined to take into a push."""
+    looked_at: bool = False
+    """An operation looked at what moved, and carried no more of it than it was asked to: the next sync carries the rest."""
     restored: dict[ObjectKey, tuple[str, str]] = field(default_factory=dict)
     """What a commit is to tell as restored."""
     rewritten: str | None = None
