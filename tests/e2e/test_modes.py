@@ -64,6 +64,20 @@ def test_a_mode_carries_what_it_says_and_counts_the_rest(
         eventually(lambda: w.status()["localAheadCount"] == 0)
 
 
+def test_drift_is_brought_back_where_git_always_wins(world: MakeWorld) -> None:
+    w = started(world, sync={"mode": "Pull", "drift": "revert"})
+    w.patch("orders", {"owner": "hand"})
+    eventually(lambda: w.spec("orders")["owner"] == "ann")
+    w.kubectl("delete", "pipeline", "users", "--wait=false")
+    eventually(lambda: w.names() == {"orders", "users"})
+    assert w.in_sync()["localAheadCount"] == 0
+    events = w.kubectl("get", "events", "-o", "jsonpath={range .items[?(@.reason=='DriftReverted')]}{.message}{end}")
+    assert "Pipeline/orders (spec.owner by kubectl" in events
+    assert "Pipeline/users (deleted)" in events
+    w.integrate(sync={"mode": "Bidirectional", "drift": "revert"})
+    eventually(lambda: w.condition("Ready")["reason"] == "InvalidSpec")
+
+
 @pytest.mark.parametrize("winner", ["ours", "theirs"])
 def test_a_strategy_settles_conflicts_only(world: MakeWorld, winner: str) -> None:
     w = started(world)
@@ -170,7 +184,10 @@ def test_only_labelled_pipelines_and_no_ignored_fields_travel(world: MakeWorld) 
     assert w.names() == {"orders"}
     w.apply(pipeline("private"))
     w.patch("orders", {"enabled": False})
-    w.sync_now()
+    told = w.sync_now()["ahead"]
+    assert [(entry["name"], entry["side"], entry["reason"]) for entry in told] == [
+        ("private", "cluster", "NotSelected"), ("users", "git", "NotSelected")
+    ]  # fmt: skip
     assert w.repo.count() == 1
     w.patch("orders", {"owner": "zoe"})
     eventually(lambda: w.repo.read("pipelines/orders.yaml") == crm.replace("owner: ann", "owner: zoe"))

@@ -68,6 +68,7 @@ def refused(w: World, reason: str, *words: str) -> dict[str, Any]:
         ({"sync": {"interval": "5s"}}, "at least 10s"),
         ({"sync": {"interval": "often"}}, "interval"),
         ({"sync": {"mode": "Sideways"}}, "Unsupported value"),
+        ({"sync": {"mode": "Pull", "drift": "hide"}}, "Unsupported value"),
         ({"sync": {"maxDeletes": "lots"}}, "maxDeletes"),
         ({"sync": {"push": {"branch": "a..b"}}}, "branch"),
         ({"resources": [{"apiVersion": "v1", "kind": "Secret"}]}, "Secrets and RBAC"),

@@ -131,6 +131,8 @@ class ApiServer:
         """What every request for pipelines is answered with, as where a conversion webhook is down."""
         self.changed: set[str] = set()
         """Pipelines that the watch has an event of and has not told yet."""
+        self.events: list[tuple[str, str]] = []
+        """Reason and message of each."""
         self.writes: list[tuple[str, str, str]] = []
         """(method, plural, name) of every write of the operator that landed."""
 
@@ -220,7 +222,10 @@ class ApiServer:
             return {"metadata": {"name": NAMESPACE, **({"deletionTimestamp": "now"} if self.leaving else {})}}
         if path.startswith("/openapi/"):
             return _OPENAPI
-        if _STATUS.search(path) or path.endswith("/events"):
+        if path.endswith("/events"):
+            self.events.append((body["reason"], body["message"]))
+            return body
+        if _STATUS.search(path):
             return body
         match = _OBJECT.match(path)
         assert match, path

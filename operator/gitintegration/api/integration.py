@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from gitintegration.api import git_names
 from gitintegration.api.base_model import Model
@@ -198,12 +198,23 @@ class Sync(Model):
         description="Who wins where both sides changed one field: nobody (merge: a conflict is told), the cluster (ours) "
         "or the repository (theirs).",
     )
+    drift: Literal["keep", "revert"] | None = Field(
+        None,
+        description="What becomes of edits in the cluster with mode Pull. Keep: they stay, counted as ahead. Revert: git's values are put "
+        "back, also of what was deleted, and an event tells what and who. Ignored fields, and what git never held, are let be. Default: keep.",
+    )
     prune: bool = Field(True, description="Carry a delete on one side to the other.")
     max_deletes: MaxDeletes = Field(
         "50%",
         description="More deletes than this at once (a count or a percentage), and more than 3, wait for confirmation.",
     )
     push: Push = Field(Push(), description="How modes Push and Bidirectional write to git.")
+
+    @model_validator(mode="after")
+    def _drift_is_of_pull(self) -> Sync:
+        if self.drift == "revert" and self.mode is not Mode.Pull:
+            raise ValueError("drift revert is for mode Pull; other modes keep or carry edits of the cluster")
+        return self
 
     @property
     def interval_seconds(self) -> float:

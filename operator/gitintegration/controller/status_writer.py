@@ -14,7 +14,7 @@ from gitintegration.controller.integration import Integration, IntegrationKey
 from gitintegration.core.status import Outcome, build_status, let_go_words, without_lists
 from gitintegration.errors import Reason, Refused
 from gitintegration.metrics import Metrics
-from gitintegration.reconcile.item import LOSSY, RunStats, lossy_words
+from gitintegration.reconcile.item import LOSSY, RunStats, lossy_words, reverted_words
 
 
 class StatusWriter:
@@ -57,6 +57,8 @@ class StatusWriter:
             words = let_go_words([key.name for key in stats.let_go])
             log.info("let go", items=[str(key) for key in stats.let_go[:LOSSY]])
             await self._integrations.event(entry.seen, "Normal", "LetGo", words)
+        if stats.reverted:
+            await self._integrations.event(entry.seen, "Warning", "DriftReverted", reverted_words(stats.reverted))
         if stats.lossy:
             self._metrics.lossy(len(stats.lossy))
             log.warning("edits took comments or lines beside their own", paths=stats.lossy[:LOSSY])

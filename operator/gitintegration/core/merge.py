@@ -114,6 +114,19 @@ def decide(v: Versions, strategy: Strategy = Strategy.merge, list_keys: ListKeys
     return _merged(v.git, v.live, local, remote, strategy, ConflictReason.BothModified)
 
 
+def revert(v: Versions, base: Base, list_keys: ListKeys = no_list_keys) -> Decision:
+    """What becomes of an item that the cluster edited, where git always wins: as if nobody had edited it there."""
+    if v.git is None:
+        return Decision(cluster=Write(None), remote_ahead=True)
+    if v.live is None:
+        return Decision(cluster=Write(v.git), remote_ahead=True)
+    unedited = decide(Versions(base, v.git, base.live), Strategy.theirs, list_keys)
+    goal = unedited.cluster.value if unedited.cluster else base.live
+    if same(goal, v.live):
+        return Decision()
+    return Decision(remote=unedited.remote, cluster=Write(goal), remote_ahead=True)
+
+
 def may_be_the_servers(changes: Sequence[Change]) -> bool:
     """Whether a live object's changes may hold what the server did: a field that came or went, or beside another one.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.errors import Forbidden, GitIntegrationError, KindUnavailable, Refused, Stale
+from gitintegration.messages import named
 from gitintegration.reconcile.item import Item, RunRequest, RunStats, Verb
 from gitintegration.reconcile.wal import WriteAheadLog
 from gitintegration.session.live_objects import LiveObjects
@@ -69,6 +70,9 @@ class Applier:
         item.pulled = True
         verb = Verb.delete if value is None else Verb.create if before is None else Verb.update
         stats.pulled.setdefault(verb, []).append(item.key.name)
+        if item.drift:
+            who = f" by {before.manager}" if before is not None and before.manager else ""
+            stats.reverted.append(f"{item.key} ({named(item.drift, 3)}{who})")
         if value is None:
             stats.deleted += 1
         elif before is None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from gitintegration.core.diff import same
+from gitintegration.core.diff import format_path, same
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.managers import is_owned
 from gitintegration.core.merge import (
@@ -17,6 +17,7 @@ from gitintegration.core.merge import (
     Versions,
     decide,
     may_be_the_servers,
+    revert,
     with_servers_changes,
     without,
 )
@@ -70,6 +71,10 @@ class Decider:
             with contextlib.suppress(Refused, Forbidden):
                 stored = await self._objects.as_stored(item.kind, request.namespace, item.manifest, item.live)
                 item.decision = decide(replace(versions, git_as_live=stored), strategy, list_keys)
+        if request.may.reverts and item.decision.local_ahead and versions.base is not None:
+            edited = dict.fromkeys(format_path(change.path) for change in item.decision.local)
+            item.drift = tuple(edited) or ("deleted",)
+            item.decision = revert(versions, versions.base, list_keys)
 
     async def _base_of_now(self, session: SyncSession, request: RunRequest, item: Item, base: Base) -> Base:
         """The base, with what nobody edited since: what ignored managers wrote, and what the server changed by itself.

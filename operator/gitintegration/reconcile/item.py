@@ -23,7 +23,7 @@ from gitintegration.core.values import Json, ObjectKey
 from gitintegration.core.view import view, with_ignored
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.remote import Remote
-from gitintegration.messages import Place, counted
+from gitintegration.messages import Place, counted, named
 from gitintegration.reconcile.rivals import Rival
 from gitintegration.session.live_objects import Kind, LiveObject
 from gitintegration.session.session import NOTHING_RESTORED, Restored
@@ -147,6 +147,8 @@ class Item:
     number: int = 0
     """Of the last observation before it was read."""
     new_path: str = ""
+    drift: tuple[str, ...] = ()
+    """What was edited in the cluster and is brought back to what git holds."""
     moved: bool = False
     """Its object bears labels now that are somebody else's."""
     handed_over: bool = False
@@ -248,6 +250,8 @@ class RunStats:
     """Names of what was written to the cluster."""
     pushed: list[str] = field(default_factory=list)
     """The subject of each commit."""
+    reverted: list[str] = field(default_factory=list)
+    """What was edited by hand and is as in git again, in words."""
     troubles: list[GitIntegrationError] = field(default_factory=list)
     """What went wrong beside the sync, with the pull request say; the rest was done."""
     held: list[HeldDeletes | HeldCopies] = field(default_factory=list)
@@ -269,6 +273,12 @@ class RunStats:
     @property
     def wrote(self) -> bool:
         return bool(self.created or self.updated or self.deleted or self.commits)
+
+
+def reverted_words(reverted: Sequence[str]) -> str:
+    """For an event."""
+    told = sorted(reverted)
+    return f"brought back to what git holds (spec.sync.drift): {named(told)}"
 
 
 _SUBJECT: Final = 300

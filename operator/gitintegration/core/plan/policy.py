@@ -26,19 +26,31 @@ class Policy:
     """Whether an item that one side deleted goes from the other."""
     takes: Mapping[ObjectKey, Strategy] = field(default_factory=dict)
     """Who wins the conflicts of single items, whatever the strategy says."""
+    reverts: bool = False
+    """Whether edits of the cluster give way to what git holds."""
 
     @classmethod
     def of(cls, spec: GitIntegrationSpec) -> Policy:
         """Of a sync."""
         mode, sync = spec.sync.mode, spec.sync
         to_cluster, to_git = mode in (Mode.Pull, Mode.Bidirectional), mode in (Mode.Push, Mode.Bidirectional)
-        return cls(to_cluster, to_git, Strategy(sync.strategy), sync.prune)
+        reverts = mode is Mode.Pull and sync.drift == "revert"
+        strategy = Strategy.theirs if reverts else Strategy(sync.strategy)
+        return cls(to_cluster, to_git, strategy, sync.prune, reverts=reverts)
 
     @classmethod
     def of_push(cls, spec: GitIntegrationSpec, wanted: PushOperation) -> Policy:
         """What is named goes also where the spec prunes nothing."""
         usual = cls.of(spec)
-        return replace(usual, to_cluster=False, to_git=True, prune=usual.prune or wanted.pipelines is not None)
+        strategy = Strategy(spec.sync.strategy)
+        return replace(
+            usual,
+            to_cluster=False,
+            to_git=True,
+            strategy=strategy,
+            reverts=False,
+            prune=usual.prune or wanted.pipelines is not None,
+        )
 
     @classmethod
     def of_pull(cls, spec: GitIntegrationSpec, wanted: PullOperation, takes: Mapping[ObjectKey, Strategy]) -> Policy:
@@ -47,8 +59,8 @@ class Policy:
         return cls(True, False, Strategy(wanted.strategy), usual.prune or bool(wanted.pipelines), takes)
 
     def observe_only(self) -> Policy:
-        """The same, carrying nothing."""
-        return replace(self, to_cluster=False, to_git=False)
+        """The same, carrying nothing: what is ahead is told as it is."""
+        return replace(self, to_cluster=False, to_git=False, reverts=False)
 
     def strategy_for(self, key: ObjectKey) -> Strategy:
         return self.takes.get(key) or self.strategy
