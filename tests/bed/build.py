@@ -76,6 +76,20 @@ def place_of(name: str, module: Path) -> Path:
     return cache_root() / f"{name}-{digest.hexdigest()[:16]}"
 
 
+def go_tool(name: str, package: str = ".") -> Path:
+    """The program `package` of the Go module in the folder `name` beside this file, built now if need be."""
+    module = Path(__file__).parent / name
+
+    def build(target: Path) -> None:
+        with workshop(target) as (work, env):
+            shutil.copytree(module, work / "module")
+            command = [go_program(), "build", "-trimpath", "-ldflags", "-s -w", "-o", str(work / "made"), package]
+            run_step(f"building {name}", command, work / "module", env)
+        say(f"{name} is {target}")
+
+    return made_once(place_of(name, module), build)
+
+
 def made_once(target: Path, build: Callable[[Path], None]) -> Path:
     """`target`, built now where it is not there; two processes do not build it at once."""
     if not target.exists():
@@ -91,7 +105,8 @@ def workshop(target: Path, *, cgo: bool = False) -> Iterator[tuple[Path, dict[st
     work = target.with_name(f"{target.name}.{os.getpid()}")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    go = {"GOCACHE": str(work / "gocache"), "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local", "CGO_ENABLED": f"{cgo:d}"}
+    flags = f"-mod=mod {os.environ.get('GOFLAGS', '')}".strip()
+    go = {"GOCACHE": str(work / "gocache"), "GOFLAGS": flags, "GOTOOLCHAIN": "local", "CGO_ENABLED": f"{cgo:d}"}
     try:
         yield work, {**os.environ, **go}
         (work / "made").rename(target)

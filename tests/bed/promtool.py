@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from tests.bed.build import go_program, made_once, place_of, run_step, say, workshop
-
-_MODULE = Path(__file__).parent / "promtool"
+from tests.bed.build import go_tool
 
 
 def promtool() -> Path:
     """The program, built now if need be."""
-    return made_once(place_of("promtool", _MODULE), _build)
-
-
-def _build(target: Path) -> None:
-    package = "github.com/prometheus/prometheus/cmd/promtool"
-    with workshop(target) as (work, env):
-        shutil.copytree(_MODULE, work / "module")
-        command = [go_program(), "build", "-trimpath", "-ldflags", "-s -w", "-o", str(work / "made"), package]
-        run_step("building promtool", command, work / "module", env)
-    say(f"promtool is {target}")
+    return go_tool("promtool", "github.com/prometheus/prometheus/cmd/promtool")
 
 
 if __name__ == "__main__":

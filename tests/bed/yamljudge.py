@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +10,7 @@ from typing import Any
 
 import orjson
 
-from tests.bed.build import go_program, made_once, place_of, run_step, say, workshop
-
-_MODULE = Path(__file__).parent / "yamljudge"
+from tests.bed.build import go_tool
 
 
 class Refused(str):
@@ -22,7 +19,7 @@ class Refused(str):
 
 def program() -> Path:
     """The program, built now if need be."""
-    return made_once(place_of("yamljudge", _MODULE), _build)
+    return go_tool("yamljudge")
 
 
 def judged(documents: Sequence[str]) -> list[Any]:
@@ -32,14 +29,6 @@ def judged(documents: Sequence[str]) -> list[Any]:
     answers = [orjson.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(documents)
     return [Refused(answer["refused"]) if "refused" in answer else answer["value"] for answer in answers]
-
-
-def _build(target: Path) -> None:
-    with workshop(target) as (work, env):
-        shutil.copytree(_MODULE, work / "module")
-        command = [go_program(), "build", "-trimpath", "-ldflags", "-s -w", "-o", str(work / "made"), "."]
-        run_step("building the judge of YAML", command, work / "module", env)
-    say(f"the judge of YAML is {target}")
 
 
 if __name__ == "__main__":
