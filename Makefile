@@ -31,22 +31,25 @@ IMAGE ?= $(shell $(PYTHON) image/name.py)
 image:  ## build the image by docker, podman or buildah (IMAGE=name, SLIM=1: without a shell, OUT=archive; image/build.sh)
 	@IMAGE=$(IMAGE) PYTHON=$(PYTHON) image/build.sh
 
-named:  ## write the image's name, IMAGE=registry/team/gitintegration:tag, into what is installed
+named: $(STAMP)  ## write the image's name, IMAGE=registry/team/gitintegration:tag, into what is installed
 	@$(PYTHON) image/name.py $(IMAGE)
+	@$(BIN)/python charts/values.py
 
 wheels: $(STAMP)  ## whether all locked packages are to be had built for amd64 and arm64 (asks the package index)
 	@$(BIN)/python image/wheels.py
 
-.PHONY: generate verify test bed forge promtool yamljudge kstatus testbed demo bench soak fuzz siege
+.PHONY: generate verify test bed forge promtool yamljudge kstatus helm testbed demo bench soak fuzz siege
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models
 	$(BIN)/python -m gitintegration.api
+	$(BIN)/python charts/values.py
 
 verify: $(STAMP)  ## format, lint, types, import contracts, generated files
-	$(BIN)/ruff format --check --quiet operator tests image
-	$(BIN)/ruff check --quiet operator tests image
+	$(BIN)/ruff format --check --quiet operator tests image charts
+	$(BIN)/ruff check --quiet operator tests image charts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m gitintegration.api --check
+	$(BIN)/python charts/values.py --check
 
 bed: $(STAMP)  ## build the control plane of the test bed, once; it is cached outside the checkout
 	$(BIN)/python -m tests.bed.build
@@ -64,7 +67,10 @@ yamljudge: $(STAMP)  ## build kubectl's decoder of YAML, the judge of ours, once
 kstatus: $(STAMP)  ## build what judges our statuses as GitOps tools do, once; cached like the bed
 	$(BIN)/python -m tests.bed.kstatus
 
-test: verify bed forge promtool yamljudge kstatus  ## everything: verify, unit tests, end to end on a real control plane and real git servers
+helm: $(STAMP)  ## build helm, which renders and installs the chart, once; minutes, cached like the bed
+	$(BIN)/python -m tests.bed.helm
+
+test: verify bed forge promtool yamljudge kstatus helm  ## everything: verify, unit tests, end to end on a real control plane and real git servers
 	$(BIN)/pytest -n 2 --dist loadgroup --durations=25
 
 fuzz: $(STAMP)  ## parsers of what servers, Secrets and repositories hold, with 20,000 examples each (EXAMPLES=n)

@@ -29,7 +29,7 @@ def parsed(name: str) -> dict[str, str]:
 
 def read(text: str) -> str:
     """The name that the component gives."""
-    parts = dict(re.findall(r"^    (newName|newTag|digest): \"(\S+)\"$", text, re.MULTILINE))
+    parts: dict[str, str] = dict(re.findall(r"^    (newName|newTag|digest): \"(\S+)\"$", text, re.MULTILINE))
     tag, digest = parts.get("newTag"), parts.get("digest")
     return parts["newName"] + (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
 
