@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gitintegration.core.status import Outcome
@@ -405,6 +405,23 @@ def test_a_label_that_nobody_asks_for_lets_go_and_one_that_comes_back_goes_on() 
         await w.settle()
         assert w.live("x") is None
         assert "x" in w.files_of("a"), "what was let go is deleted nowhere"
+
+    together("host", act)
+
+
+@pytest.mark.parametrize("asked_for", [False, True])
+def test_where_git_always_wins_a_label_taken_off_by_hand_is_put_back(asked_for: bool) -> None:
+    async def act(w: Twins) -> None:
+        w.set("a", {"matchLabels": {"team": "a"}}, "Pull")
+        w.specs["a"]["sync"]["drift"] = "revert"
+        await w.settle()
+        w.api.label("x", **({"team": "b"} if asked_for else {}))
+        await w.settle()
+        live = w.live("x")
+        assert live
+        assert live["metadata"]["labels"] == {"team": "b" if asked_for else "a"}
+        assert w.outcomes["a"].pipelines == (1 if asked_for else 2)
+        in_sync(w)
 
     together("host", act)
 

@@ -8,7 +8,7 @@ import orjson
 
 from gitintegration.core.diff import same
 from gitintegration.core.layout import Layout
-from gitintegration.core.plan.policy import Side
+from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.claim import Claim, claim
 from gitintegration.core.state.evidence import Standing
 from gitintegration.core.state.item import Left, OpenItem, Phase, Why
@@ -171,6 +171,9 @@ class Reader:
             case Claim.ours:
                 session.let_go.pop(item.key, None)
                 return self._is_ours_alone(session, request, item)
+            case Claim.moved if _is_drift(request, item):
+                session.let_go.pop(item.key, None)
+                return self._is_ours_alone(session, request, item)
             case Claim.moved if item.git is None:
                 return self._let_go(session, item)
             case Claim.moved:
@@ -243,6 +246,13 @@ def _left(item: Item, why: Why) -> Left | None:
 
 _LEFT: dict[Why, Left] = {}
 """One of each for all: there may be as many as a namespace has objects."""
+
+
+def _is_drift(request: RunRequest, item: Item) -> bool:
+    """Whether a label that moved is a hand edit that git takes back: where git always wins, and nobody else asks for the item."""
+    if item.live is None or not Policy.of(request.spec).reverts or not item.kind.selects(item.manifest):
+        return False
+    return not any(rival.selects(item.key, item.live.whole) for rival in request.rivals)
 
 
 def claim_of(item: Item, git: Json | None) -> Claim:
