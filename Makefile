@@ -38,7 +38,10 @@ named: $(STAMP)  ## write the image's name, IMAGE=registry/team/gitintegration:t
 wheels: $(STAMP)  ## whether all locked packages are to be had built for amd64 and arm64 (asks the package index)
 	@$(BIN)/python image/wheels.py
 
-.PHONY: generate verify test bed forge promtool yamljudge kstatus helm testbed demo bench soak fuzz siege
+# A file's tests stay together, with the operator that they share; the short ones come last and fill up both processes.
+SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
+
+.PHONY: generate verify test test-long bed forge promtool yamljudge kstatus helm testbed demo bench soak fuzz siege
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models
 	$(BIN)/python -m gitintegration.api
 	$(BIN)/python charts/values.py
@@ -71,7 +74,10 @@ helm: $(STAMP)  ## build helm, which renders and installs the chart, once; minut
 	$(BIN)/python -m tests.bed.helm
 
 test: verify bed forge promtool yamljudge kstatus helm  ## everything: verify, unit tests, end to end on a real control plane and real git servers
-	$(BIN)/pytest -n 2 --dist loadgroup --durations=25
+	$(BIN)/pytest $(SPREAD) --durations=25
+
+test-long: bed  ## what takes minutes and changes seldom: 100,000 files, large ones of noise, the smallest bench
+	$(BIN)/pytest $(SPREAD) -m long
 
 fuzz: $(STAMP)  ## parsers of what servers, Secrets and repositories hold, with 20,000 examples each (EXAMPLES=n)
 	HISTORIES=$(or $(EXAMPLES),20000) $(BIN)/pytest -n 2 tests/fuzz

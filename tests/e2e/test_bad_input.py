@@ -18,7 +18,6 @@ from tests.bed.gitserver import git
 from tests.bed.pki import Authority
 from tests.bed.world import World, eventually, manifest, pipeline
 
-pytestmark = pytest.mark.xdist_group("bad-input")
 MakeWorld = Callable[..., World]
 GOOD = {"pipelines/good.yaml": manifest("good")}
 
@@ -98,7 +97,9 @@ def test_each_bad_file_is_told_with_its_reason_and_the_rest_is_synced(world: Mak
     assert len(w.names()) == 1 + sum(name.endswith("yaml") for name in CASES)
 
 
-@pytest.mark.parametrize(("form", "filters"), [("of noise", "true"), ("of zeros", "false")])
+@pytest.mark.parametrize(
+    ("form", "filters"), [pytest.param("of noise", "true", marks=pytest.mark.long), ("of zeros", "false")]
+)
 def test_a_file_of_140_mb_is_told_and_stops_no_other(world: MakeWorld, filters: str, form: str) -> None:
     """At the first sync, beside a pipeline that it held before, and in one commit with what is as it should be."""
     big = bytes(140 << 20) if form == "of zeros" else os.urandom(140 << 20)

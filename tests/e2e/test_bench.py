@@ -10,9 +10,8 @@ import pytest
 from tests.bench.__main__ import measure
 from tests.bench.table import render
 
-pytestmark = pytest.mark.xdist_group("bench")
 
-
+@pytest.mark.long
 def test_the_smallest_bench_fills_its_table() -> None:
     options = Namespace(
         sizes=[20], idle=[2], window=2.0, rounds=4, storm=20, commits=10, failover=1, flat_only=True, note=["small"]

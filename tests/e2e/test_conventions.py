@@ -12,7 +12,6 @@ from tests.bed.kstatus import judged
 from tests.bed.operator import OperatorProcess
 from tests.bed.world import API, World, eventually, manifest
 
-pytestmark = pytest.mark.xdist_group("conventions")
 MakeWorld = Callable[..., World]
 NAME = "analytics"
 
@@ -58,7 +57,7 @@ def test_columns_of_an_integration(w: World) -> None:
     assert (seen["IN-SYNC"], seen["BRANCH"]) == ("Unknown", "main")
     assert "inSync" not in w.status(NAME)
     assert w.status(NAME)["lastSyncAt"] == last
-    assert health(w, "gi", NAME) == "InProgress"  # it is tried again
+    assert health(w, "gi", NAME) == "Failed"  # a person must act
     w.kubectl("delete", "secret", "git")
     eventually(lambda: health(w, "gi", NAME) == "Failed")
     w.integrate("never", repositoryURL=f"{w.repo.url()}-missing")

@@ -15,7 +15,6 @@ from tests.bed.controlplane import ControlPlane
 from tests.bed.world import World, eventually
 from tests.e2e.test_kinds import crd
 
-pytestmark = pytest.mark.xdist_group("examples")
 MakeWorld = Callable[..., World]
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.parent.name for path in ROOT.glob("examples/*/integration.yaml"))

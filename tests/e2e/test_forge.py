@@ -13,7 +13,6 @@ from tests.bed.operator import OperatorProcess
 from tests.bed.world import World, eventually, manifest
 from tests.e2e.test_operations import ask, why
 
-pytestmark = pytest.mark.xdist_group("forge")
 MakeWorld = Callable[..., World]
 BRANCH = "cluster-changes"
 

@@ -24,7 +24,6 @@ from tests.bed.gitserver import TOKEN, WRITER, GitServer
 from tests.bed.operator import GatewayProcess, OperatorProcess
 from tests.bed.world import API, World, eventually, manifest, pipeline
 
-pytestmark = pytest.mark.xdist_group("gateway")
 MakeWorld = Callable[..., World]
 PATH = "/api/git-integration"
 

@@ -19,7 +19,6 @@ from tests.bed.operator import GatewayProcess
 from tests.bed.pki import Authority
 from tests.bed.proxy import LOGIN, Proxy, pump
 
-pytestmark = pytest.mark.xdist_group("gateway")
 Start = Callable[..., "Elsewhere"]
 
 

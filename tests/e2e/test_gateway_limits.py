@@ -22,7 +22,6 @@ from tests.bed.gitserver import GitServer
 from tests.bed.operator import GatewayProcess, OperatorProcess
 from tests.bed.world import eventually
 
-pytestmark = pytest.mark.xdist_group("gateway")
 ATTACKER, HONEST = "127.0.0.66", "127.0.0.1"
 MEMORY = 256 << 20
 """Bytes: the limit of the gateway's Pod."""

@@ -69,7 +69,12 @@ def test_it_syncs_and_reviews_with_tokens_that_it_renews(
 @pytest.mark.parametrize(
     ("name", "secret", "reason", "words"),
     [
-        ("t-github-inst", {"githubAppInstallationID": "99"}, "InvalidSecret", "is the App installed there?"),
+        (
+            "t-github-inst",
+            {"githubAppInstallationID": "99"},
+            "InvalidSecret",
+            "is it installed for the repository's owner?",
+        ),
         ("t-github-id", {"githubAppID": "1"}, "AuthenticationFailed", "must be a pair"),
         ("t-github-base", {"githubAppBaseURL": "https://127.0.0.1:1/api/v3"}, "NetworkUnreachable", "127.0.0.1"),
     ],

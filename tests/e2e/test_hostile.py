@@ -19,7 +19,6 @@ from tests.bed.siege import CAP, Neighbour, Sharded
 from tests.bed.world import World, eventually, manifest
 from tests.bench.processes import Meter
 
-pytestmark = pytest.mark.xdist_group("hostile")
 MakeWorld = Callable[..., World]
 DEADLINE = 60.0
 USUAL = 5
@@ -229,6 +228,7 @@ def test_a_blob_of_100_mb_is_told_and_not_fetched(world: MakeWorld, operator: Op
     assert meter.peak < CAP
 
 
+@pytest.mark.long
 def test_100_000_files_are_gone_through(world: MakeWorld, operator: OperatorProcess) -> None:
     w = world()
     files: dict[str, Any] = {f"pipelines/d{n % 100}/f{n}.yaml": f"just: {n}\n" for n in range(100_000)}

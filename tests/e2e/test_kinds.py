@@ -12,7 +12,6 @@ import pytest
 
 from tests.bed.world import API, World, eventually, manifest
 
-pytestmark = pytest.mark.xdist_group("kinds")
 MakeWorld = Callable[..., World]
 
 _KEYED = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}

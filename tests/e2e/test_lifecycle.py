@@ -13,7 +13,6 @@ from tests.bed.controlplane import ControlPlane
 from tests.bed.operator import OperatorProcess
 from tests.bed.world import World, eventually, manifest
 
-pytestmark = pytest.mark.xdist_group("lifecycle")
 MakeWorld = Callable[..., World]
 
 

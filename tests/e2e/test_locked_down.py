@@ -23,7 +23,6 @@ from tests.bed.tenants import ALL, OURS, Tenant
 from tests.bed.world import API, World, eventually, manifest
 from tests.e2e.test_gateway import Client
 
-pytestmark = pytest.mark.xdist_group("locked-down")
 FILES = {"pipelines/orders.yaml": manifest("orders")}
 OPERATOR = "gitintegration-system:gitintegration"
 HOSTS = "planasonix.com/allowed-hosts"

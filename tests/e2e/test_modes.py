@@ -12,7 +12,6 @@ import pytest
 from tests.bed.gitserver import git
 from tests.bed.world import World, eventually, manifest, pipeline
 
-pytestmark = pytest.mark.xdist_group("modes")
 MakeWorld = Callable[..., World]
 TOGETHER = {"push": {"quietPeriod": "3s"}}
 """So that kubectl's deletes, which it makes one by one, are one change."""

@@ -13,7 +13,6 @@ from tests.bed.gitserver import READER, git
 from tests.bed.operator import OperatorProcess
 from tests.bed.world import World, eventually, manifest, pipeline
 
-pytestmark = pytest.mark.xdist_group("operations")
 MakeWorld = Callable[..., World]
 _numbers = itertools.count(1)
 

@@ -16,7 +16,6 @@ from tests.bed.operator import OperatorProcess
 from tests.bed.world import World, eventually, manifest, pipeline
 from tests.e2e.test_operations import ask, why
 
-pytestmark = pytest.mark.xdist_group("remote-errors")
 MakeWorld = Callable[..., World]
 FILES = {"pipelines/orders.yaml": manifest("orders")}
 

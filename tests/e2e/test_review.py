@@ -10,7 +10,6 @@ import pytest
 from tests.bed.gitserver import git
 from tests.bed.world import World, eventually, manifest
 
-pytestmark = pytest.mark.xdist_group("review")
 MakeWorld = Callable[..., World]
 BRANCH = "cluster-changes"
 

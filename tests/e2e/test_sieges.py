@@ -33,7 +33,6 @@ from tests.bed.world import API, eventually, manifest
 from tests.bench.processes import cpu
 from tests.unit.git.test_keys import huge_rsa, many_rounds
 
-pytestmark = pytest.mark.xdist_group("sieges")
 SHARD = "siege"
 _KNOWN = "h ssh-ed25519 AAAA\n"
 ORDERS = {"pipelines/orders.yaml": manifest("orders")}

@@ -15,7 +15,6 @@ from tests.bed.proxy import LOGIN, Proxy
 from tests.bed.sshserver import SshServer
 from tests.bed.world import World, eventually, manifest
 
-pytestmark = pytest.mark.xdist_group("transports")
 MakeWorld = Callable[..., World]
 FILES = {"pipelines/orders.yaml": manifest("orders")}
 

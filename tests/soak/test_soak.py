@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.soak.__main__ import soak
 
 
-@pytest.mark.xdist_group("soak")
 def test_nothing_is_lost_while_everything_fails() -> None:
     assert soak(minutes=3.0, seed=7, integrations=2) == []
