@@ -184,7 +184,7 @@ def test_an_empty_repository_of_a_server_that_knows_little(
     faults = own_server.faults
     faults.status, faults.headers = 203, {"Content-Type": "text/html"}
     w.sync_now()
-    refused(w, "AuthenticationFailed", "203", "token")
+    refused(w, "AuthenticationFailed", "203", "put a valid one in")
     faults.headers = {"Location": "/users/sign_in"}
     faults.status = 302
     w.sync_now()

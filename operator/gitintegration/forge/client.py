@@ -38,6 +38,8 @@ _VALUES = 100_000
 """Values of an answer, so that reading it takes the event loop no longer than 50 ms: 100 pull requests have 40,000."""
 _TOGETHER = 64 << 20
 """Bytes of all answers that are being read."""
+_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=0)
+"""An idle connection is closed when the next one is asked for only, and a forge is asked seldom: none is kept."""
 _CLIENTS = 64
 _ERRORS = 10
 """So many are told of those that a forge names."""
@@ -106,7 +108,9 @@ class ForgeHttp:
             through = httpx.Proxy(proxy.address, auth=login)
         transport = self._transport
         if transport is None:
-            transport = made = httpx.AsyncHTTPTransport(verify=make_context(tls), proxy=through, trust_env=False)
+            transport = made = httpx.AsyncHTTPTransport(
+                verify=make_context(tls), proxy=through, trust_env=False, limits=_LIMITS
+            )
             made._pool._network_backend = CheckedBackend(self._egress)  # httpx hands it no other way
         return httpx.AsyncClient(
             trust_env=False,

@@ -187,3 +187,19 @@ async def test_clients_are_few_and_go_when_nobody_asks_with_them(server: Server)
         assert len(http._clients) == 64
         http.forget(Tls(), proxy)
         assert len(http._clients) == 63
+
+
+async def test_no_connection_stays_open_when_it_is_answered() -> None:
+    """A forge is asked seldom, and whose integration it was may be gone by then."""
+    ended: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+        ended.set_result(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening, ForgeHttp() as http:
+        port = listening.sockets[0].getsockname()[1]
+        assert await http.request("GET", f"http://127.0.0.1:{port}/", login=LOGIN) == {}
+        assert await asyncio.wait_for(ended, 20) == b""
