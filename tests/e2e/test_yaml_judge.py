@@ -17,7 +17,7 @@ from tests.bed.yamljudge import Refused, judged
 from tests.fuzz.test_readers import TEXTS
 from tests.unit.core.styled import MANIFESTS, files
 
-MANY = 8 * int(os.environ.get("HISTORIES", "150"))
+MANY = 4 * int(os.environ.get("HISTORIES", "150"))
 _GATHER = settings(
     deadline=None, max_examples=MANY, suppress_health_check=list(HealthCheck), database=None, phases=[Phase.generate]
 )

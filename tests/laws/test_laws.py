@@ -22,7 +22,7 @@ from gitintegration.operations.result import OperationContext
 from tests.laws.history import ANCHOR, FIELDS, NAMES, SHAPES, Edit, History, state_of
 from tests.laws.world import FOLDER, Crash, World, parse
 
-HISTORIES = int(os.environ.get("HISTORIES", "150"))
+HISTORIES = int(os.environ.get("HISTORIES", "90"))
 """Of each law; more to hunt with."""
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 _SHARED = settings(deadline=None, max_examples=HISTORIES, suppress_health_check=list(HealthCheck), database=None)
