@@ -238,7 +238,7 @@ def on_demand(story: Story) -> None:
         story.operate(namespace, "first-pull", "pull: {}")
         kubectl("patch", "pl", "orders", "--type=merge", "-p", '{"spec": {"owner": "finance"}}')
         story.say("What would a push do?")
-        plan = story.operate(namespace, "look", "push: {dryRun: true}")
+        story.operate(namespace, "look", "push: {dryRun: true}")
         story.say("Exactly that, on a branch of its own, with a pull request:")
         block = (
             "push:\n    branch: feature/orders\n    message: Orders belong to finance\n    pipelines: [orders]\n"
@@ -248,7 +248,7 @@ def on_demand(story: Story) -> None:
             namespace, "look-there", "push: {branch: feature/orders, pipelines: [orders], dryRun: true}", show=False
         )
         done = story.operate(namespace, "offer", block.replace("{digest}", narrow["planDigest"]))
-        assert plan["counts"] == done["counts"]
+        assert narrow["counts"] == done["counts"]
         (pull,) = repo.pulls()
         story.show(
             f"curl {repo.url.removesuffix('.git')}/pulls", f"#{pull['number']} {pull['title']}\n\n{pull['body']}"

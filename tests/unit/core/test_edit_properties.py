@@ -180,7 +180,7 @@ def test_edits_that_come_one_after_the_other_may_come_in_any_order(file: Any, da
     path, source, value, _ = file
     one, two = data.draw(edits(value, kinds="set add")), data.draw(edits(value, kinds="set add"))
     assume(independent(one, two))
-    assume(all(is_new(value, edit) for edit in (one, two)))
+    assume(all(is_new(text, edit) for edit, other in ((one, two), (two, one)) for text in (value, apply(value, other))))
     both = apply(apply(value, one), two)
     first = edited(path, edited(path, source, apply(value, one)), both)
     second = edited(path, edited(path, source, apply(value, two)), both)
@@ -202,7 +202,7 @@ def independent(one: Edit, two: Edit) -> bool:
 
 
 def is_new(value: Any, edit: Edit) -> bool:
-    """Whether what comes into a list stands nowhere in it: else an item may have moved as well."""
+    """Whether what comes into a list stands nowhere else in it: else an item may have moved as well."""
     into = at(value, edit[1][:-1])
     return not isinstance(into, list) or not any(same(edit[2], item) for item in into)
 
@@ -234,6 +234,8 @@ def test_an_edit_and_its_inverse_give_the_text_back(file: Any, data: st.DataObje
         assume(isinstance(before, str) and before in WORDS[:3])
         edit = (kind, edit[1], data.draw(st.sampled_from(["other", "z"])))
     there = edited(path, source, apply(value, edit))
+    ends = [text_of(text).endswith("\n") for text in (source, there)]
+    assume(ends[0] == ends[1])  # a last line break that became content is not told from others when that goes
     back = edited(path, there, value)
     assert text_of(back) == text_of(source)
     assert back == source
