@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,17 +11,11 @@ from gitintegration.api.operation import PullOperation, PushOperation
 from gitintegration.core.state.item import Why
 from gitintegration.errors import OperationError, Reason
 from gitintegration.operations.result import OperationContext, OperationResult, PartialFailure
-from tests.laws.test_claims import manifest, selecting, settled
+from tests.laws.runs import run, settled
+from tests.laws.test_claims import manifest, selecting
 from tests.laws.world import FOLDER, World
 
 FILES = {f"{FOLDER}/{name}.yaml": manifest(name, team="a") for name in ("p0", "p1", "p2", "p3", "p4")}
-
-
-def run(act: Callable[[World], Coroutine[Any, Any, None]]) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        world = World(Path(directory) / "cache")
-        world.git.commit(FILES)
-        asyncio.run(act(world))
 
 
 def ahead(w: World) -> list[tuple[str, str, str]]:
@@ -91,7 +82,7 @@ def test_every_reason_why_something_is_not_in_git() -> None:
         await w.sync()
         assert w.status["ahead"] == before["ahead"]
 
-    run(act)
+    run(act, FILES)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +122,7 @@ def test_what_is_ahead_says_what_it_waits_for(
         assert ahead(w)[0] == expected
         assert {reason for _, _, reason in ahead(w)} <= set(Why)
 
-    run(act)
+    run(act, FILES)
 
 
 def test_at_most_fifty_are_told_what_is_ahead_first() -> None:
@@ -155,7 +146,7 @@ def test_at_most_fifty_are_told_what_is_ahead_first() -> None:
         assert ahead(w) == [("p3", "cluster", "Mode")]
         assert "aheadTruncated" not in w.status
 
-    run(act)
+    run(act, FILES)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +175,7 @@ def test_a_push_that_names_what_is_not_carried_says_why(name: str, words: str) -
             assert error.reason is Reason.UnknownPipeline
             assert words in error.message
 
-    run(act)
+    run(act, FILES)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +207,7 @@ def test_what_is_unchanged_is_counted_of_all(
         assert counts["unchanged"] == unchanged
         assert {name: counts[name] for name in done} == done
 
-    run(act)
+    run(act, FILES)
 
 
 def _conflicting(names: Sequence[str] | None) -> Sequence[PushOperation | PullOperation]:
@@ -251,7 +242,7 @@ def test_what_fails_tells_branch_and_counts_with_nothing_done(wanted: PushOperat
         assert [conflict["name"] for conflict in found["conflicts"]] == ["p0"]
         assert counts["unchanged"] == (0 if wanted.pipelines else 4)
 
-    run(act)
+    run(act, FILES)
 
 
 @pytest.mark.parametrize("mode", ["Bidirectional", "Pull", "Push"])
@@ -292,4 +283,4 @@ def test_what_an_operation_looked_at_first_is_carried_by_the_next_sync(
         elif ahead(w):  # the operation may have carried it
             assert ahead(w) == [("p0", side, "Mode")]
 
-    run(act)
+    run(act, FILES)

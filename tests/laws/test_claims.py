@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import tempfile
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gitintegration.core.status import Outcome
 from gitintegration.errors import Reason
+from tests.laws.runs import run, settled
 from tests.laws.test_laws import HISTORIES
 from tests.laws.twins import PLACES, Twins, labelled
 from tests.laws.world import API, FOLDER, Crash, World
@@ -31,22 +31,6 @@ def manifest(name: str, *, f0: str = "1", **labels: str) -> str:
 
 def selecting(**labels: str) -> list[dict[str, Any]]:
     return [{"apiVersion": API, "kind": "Pipeline", "labelSelector": {"matchLabels": labels}}]
-
-
-def run(act: Callable[[World], Coroutine[Any, Any, None]], files: Mapping[str, str]) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        world = World(Path(directory) / "cache")
-        world.git.commit(files)
-        asyncio.run(act(world))
-
-
-async def settled(w: World) -> Outcome:
-    for _ in range(4):
-        w.deliver()
-        outcome, stats = await w.sync()
-        if not stats.wrote:
-            return outcome
-    raise AssertionError("it does not settle")
 
 
 def configure(w: World, resources: list[dict[str, Any]], mode: str = "Bidirectional") -> None:

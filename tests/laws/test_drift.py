@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +13,8 @@ from gitintegration.api.operation import PullOperation
 from gitintegration.core.diff import no_list_keys
 from gitintegration.core.merge import Base, Versions, revert
 from gitintegration.errors import SpecError
+from tests.laws.runs import run, settled
 from tests.laws.test_ahead import carry
-from tests.laws.test_claims import settled
 from tests.laws.world import API, FOLDER, World
 
 SPEC = {"f0": "1", "f1": {"a": "1", "b": "2"}, "list": ["one", "two"], "mode": "auto", "own": "git"}
@@ -29,13 +25,6 @@ def manifest(name: str, **spec: Any) -> str:
 
 
 FILES = {f"{FOLDER}/{name}.yaml": manifest(name) for name in ("p0", "p1", "p2", "p3", "p4", "p5")}
-
-
-def run(act: Callable[[World], Coroutine[Any, Any, None]]) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        world = World(Path(directory) / "cache")
-        world.git.commit(FILES)
-        asyncio.run(act(world))
 
 
 def configure(w: World, drift: str = "revert") -> None:
@@ -91,7 +80,7 @@ def test_an_edit_is_brought_back_and_told_once(edit: str, restart: str) -> None:
         assert len(told(w)) == 1
         assert f"Pipeline/p0 ({field}" in told(w)[0]
 
-    run(act)
+    run(act, FILES)
 
 
 def test_ignored_fields_and_what_git_never_held_are_let_be() -> None:
@@ -108,7 +97,7 @@ def test_ignored_fields_and_what_git_never_held_are_let_be() -> None:
         assert outcome.local_ahead == 1
         assert told(w) == []
 
-    run(act)
+    run(act, FILES)
 
 
 def test_git_wins_where_both_edited_and_its_change_comes_along() -> None:
@@ -129,7 +118,7 @@ def test_git_wins_where_both_edited_and_its_change_comes_along() -> None:
         assert outcome.in_sync
         assert not outcome.conflicts
 
-    run(act)
+    run(act, FILES)
 
 
 @pytest.mark.parametrize("drift", ["keep", "revert"])
@@ -145,7 +134,7 @@ def test_who_keeps_drift_keeps_it_until_he_says_otherwise(drift: str) -> None:
         assert w.api.specs()["p0"]["f0"] == ("1" if drift == "revert" else "hand")
         assert len(told(w)) == (drift == "revert")
 
-    run(act)
+    run(act, FILES)
 
 
 def test_an_operation_that_looks_first_does_not_hide_an_edit() -> None:
@@ -159,7 +148,7 @@ def test_an_operation_that_looks_first_does_not_hide_an_edit() -> None:
         await settled(w)
         assert w.api.specs()["p0"] == SPEC
 
-    run(act)
+    run(act, FILES)
 
 
 def test_another_tool_that_edits_again_and_again_ends_in_peace() -> None:
@@ -175,7 +164,7 @@ def test_another_tool_that_edits_again_and_again_ends_in_peace() -> None:
         assert {c["type"]: c for c in w.status["conditions"]}["Ready"]["reason"] == "Contested"
         assert w.status["ahead"][0]["reason"] == "Held"
 
-    run(act)
+    run(act, FILES)
 
 
 def test_a_mass_delete_in_git_is_held_all_the_same() -> None:
@@ -191,7 +180,7 @@ def test_a_mass_delete_in_git_is_held_all_the_same() -> None:
         assert [held.count for held in outcome.held] == [5]
         assert len(w.api.specs()) == 6
 
-    run(act)
+    run(act, FILES)
 
 
 @pytest.mark.parametrize(

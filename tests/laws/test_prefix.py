@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
-from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from gitintegration.api.operation import PushOperation
-from gitintegration.core.status import HeldCopies, Outcome
+from gitintegration.core.status import HeldCopies
 from gitintegration.errors import OperationError, Reason
 from gitintegration.operations.result import OperationContext
 from tests.laws.history import manifest
+from tests.laws.runs import run, settled
 from tests.laws.world import FOLDER, World
 
 NAMES = [f"p{number}" for number in range(5)]
 FILES = {f"{FOLDER}/{name}.yaml": manifest(name, {"f0": name}) for name in NAMES}
-
-
-def run(act: Callable[[World], Coroutine[Any, Any, None]], files: Mapping[str, str] = FILES) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        world = World(Path(directory) / "cache")
-        world.git.commit(files)
-        asyncio.run(act(world))
-
-
-async def settled(w: World) -> Outcome:
-    for _ in range(3):
-        outcome, stats = await w.sync()
-        w.deliver()
-        if not stats.wrote:
-            return outcome
-    raise AssertionError("it does not settle")
 
 
 def prefixed(w: World, prefix: str, mode: str = "Bidirectional") -> None:
@@ -73,7 +55,7 @@ def test_a_changed_prefix_asks_before_it_copies(restart: bool, confirmed: bool) 
             assert w.git.files() == before
         assert set(NAMES) <= w.api.specs().keys()
 
-    run(act)
+    run(act, FILES)
 
 
 def test_a_changed_prefix_whose_manifests_moved_with_it_asks_nothing() -> None:
@@ -85,7 +67,7 @@ def test_a_changed_prefix_whose_manifests_moved_with_it_asks_nothing() -> None:
         assert w.git.pushed == []
         assert w.status["observedPrefix"] == ""
 
-    run(act)
+    run(act, FILES)
 
 
 def test_another_spelling_of_a_prefix_is_no_change() -> None:
@@ -99,7 +81,7 @@ def test_another_spelling_of_a_prefix_is_no_change() -> None:
             assert stats.deleted == (spelled == FOLDER), "what was agreed is still known"
             assert "p1" not in w.api.specs()
 
-    run(act)
+    run(act, FILES)
 
 
 def test_a_push_operation_of_a_copy_asks_as_well() -> None:
@@ -116,7 +98,7 @@ def test_a_push_operation_of_a_copy_asks_as_well() -> None:
         assert refused.value.reason is Reason.PrefixChanged
         assert w.git.pushed == []
 
-    run(act)
+    run(act, FILES)
 
 
 def test_manifests_elsewhere_are_told_with_the_prefix_that_has_them() -> None:
