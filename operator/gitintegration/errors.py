@@ -114,10 +114,18 @@ class GitIntegrationError(Exception):
         """Whether time alone may mend it."""
         return self.retry and self.reason not in NEEDS_A_PERSON
 
+    @property
+    def words(self) -> Words:
+        return Words(self.message, self.remedy)
+
+    @words.setter
+    def words(self, words: Words) -> None:
+        self.message, self.remedy = words
+        self.args = (self.message,)
+
     def of_secret(self, name: str) -> None:
         """It speaks of this Secret."""
-        self.message, self.remedy = Words(self.message, self.remedy).of_secret(name)
-        self.args = (self.message,)
+        self.words = self.words.of_secret(name)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Errors cross process borders; their own arguments differ from class to class."""
@@ -136,6 +144,12 @@ class SpecError(GitIntegrationError):
 
 class CredentialError(GitIntegrationError):
     """The Secret is missing, lacks a key, or holds one that can't be read."""
+
+    def name_secret(self, name: str) -> None:
+        """The same, and its message says so; empty: there is none."""
+        self.of_secret(name)
+        if name and name not in self.message:
+            self.words = self.words._replace(what=f"Secret {name!r}: {self.message}")
 
 
 class RemoteError(GitIntegrationError):

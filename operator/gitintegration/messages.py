@@ -58,7 +58,7 @@ class Place(NamedTuple):
 
     def told(self, error: GitIntegrationError) -> str:
         """An error as people read it."""
-        return self.joined(Words(error.message, error.remedy))
+        return self.joined(error.words)
 
     def joined(self, words: Words) -> str:
         return f"{words.what}; {self.fill(words.remedy)}" if words.remedy else words.what
@@ -73,10 +73,10 @@ def counted(number: int, noun: str = "pipeline") -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def named(names: Sequence[str], most: int = 5) -> str:
+def named(names: Sequence[str], most: int = 5, joint: str = ", ") -> str:
     """The first of some names in their order, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return joint.join(names[:most]) + more
 
 
 def nearly(wanted: Sequence[str], present: Sequence[str]) -> str:

@@ -268,6 +268,8 @@ def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, earlier: Edite
             source = store.raw(blob) if blob else None
             try:
                 result = _edited(path, source, changes, scope.limits)
+                if result.source == source:
+                    continue
                 parsed = parse_documents(
                     path, result.source or b"", result.documents, scope.kinds, scope.namespace, scope.anywhere
                 )
@@ -280,13 +282,10 @@ def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, earlier: Edite
                 )
                 failed += [(change.key, words) for change in changes]
                 continue
-            made = result.source
-            if made == source:
-                continue
             lossy += [path] if result.lossy else []
             blobs[path] = None
-            if made is not None:
-                blobs[path] = blob = writer.add_blob(made)
+            if result.source is not None:
+                blobs[path] = blob = writer.add_blob(result.source)
                 scanned.append(_scanned(path, blob, parsed))
         size = writer.size
     return Edited(blobs, tuple(scanned), tuple(failed), tuple(lossy), taken, size)

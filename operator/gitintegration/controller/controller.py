@@ -320,20 +320,27 @@ class Controller:
 
     async def _rivals(self, name: IntegrationKey, spec: GitIntegrationSpec) -> list[Rival]:
         """The other integrations that share kinds of its namespace, with what they remember."""
-        found = list(self._neighbours(name, spec)) if self._namespaces[name[0]] > 1 else []
+        told_apart = any(resource.label_selector for resource in spec.resources)
+        found = list(self._neighbours(name, spec)) if told_apart else []
         for rival in found:
             await self._reconciler.load(rival.session, name[0])
         return found
 
     def _neighbours(self, name: IntegrationKey, spec: GitIntegrationSpec) -> Iterator[Rival]:
-        for other, entry in self._entries.items():
-            if other[0] != name[0] or other == name or entry.leaving:
+        for other, entry in self._others(name):
+            if entry.leaving:
                 continue
             with contextlib.suppress(SpecError):  # what can't work claims nothing
                 theirs = self._parse(entry)
                 url, kinds = parse_url(theirs.repository_url), shared(spec, theirs)
                 if theirs.enabled and kinds:
-                    yield Rival(other[1], kinds, entry.session, url)
+                    yield Rival(other, kinds, entry.session, url)
+
+    def _others(self, name: IntegrationKey) -> Iterator[tuple[str, Integration]]:
+        """The other integrations of its namespace, by their names."""
+        for (namespace, other), entry in self._entries.items() if self._namespaces[name[0]] > 1 else ():
+            if namespace == name[0] and other != name[1]:
+                yield other, entry
 
     def _nudge(self, name: IntegrationKey, entry: Integration) -> None:
         """Have the other integrations look at what both claim, and at what they wait for this one to have."""
@@ -347,12 +354,11 @@ class Controller:
         nudges, entry.session.nudges = entry.session.nudges, {}
         yield from nudges.items()
         marks, mine = entry.session.records.marks, entry.session.table.open
-        for (namespace, other), rival in self._entries.items() if self._namespaces[name[0]] > 1 else ():
-            if namespace == name[0] and other != name[1]:
-                there = rival.session.table.open
-                released = {key for key, i in there.items() if i.phase is ItemPhase.RELEASED and not i.rival}
-                if keys := {key for key in released & marks.keys() if key not in mine}:
-                    yield other, keys
+        for other, rival in self._others(name):
+            there = rival.session.table.open
+            released = {key for key, i in there.items() if i.phase is ItemPhase.RELEASED and not i.rival}
+            if keys := {key for key in released & marks.keys() if key not in mine}:
+                yield other, keys
 
     @staticmethod
     def _parse(entry: Integration) -> GitIntegrationSpec:

@@ -11,7 +11,7 @@ from gitintegration.cluster.informer import Informer, Informers
 from gitintegration.cluster.integrations import SECRETS, Integrations
 from gitintegration.controller.remotes import app_of, build_remote, check_hosts, proxy_of, tls_of, token_of
 from gitintegration.controller.secrets import Secret, read_secret
-from gitintegration.errors import CredentialError, Forbidden, GitIntegrationError, Reason, Words
+from gitintegration.errors import CredentialError, Forbidden, GitIntegrationError, Reason
 from gitintegration.forge.github_app import AppTokens, GitHubApp
 from gitintegration.forge.target import target_if_known
 from gitintegration.session.connection import Connection
@@ -112,7 +112,7 @@ class CredentialResolver:
         try:
             return read_secret(await self._integrations.secret(namespace, ref), ref)
         except Forbidden as error:
-            raise CredentialError(Reason.Forbidden, Words(error.message, error.remedy), retry=True) from None
+            raise CredentialError(Reason.Forbidden, error.words, retry=True) from None
 
 
 @contextmanager
@@ -121,11 +121,7 @@ def _naming(secret: Secret | None) -> Iterator[None]:
     try:
         yield
     except CredentialError as error:
-        name = secret.name if secret else ""
-        error.of_secret(name)
-        if name and name not in error.message:
-            error.message = f"Secret {name!r}: {error.message}"
-            error.args = (error.message,)
+        error.name_secret(secret.name if secret else "")
         raise
 
 

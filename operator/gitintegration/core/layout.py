@@ -84,9 +84,8 @@ def words_elsewhere(prefix: str, paths: Sequence[str]) -> str:
     folders = [folder_of("/".join(common))]
     if not common and all("/" in path for path in paths):
         folders = sorted({f"{path.split('/')[0]}/" for path in paths})
-    named = [f"{folder[:_LONGEST]!r}" if folder else "'' (the whole repository)" for folder in folders[:_NAMED]]
-    more = f" and {len(folders) - _NAMED} more" if len(folders) > _NAMED else ""
-    remedy = ("" if len(folders) == 1 else "the one that is meant of ") + ", ".join(named) + more
+    told = [f"{folder[:_LONGEST]!r}" if folder else "'' (the whole repository)" for folder in folders]
+    remedy = ("" if len(folders) == 1 else "the one that is meant of ") + named(told, _NAMED)
     found = f"{len(paths)} manifest{' lies' if len(paths) == 1 else 's lie'} elsewhere"
     return f"none lies below {prefix!r}, and {found}: set spec.pathPrefix to {remedy}"
 

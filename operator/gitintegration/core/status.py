@@ -378,14 +378,14 @@ def _trouble(outcome: Outcome) -> tuple[Reason, str] | None:
     if outcome.held:
         return outcome.held[0].reason, " ".join(place.joined(_held_words(held, place)) for held in outcome.held)
     if outcome.refusals:
-        return outcome.refusals[0].reason, _listed([place.told(r) for r in outcome.refusals], 3)
+        return outcome.refusals[0].reason, named([place.told(r) for r in outcome.refusals], 3, "; ")
     if outcome.conflicts:
         return Reason.Conflicts, place.joined(
             messages.CONFLICTS(count=counted(len(outcome.conflicts)), names=conflict_names(outcome.conflicts))
         )
     if outcome.invalid:
         told = [f"{i.path}: {i.message}" for i in sorted(outcome.invalid, key=InvalidEntry.order)]
-        return Reason.InvalidManifests, f"{counted(len(told), 'file')} left alone: {_listed(told, 3)}"
+        return Reason.InvalidManifests, f"{counted(len(told), 'file')} left alone: {named(told, 3, '; ')}"
     return None
 
 
@@ -402,7 +402,7 @@ def conflict_names(conflicts: Sequence[ConflictEntry]) -> str:
         f"{c.kind}/{c.name} ({', '.join(sorted(c.fields)) or c.reason})"
         for c in sorted(conflicts, key=ConflictEntry.order)
     ]
-    return _listed(told, 5)
+    return named(told, 5, "; ")
 
 
 def _held_words(held: HeldDeletes | HeldCopies, place: Place) -> Words:
@@ -424,11 +424,6 @@ def restore_order(integration: str, commit: str, names: Sequence[str]) -> str:
     spec = {"integrationRef": {"name": integration}, "kind": "pull", "pull": pull}
     made = {"apiVersion": API_VERSION, "kind": "GitOperation", "metadata": {"generateName": "restore-"}, "spec": spec}
     return orjson.dumps(made).decode()
-
-
-def _listed(words: Sequence[str], most: int) -> str:
-    more = f" and {len(words) - most} more" if len(words) > most else ""
-    return "; ".join(words[:most]) + more
 
 
 def _summary(outcome: Outcome) -> str:

@@ -132,8 +132,8 @@ class ForgeHttp:
         json: Any = None,
     ) -> Any:
         """The JSON of an answer. Raises RemoteError with the forge's own words; 409 and 422 as Declined."""
-        self._egress.check_scheme(httpx.URL(url).scheme, f"the API of {_host(url)}")
-        self._egress.check_host(_host(url))
+        self._egress.check_scheme(httpx.URL(url).scheme, f"the API of {host_of(url)}")
+        self._egress.check_host(host_of(url))
         self._egress.check_proxy(proxy)
         if method != "GET":
             self._fence()
@@ -151,7 +151,7 @@ class ForgeHttp:
                 answer = await _whole(stream, exchange)
         except (httpx.TimeoutException, TimeoutError):
             self._observe(method, 0)
-            words = messages.TIMED_OUT(host=f"the API of {_host(url)}", seconds=f"{timeout:g}")
+            words = messages.TIMED_OUT(host=f"the API of {host_of(url)}", seconds=f"{timeout:g}")
             raise RemoteUnavailable(Reason.Timeout, words) from None
         except UnknownHost as error:
             self._observe(method, 0)
@@ -159,7 +159,7 @@ class ForgeHttp:
         except httpx.HTTPError as error:
             self._observe(method, 0)
             raise RemoteUnavailable(
-                Reason.NetworkUnreachable, f"no answer from {_host(url)}: {type(error).__name__}"
+                Reason.NetworkUnreachable, f"no answer from {host_of(url)}: {type(error).__name__}"
             ) from None
         self._observe(method, answer.status_code)
         with concealed(login, tls, proxy):
@@ -201,7 +201,8 @@ async def _whole(stream: httpx.Response, exchange: Exchange) -> httpx.Response:
     return httpx.Response(stream.status_code, headers=stream.headers, content=bytes(body), request=stream.request)
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """Of an address."""
     return httpx.URL(url).host
 
 

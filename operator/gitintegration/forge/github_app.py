@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from gitintegration import messages
 from gitintegration.errors import CredentialError, Reason, RemoteError
-from gitintegration.forge.client import ForgeHttp
+from gitintegration.forge.client import ForgeHttp, host_of
 from gitintegration.git.recent import Recent
 from gitintegration.git.remote import Bearer, Proxy, Tls
 
@@ -54,10 +53,10 @@ class AppTokens:
             )
         except RemoteError as error:
             if error.reason is Reason.RepositoryNotFound:
-                words = messages.APP_UNKNOWN(host=_host(app.base), installation=app.installation_id, app=app.app_id)
+                words = messages.APP_UNKNOWN(host=host_of(app.base), installation=app.installation_id, app=app.app_id)
                 raise CredentialError(Reason.InvalidSecret, words) from None
             if error.reason is Reason.AuthenticationFailed:
-                words = messages.APP_REFUSED(host=_host(app.base), app=app.app_id)
+                words = messages.APP_REFUSED(host=host_of(app.base), app=app.app_id)
                 raise RemoteError(Reason.AuthenticationFailed, words, retry=True) from None
             raise
         token, ends = _read(answer)
@@ -75,10 +74,6 @@ class AppTokens:
         assert isinstance(key, RSAPrivateKey)
         now = int(self._clock())
         return jwt.encode({"iat": now - 60, "exp": now + 540, "iss": app.app_id}, key, algorithm="RS256")
-
-
-def _host(base: str) -> str:
-    return urlsplit(base).hostname or base
 
 
 def _key(app: GitHubApp) -> str:

@@ -15,7 +15,7 @@ from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from gitintegration.errors import CredentialError, LimitExceeded, Reason, RemoteUnavailable, Words
+from gitintegration.errors import CredentialError, LimitExceeded, Reason, RemoteUnavailable
 from gitintegration.git.recent import Recent
 from gitintegration.git.remote import SshKey, Tls
 from gitintegration.git.tls import make_context
@@ -94,9 +94,7 @@ class Keys:
         if known is None or known.until < self._clock():
             known = self._read.put(digest, await self._tried(what, read, *args))
         if isinstance(known.found, CredentialError):
-            raise CredentialError(
-                known.found.reason, Words(known.found.message, known.found.remedy), retry=known.found.retry
-            )
+            raise CredentialError(known.found.reason, known.found.words, retry=known.found.retry)
         made: R = known.found
         return made
 

@@ -12,6 +12,8 @@ from gitintegration.core.concealment import conceal
 from gitintegration.errors import CredentialError, GitIntegrationError
 from gitintegration.git.url import RemoteURL
 
+_SERVER = "the server"
+
 
 @dataclass(frozen=True, slots=True)
 class Anonymous:
@@ -90,12 +92,10 @@ class Remote:
     def name(self, error: GitIntegrationError) -> None:
         """Have an error say of which server and which Secret it is; what reads a server's bytes knows neither."""
         error.of_secret(self.secret)
-        what = error.message
-        if what.startswith("the server"):
-            what = self.url.host + what.removeprefix("the server")
-        elif isinstance(error, CredentialError) and self.secret and self.secret not in what:
-            what = f"Secret {self.secret!r}: {what}"
-        error.message, error.args = what, (what,)
+        if error.message.startswith(_SERVER):
+            error.words = error.words._replace(what=self.url.host + error.message.removeprefix(_SERVER))
+        elif isinstance(error, CredentialError):
+            error.name_secret(self.secret)
 
     @contextmanager
     def concealed(self) -> Iterator[None]:

@@ -56,7 +56,7 @@ class PartialFailure(GitIntegrationError):
     """It failed, and not all of it was left undone: the fields of the status say what was."""
 
     def __init__(self, error: GitIntegrationError, fields: Mapping[str, Any]) -> None:
-        super().__init__(error.reason, Words(error.message, error.remedy), retry=error.retry)
+        super().__init__(error.reason, error.words, retry=error.retry)
         self.fields = fields
 
 

@@ -73,10 +73,5 @@ class Applier:
         if item.drift:
             who = f" by {before.manager}" if before is not None and before.manager else ""
             stats.reverted.append(f"{item.key} ({named(item.drift, 3)}{who})")
-        if value is None:
-            stats.deleted += 1
-        elif before is None:
-            stats.created += 1
-        else:
+        if verb is Verb.update and before is not None:
             session.contest.wrote(item.key, before.view)
-            stats.updated += 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from gitintegration.core.merge import Base, rebase
 from gitintegration.core.state.item import OpenItem, Phase
-from gitintegration.core.state.record import RELEASED, UNKNOWN, ItemRecord, Watermark
+from gitintegration.core.state.record import UNKNOWN, ItemRecord, Watermark
 from gitintegration.core.values import ObjectKey
 from gitintegration.reconcile.item import Item, Verb
 from gitintegration.session.session import SyncSession
@@ -63,7 +63,7 @@ def _release(session: SyncSession, key: ObjectKey) -> None:
     """Keep what was agreed on before its object's labels made it somebody else's, and have it looked at again at once."""
     known = session.records.get(key)
     if known is not None:
-        session.records.put(replace(known, mark=known.mark._replace(resource_version=RELEASED), intent=None))
+        session.records.put(known.released())
     session.table.rest(key, None)
 
 

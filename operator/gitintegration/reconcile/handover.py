@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from gitintegration.commits.files import GitItem
 from gitintegration.core.diff import diff
 from gitintegration.core.merge import Decision, Write, holds
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.item import OpenItem, Phase
-from gitintegration.core.state.record import RELEASED
 from gitintegration.git import objects
 from gitintegration.git.workers import Workers
 from gitintegration.reconcile.item import Item, RunRequest
-from gitintegration.reconcile.rivals import Place, Rival
+from gitintegration.reconcile.rivals import BranchFile, Rival
 from gitintegration.session.session import SyncSession
 
 _SECONDS = 60.0
@@ -29,8 +26,7 @@ class Handover:
         """Sync it no more. What was agreed on is kept as long as its file is there: it tells what is edited in that since."""
         assert item.record is not None
         session.tell_of(item.key)
-        mark = item.record.mark._replace(path=item.path, resource_version=RELEASED)
-        if (kept := replace(item.record, mark=mark, intent=None)) != session.records.get(item.key):
+        if (kept := item.record.released(item.path)) != session.records.get(item.key):
             session.records.put(kept)
         return OpenItem(Phase.RELEASED, path=item.path, id=item.id)
 
@@ -40,7 +36,9 @@ class Handover:
         theirs = [place for rival in request.rivals if (place := rival.place(item.key))]
         copies = session.index.copies(item.key)
         own = [
-            c for c in copies if not any(p.is_like(Place(request.remote.url, session.branch, c.path)) for p in theirs)
+            c
+            for c in copies
+            if not any(p.is_like(BranchFile(request.remote.url, session.branch, c.path)) for p in theirs)
         ]
         return own[0] if len(own) == 1 < len(copies) else None
 
@@ -54,7 +52,7 @@ class Handover:
         holder = next((rival for rival in request.rivals if self._has(rival, item)), None)
         if item.live is None or holder is None:
             return False
-        here, there = Place(request.remote.url, session.branch, item.path), holder.place(item.key)
+        here, there = BranchFile(request.remote.url, session.branch, item.path), holder.place(item.key)
         if there is None or there.is_like(here):
             session.records.delete(item.key)
             session.let_go.pop(item.key, None)

@@ -16,7 +16,7 @@ from gitintegration.core.invalid import Problem
 from gitintegration.core.layout import Summary, commit_message
 from gitintegration.core.merge import Decision
 from gitintegration.core.plan.policy import Policy, Side
-from gitintegration.core.state.record import RELEASED, ItemRecord
+from gitintegration.core.state.record import ItemRecord
 from gitintegration.core.state.table import ABSENT
 from gitintegration.core.status import HeldCopies, HeldDeletes
 from gitintegration.core.values import Json, ObjectKey
@@ -197,7 +197,7 @@ class Item:
     @property
     def released(self) -> bool:
         """Whether its labels went to somebody else before."""
-        return self.record is not None and self.record.mark.resource_version == RELEASED
+        return self.record is not None and self.record.is_released
 
     @property
     def leaves(self) -> bool:
@@ -242,9 +242,6 @@ class Item:
 class RunStats:
     """What one run wrote, for the log, the events and the tests."""
 
-    created: int = 0
-    updated: int = 0
-    deleted: int = 0
     commits: list[str] = field(default_factory=list)
     pulled: dict[Verb, list[str]] = field(default_factory=dict)
     """Names of what was written to the cluster."""
@@ -260,6 +257,18 @@ class RunStats:
     """What is synced no more."""
 
     @property
+    def created(self) -> int:
+        return len(self.pulled.get(Verb.create, ()))
+
+    @property
+    def updated(self) -> int:
+        return len(self.pulled.get(Verb.update, ()))
+
+    @property
+    def deleted(self) -> int:
+        return len(self.pulled.get(Verb.delete, ()))
+
+    @property
     def words(self) -> str:
         """For an event."""
         pulled = [f"{counted(sum(map(len, self.pulled.values())))} pulled into the cluster: {self._pulled}"]
@@ -272,7 +281,7 @@ class RunStats:
 
     @property
     def wrote(self) -> bool:
-        return bool(self.created or self.updated or self.deleted or self.commits)
+        return bool(self.pulled or self.commits)
 
 
 def reverted_words(reverted: Sequence[str]) -> str:
@@ -289,9 +298,8 @@ LOSSY: Final = 50
 
 def lossy_words(paths: Sequence[str]) -> str:
     """For an event."""
-    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    named = ", ".join(path[:200] for path in paths[:_NAMED])
-    return f"edits took comments or lines beside their own from {named}{more}; see the commit"
+    told = named([path[:200] for path in paths], _NAMED)
+    return f"edits took comments or lines beside their own from {told}; see the commit"
 
 
 def named_by_verb(names: Mapping[Verb, Sequence[str]]) -> Summary:

@@ -20,7 +20,7 @@ from gitintegration.reconcile.decide import Decider, base_of, is_edited
 from gitintegration.reconcile.handover import Handover
 from gitintegration.reconcile.item import Item, RunRequest
 from gitintegration.reconcile.mirror import GitMirror
-from gitintegration.reconcile.rivals import Place
+from gitintegration.reconcile.rivals import BranchFile
 from gitintegration.reconcile.wal import WriteAheadLog
 from gitintegration.session.live_objects import Kind, LiveObject, LiveObjects, Prefetched, by_kind
 from gitintegration.session.session import SyncSession
@@ -185,7 +185,7 @@ class Reader:
 
     def _is_ours_alone(self, session: SyncSession, request: RunRequest, item: Item) -> bool:
         """Whether no other integration claims it; what another agreed on with the same file goes over with it."""
-        here = Place(request.remote.url, session.branch, item.path, item.git.blob if item.git else "")
+        here = BranchFile(request.remote.url, session.branch, item.path, item.git.blob if item.git else "")
         for rival in request.rivals:
             if rival.claims(item.key, item.live, here, known=item.record is not None):
                 before = session.table.open.get(item.key)
@@ -209,10 +209,9 @@ class Reader:
         """Its labels went to somebody else."""
         if not session.logs:
             return self._leave(session, item, why=Why.NotSelected)
-        item.git = item.git or self._handover.own_file(session, request, item)
+        if item.git is None and (own := self._handover.own_file(session, request, item)):
+            item.git, item.git_view = own, item.kind.view(orjson.loads(own.value))
         item.moved = item.git is not None
-        if item.git is not None:
-            item.git_view = item.kind.view(orjson.loads(item.git.value))
         return self._leave(session, item, self._handover.release(session, item))
 
     @staticmethod

@@ -12,6 +12,7 @@ from gitintegration.core.state.item import Left, OpenItem, Phase, Why
 from gitintegration.core.status import SHOWN, AheadEntry, ConflictEntry, HeldCopies, InvalidEntry, Outcome
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import ClusterError, GitIntegrationError, Reason, Words
+from gitintegration.messages import named
 from gitintegration.reconcile.heads import RemoteHeads
 from gitintegration.reconcile.item import RunRequest, RunStats
 from gitintegration.session.session import SyncSession
@@ -97,8 +98,7 @@ def _overlaps(session: SyncSession) -> Iterator[ClusterError]:
             )
             yield ClusterError(Reason.Overlap, f"{words}make the edit there, and remove this file", retry=True)
     for rival, names in claimed.items():
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        words = f"GitIntegration {rival!r} claims {', '.join(names[:_NAMED])}{more} as well, and neither writes what both claim: "
+        words = f"GitIntegration {rival!r} claims {named(names, _NAMED)} as well, and neither writes what both claim: "
         words += (
             "have the labels of the object and of the manifests match spec.resources[].labelSelector of one of them"
         )

@@ -36,7 +36,7 @@ class Rival:
         selector = self.selectors.get((key.group, key.kind))
         return selector is not None and selects(selector, whole)
 
-    def claims(self, key: ObjectKey, live: LiveObject | None, here: Place, *, known: bool) -> bool:
+    def claims(self, key: ObjectKey, live: LiveObject | None, here: BranchFile, *, known: bool) -> bool:
         """Whether it takes the item for its own as well: by the object's labels, or by a manifest that it never synced.
 
         Where there is no object, whoever had it has to say what became of it. `here`: where the one who asks has the item, and
@@ -49,7 +49,7 @@ class Rival:
             return live is None and mark.resource_version != RELEASED
         if git is None:
             return False
-        there = Place(self.url, self.session.branch, git.path, git.blob)
+        there = BranchFile(self.url, self.session.branch, git.path, git.blob)
         is_one = there.is_like(here) or (there.path, there.blob) == (here.path, here.blob)
         return not (is_one and (known or live is not None)) and self.selects(key, orjson.loads(git.value))
 
@@ -65,12 +65,12 @@ class Rival:
             return False
         return table.reconciled(key) == live.resource_version
 
-    def place(self, key: ObjectKey) -> Place | None:
+    def place(self, key: ObjectKey) -> BranchFile | None:
         """The file that it has agreed on."""
         mark = self.session.records.marks.get(key)
-        return Place(self.url, self.session.branch, mark.path, mark.blob) if mark else None
+        return BranchFile(self.url, self.session.branch, mark.path, mark.blob) if mark else None
 
-    def agreed(self, key: ObjectKey, here: Place) -> ItemRecord | None:
+    def agreed(self, key: ObjectKey, here: BranchFile) -> ItemRecord | None:
         """What it agreed on with the very file that lies `here`, or one that is the same, for whoever takes the item over."""
         there = self.place(key)
         if there is None or not (there.is_like(here) or there.blob == here.blob != UNKNOWN):
@@ -82,7 +82,7 @@ class Rival:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BranchFile:
     """A file of a branch of a repository."""
 
     url: RemoteURL
@@ -90,11 +90,11 @@ class Place:
     path: str
     blob: str = ""
 
-    def is_like(self, other: Place) -> bool:
+    def is_like(self, other: BranchFile) -> bool:
         """Whether both are surely one file."""
         return (self.branch, self.path) == (other.branch, other.path) and self._repository == other._repository
 
-    def may_be(self, other: Place) -> bool:
+    def may_be(self, other: BranchFile) -> bool:
         """Whether both may be one: a repository has more than one address."""
         return (self.branch, self.path) == (other.branch, other.path)
 

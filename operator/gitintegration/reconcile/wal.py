@@ -14,7 +14,7 @@ import orjson
 
 from gitintegration.cluster.base_store import BaseStore
 from gitintegration.core.merge import Base
-from gitintegration.core.state.record import RELEASED, UNKNOWN, Intent, ItemRecord, SideIntent, Watermark
+from gitintegration.core.state.record import UNKNOWN, Intent, ItemRecord, SideIntent, Watermark
 from gitintegration.core.state.recovery import recover
 from gitintegration.errors import Forbidden, Refused
 from gitintegration.reconcile.item import Item, RunRequest
@@ -77,7 +77,7 @@ class WriteAheadLog:
             item.record = None
             return
         if known.base and found and item.kind.selects(known.base.live) and not item.kind.selects(found.live):
-            item.record = ItemRecord(item.key, known.mark._replace(resource_version=RELEASED), known.base)
+            item.record = known.released()
             session.records.put(item.record)
             return
         same = found == known.base

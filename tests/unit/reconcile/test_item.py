@@ -30,7 +30,7 @@ def test_what_was_restored_and_not_edited_since_is_told_so() -> None:
 
 
 def test_an_event_names_what_was_pulled_and_what_was_pushed() -> None:
-    one = RunStats(updated=1, pulled={Verb.update: ["orders"]})
+    one = RunStats(pulled={Verb.update: ["orders"]})
     assert one.words == "1 pipeline pulled into the cluster: update orders"
     both = RunStats(
         commits=["9f8e7d6c5b4a3921"],

@@ -6,7 +6,7 @@ the row before a flush or the row after it, never a mixture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from gitintegration.core.diff import same_value
@@ -111,6 +111,16 @@ class ItemRecord:
     @property
     def in_doubt(self) -> bool:
         return self.intent is not None
+
+    @property
+    def is_released(self) -> bool:
+        """Whether its object's labels went to somebody else."""
+        return self.mark.resource_version == RELEASED
+
+    def released(self, path: str | None = None) -> ItemRecord:
+        """What is kept of it once they did: what was agreed on, with the file that lies at `path` by now."""
+        mark = self.mark._replace(path=self.path if path is None else path, resource_version=RELEASED)
+        return replace(self, mark=mark, intent=None)
 
 
 _AS_BASE, _AS_BEFORE, _AS_GOAL = 0, 1, 2
