@@ -47,10 +47,11 @@ def files(*names: str) -> dict[Key, Document]:
 
 
 def without_keep(documents: dict[Key, Document]) -> dict[Key, Document]:
-    """The documents, of which the CRDs were to be kept and are not told so any more."""
-    crds = [one for (kind, _, _), one in documents.items() if kind == "CustomResourceDefinition"]
-    assert len(crds) == 4
-    assert all(one["metadata"]["annotations"][_KEEP] == "keep" for one in crds)
+    """The documents, of which the CRDs and the aggregated role were to be kept and are not told so any more."""
+    kept = [one for (kind, _, _), one in documents.items() if kind == "CustomResourceDefinition"]
+    assert len(kept) == 4
+    kept += [one for one in documents.values() if "aggregationRule" in one]
+    assert all(one["metadata"]["annotations"][_KEEP] == "keep" for one in kept)
     made = json.loads(json.dumps(list(documents.values())))
     for one in made:
         annotations = one["metadata"].get("annotations", {})

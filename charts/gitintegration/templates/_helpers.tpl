@@ -4,7 +4,9 @@
 {{- .Values.image.repository }}{{ with $tag }}:{{ . }}{{ end }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
-{{/* The documents of a file, in the release's namespace, but for those named KIND/NAME in `drop`; `annotations` and `labels` are added. */}}
+{{/* The documents of a file, in the release's namespace, but for those named KIND/NAME in `drop`; `annotations` and `labels` are added.
+A role that the cluster's aggregation fills in stays at an uninstall: the aggregation may make a deleted one anew, as nobody's, on which
+the next install fails. It grants nothing without its binding. */}}
 {{- define "gitintegration.file" -}}
 {{- $root := .root }}{{ $drop := .drop | default list }}{{ $annotations := .annotations }}{{ $labels := .labels }}
 {{- range splitList "\n---\n" (.root.Files.Get .path) }}
@@ -12,6 +14,7 @@
 {{- if and $one.kind (not (has (printf "%s/%s" $one.kind $one.metadata.name) $drop)) }}
 {{- if $one.metadata.namespace }}{{ $_ := set $one.metadata "namespace" $root.Release.Namespace }}{{ end }}
 {{- range $one.subjects }}{{ if .namespace }}{{ $_ := set . "namespace" $root.Release.Namespace }}{{ end }}{{ end }}
+{{- if $one.aggregationRule }}{{ $_ := set $one.metadata "annotations" (dict "helm.sh/resource-policy" "keep") }}{{ end }}
 {{- with $annotations }}{{ $_ := set $one.metadata "annotations" (merge (dict) . ($one.metadata.annotations | default dict)) }}{{ end }}
 {{- with $labels }}{{ $_ := set $one.metadata "labels" (merge (dict) . ($one.metadata.labels | default dict)) }}{{ end }}
 ---
