@@ -116,7 +116,7 @@ def test_any_objects(lines: list[tuple[bytes, bytes, int]], text: bytes, raw_tre
         attempt(lambda: objects.commits(folder, head, None, "", 10))
         attempt(lambda: objects.is_ancestor(folder, "1" * 40, head))
         attempt(lambda: objects.merge_base(folder, head, head))
-        attempt(lambda: objects.meet(folder, head, head, head))
+        attempt(lambda: objects.diff_from_base(folder, head, head, head))
         attempt(lambda: objects.blobs_at(folder, head, ["a.yaml", "pipelines/b.yaml"]))
         attempt(lambda: objects.lacks_tree(folder, head))
         attempt(lambda: log.log_shallow(folder, head, "", suffixes, 10))

@@ -17,7 +17,7 @@ from gitintegration.core.yaml_edit import EditResult, Location, edit_file, new_f
 from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import LimitExceeded
 from gitintegration.git import objects, slices
-from gitintegration.git.objects import Entry, Kept, NewCommit
+from gitintegration.git.objects import NewCommit, TreeEntry, TreeFile
 from gitintegration.git.packs import PackWriter
 
 _SMALL = 64 << 10
@@ -123,7 +123,7 @@ class Scope:
     """Kinds whose manifests may name another namespace, and belong to this one all the same."""
 
 
-def scan(directory: Path, entries: Sequence[Entry], scope: Scope) -> list[ScannedFile]:
+def scan(directory: Path, entries: Sequence[TreeFile], scope: Scope) -> list[ScannedFile]:
     """The items of these files, or of the first of them: the rest is for another call."""
     found: list[ScannedFile] = []
     with objects.Objects(directory) as store:
@@ -139,7 +139,7 @@ def scan(directory: Path, entries: Sequence[Entry], scope: Scope) -> list[Scanne
     return found
 
 
-def too_large(entry: Entry, scope: Scope) -> ScannedFile:
+def too_large(entry: TreeFile, scope: Scope) -> ScannedFile:
     """A file that is not even unpacked."""
     words = f"is far larger than the {scope.limits.size} bytes that are allowed"
     return ScannedFile(entry.path, entry.sha, (), (Problem(entry.path, InvalidReason.TooLarge, words),))
@@ -202,7 +202,7 @@ class CommitBase:
 
     parents: tuple[str, ...]
     onto: str | None
-    taken: Mapping[str, Kept | None] = field(default_factory=dict)
+    taken: Mapping[str, TreeEntry | None] = field(default_factory=dict)
 
     @classmethod
     def on(cls, parent: str | None) -> CommitBase:

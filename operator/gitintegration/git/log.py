@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gitintegration.core.text import decoded
 from gitintegration.errors import LimitExceeded
-from gitintegration.git.objects import CacheCorruptError, Entry, Objects
+from gitintegration.git.objects import CacheCorruptError, Objects, TreeFile
 
 FILES = 1000
 """So many files of one commit are told; a first import may hold any number."""
@@ -40,8 +40,8 @@ class LoggedCommit:
     subject: str
     author: str
     time: int
-    before: tuple[Entry, ...]
-    after: tuple[Entry, ...]
+    before: tuple[TreeFile, ...]
+    after: tuple[TreeFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,14 +204,14 @@ def _below(path: str) -> tuple[str, tuple[bytes, ...]]:
     return f"(path = ? or {inside})", (name, name + b"/", name + b"0")
 
 
-def _entries(rows: Iterable[tuple[bytes, str, str]], suffixes: tuple[str, ...]) -> tuple[tuple[Entry, ...], ...]:
-    before: list[Entry] = []
-    after: list[Entry] = []
+def _entries(rows: Iterable[tuple[bytes, str, str]], suffixes: tuple[str, ...]) -> tuple[tuple[TreeFile, ...], ...]:
+    before: list[TreeFile] = []
+    after: list[TreeFile] = []
     for raw, old, new in rows:
         path = raw.decode("utf-8", "surrogateescape")
         if path.endswith(suffixes):
-            before += [Entry(path, old)] if old and len(before) < FILES else []
-            after += [Entry(path, new)] if new and len(after) < FILES else []
+            before += [TreeFile(path, old)] if old and len(before) < FILES else []
+            after += [TreeFile(path, new)] if new and len(after) < FILES else []
     return tuple(before), tuple(after)
 
 

@@ -64,7 +64,7 @@ class CacheCorruptError(GitIntegrationError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TreeFile:
     """A file of a tree."""
 
     path: str
@@ -75,7 +75,7 @@ class Entry:
 class Listing:
     """The regular files below a folder, and the paths that can't be taken with the reason for each."""
 
-    files: tuple[Entry, ...]
+    files: tuple[TreeFile, ...]
     refused: tuple[tuple[str, str], ...]
     obstacle: str = ""
     """What lies where the folder, or one on the way to it, should be; empty: nothing does."""
@@ -359,7 +359,7 @@ class Objects:
         found = trees.entries(self.tree(self.subtree(commit, folder)))
         return {name.decode("utf-8", "surrogateescape"): mode == _FOLDER for name, (mode, _) in found.items()}
 
-    def at(self, tree: str, path: str) -> tuple[Kept | None, bool]:
+    def at(self, tree: str, path: str) -> tuple[TreeEntry | None, bool]:
         """What lies at `path`, and whether a file could lie there: no part of the way to it is a file itself."""
         *folders, name = path.split("/")
         for part in folders:
@@ -368,7 +368,7 @@ class Objects:
                 return None, mode == 0
             tree = sha
         mode, sha = self.entry(tree, name)
-        return (Kept(mode, sha) if mode else None), True
+        return (TreeEntry(mode, sha) if mode else None), True
 
     def walk(self, tree: str | None, folder: str, other: str | None = None) -> Iterator[tuple[str, int, str]]:
         """Every (path, mode, sha) of `tree` that `other` does not hold alike; equal subtrees are not opened."""
@@ -422,7 +422,7 @@ _LOOKED_AT = 20_000
 """Entries of a tree."""
 
 
-def outside(directory: Path, commit: str, folder: str, suffixes: tuple[str, ...], most: int) -> list[Entry]:
+def outside(directory: Path, commit: str, folder: str, suffixes: tuple[str, ...], most: int) -> list[TreeFile]:
     """Files beside `folder` that end in a suffix, `most` of them, those nearest to the root first; what is hidden is passed over."""
     with Objects(directory) as objects:
         found = list(itertools.islice(objects.walk(objects.subtree(commit, ""), ""), _LOOKED_AT))
@@ -456,7 +456,7 @@ def _sorted_out(found: Iterable[tuple[str, int, str]], suffixes: tuple[str, ...]
         elif mode == _SUBMODULE:
             refused.append((path, "is a submodule; put the manifest itself here"))
         elif mode in _REGULAR:
-            files.append(Entry(path, sha))
+            files.append(TreeFile(path, sha))
         else:
             refused.append((path, "is no regular file; put the manifest itself here"))
     return Listing(tuple(sorted(files, key=lambda e: e.path)), tuple(sorted(refused)))
@@ -545,30 +545,30 @@ def merge_base(directory: Path, ours: str, theirs: str, limit: int = 100_000) ->
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """An entry of a tree as another commit holds it."""
+class TreeEntry:
+    """What a tree holds at a path: a file, a link or a submodule."""
 
     mode: int
     sha: str
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting:
+class BranchDiff:
     """What a branch changed since its merge base with another, told apart by what the other did there."""
 
-    alone: Mapping[str, Kept | None]
+    alone: Mapping[str, TreeEntry | None]
     """Path -> what the branch holds there (None: nothing), where the other did not change it."""
     both: Mapping[str, str]
     """Path -> the blob that the branch holds there ("": none), where both did, and not alike."""
 
 
-def meet(directory: Path, base: str, ours: str, theirs: str) -> Meeting:
+def diff_from_base(directory: Path, base: str, ours: str, theirs: str) -> BranchDiff:
     """The changes of `ours` since `base`, over the whole tree. Costs what `ours` changed, not what `theirs` did."""
     with Objects(directory) as objects:
         old, new, other = (objects.commit(sha).tree.decode() for sha in (base, ours, theirs))
-        changed: dict[str, Kept | None] = {path: None for path, _, _ in objects.walk(old, "", new)}
-        changed.update({path: Kept(mode, sha) for path, mode, sha in objects.walk(new, "", old)})
-        alone: dict[str, Kept | None] = {}
+        changed: dict[str, TreeEntry | None] = {path: None for path, _, _ in objects.walk(old, "", new)}
+        changed.update({path: TreeEntry(mode, sha) for path, mode, sha in objects.walk(new, "", old)})
+        alone: dict[str, TreeEntry | None] = {}
         both: dict[str, str] = {}
         for path, mine in changed.items():
             theirs_there, free = objects.at(other, path)
@@ -578,7 +578,7 @@ def meet(directory: Path, base: str, ours: str, theirs: str) -> Meeting:
                 alone[path] = mine
             elif mine is not None or theirs_there is not None:
                 both[path] = mine.sha if mine else ""
-        return Meeting(alone, both)
+        return BranchDiff(alone, both)
 
 
 def blobs_at(directory: Path, commit: str, paths: Iterable[str]) -> dict[str, str]:
@@ -631,7 +631,7 @@ def build_commit(
     directory: Path,
     pack: PackWriter,
     parents: Sequence[str],
-    files: Mapping[str, str | Kept | None],
+    files: Mapping[str, str | TreeEntry | None],
     *,
     author: str,
     committer: str,
@@ -661,14 +661,14 @@ def build_commit(
         return pack.add(commit)
 
 
-_Nested = dict[str, "str | Kept | _Nested | None"]
+_Nested = dict[str, "str | TreeEntry | _Nested | None"]
 
 
-def _nest(files: Mapping[str, str | Kept | None]) -> _Nested:
+def _nest(files: Mapping[str, str | TreeEntry | None]) -> _Nested:
     root: _Nested = {}
     for path, content in files.items():
         *folders, name = path.split("/")
-        special = [*folders, name] if isinstance(content, Kept) and content.mode not in _REGULAR else folders
+        special = [*folders, name] if isinstance(content, TreeEntry) and content.mode not in _REGULAR else folders
         if any(map(is_unwritable, (*folders, name))) or (content is not None and any(map(is_file_of_git, special))):
             raise GitIntegrationError(Reason.InvalidManifests, f"{path!r} is not a path that can be committed")
         at = root
@@ -698,7 +698,7 @@ def _write_tree(objects: Objects, tree: str | None, nested: _Nested, pack: PackW
             replaced[name] = (_FOLDER, made) if made else None
         elif content is None:
             replaced[name] = None
-        elif isinstance(content, Kept):
+        elif isinstance(content, TreeEntry):
             replaced[name] = (content.mode, content.sha)
         else:
             if before and before[0] not in _REGULAR:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -16,7 +16,6 @@ from gitintegration.core.plan.plan import Plan
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.item import Phase
 from gitintegration.core.state.table import ItemTable
-from gitintegration.core.status import ConflictEntry
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import ClusterUnavailable, GitIntegrationError, OperationError, Reason
 from gitintegration.git import log as git_log
@@ -54,6 +53,21 @@ from gitintegration.session.session import SyncSession
 _ATTEMPTS = 6
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a pull reads git from."""
+
+    session: SyncSession
+    """The integration's own where it is the default branch as it is now."""
+    layout: Layout
+    branch: str
+    commit: str | None
+
+    @property
+    def short(self) -> str:
+        return (self.commit or "")[:12]
+
+
 class Pull:
     def __init__(self, reconciler: Reconciler, git: GitClient, workers: Workers) -> None:
         self._reconciler, self._git, self._workers = reconciler, git, workers
@@ -64,89 +78,125 @@ class Pull:
         """Bring pipelines of a branch into the cluster. What it is refused for single ones is told; the rest is done."""
         note_branch(order, session, request, wanted.branch)
         head, layout = await self._reconciler.observe(session, request)
-        branch = order.found["branch"] = wanted.branch or head.branch
-        source, at = session, head.commit
-        if branch != head.branch or wanted.revision:
-            at = head.commit if branch == head.branch else await head_of(self._git, request.remote, branch)
-            if at is None:
-                words = messages.OPERATION_NO_BRANCH(branch=branch, url=request.remote.url)
-                raise OperationError(Reason.BranchNotFound, words)
-        check_expected(wanted.expected_remote_commit, at, branch)
         asked = self._settled(session, request, wanted)
-        if source_commit := wanted.revision or (at if branch != head.branch else None):
-            commit = (
-                await self._revision(session, request, branch, at, wanted.revision)
-                if wanted.revision
-                else source_commit
-            )
-            source, layout, at = (
-                *await self._elsewhere(session, asked, RemoteHeads(branch, commit, 0, named=True)),
-                commit,
-            )
-        keys, rest = chosen(source, request, wanted.pipelines), 0
-        if wanted.pipelines is None or not wanted.pipelines:
-            moved = {key for key, p in session.table.open.items() if p.remote or p.conflict} | source.table.suspects
+        source = await self._source(session, asked, order, wanted, head, layout)
+        keys, rest = chosen(source.session, request, wanted.pipelines), 0
+        if not wanted.pipelines:
+            moved = {key for key, p in session.table.open.items() if p.remote or p.conflict}
+            moved |= source.session.table.suspects
             keys = [key for key in keys if key in moved]
             rest = unmoved(session, request, keys)
+        items = await self._read(source, asked, keys, wanted)
+        plan, ready = self._plan(asked, source, items, rest)
+        told: dict[str, Any] = {"branch": source.branch, "baseCommit": head.commit or "", "commit": source.commit or ""}
+        told |= plan.to_status()
         begun = order.status.get("phase") == "Running" and bool(order.status.get("planDigest"))
+        if not begun:
+            order.found.update(undone(plan, head.commit or ""))
+        check_named(items, plan.conflicts, wanted.pipelines)
+        if not begun:
+            check_digest(wanted.plan_digest, plan)
+        if wanted.dry_run:
+            return OperationResult(plan_words("pull", plan, dry_run=True), told)
+        if begun:  # told and begun by a process that ended meanwhile: what it did is done
+            kept = ("counts", "changes", "changesTruncated", "conflicts", "planDigest")
+            told |= {k: v for k, v in order.status.items() if k in kept}
+        else:
+            check_deletes(session, asked, plan.changes, wanted, side_is_empty=source.session.index.empty)
+            await order.record(told)
+        if refused := await self._write(session, source, asked, wanted, items, ready, told):
+            said = problem_words([item.problem for item in refused if item.problem])
+            count = sum(told["counts"][action] for action in ("created", "updated", "deleted")) - len(refused)
+            words = said._replace(what=f"{max(0, count)} pulled, {len(refused)} refused: {said.what}")
+            raise PartialFailure(OperationError(Reason.InvalidManifests, words), partly(told, refused))
+        if not wanted.revision:
+            return OperationResult(f"pulled from {source.branch}: {done_words(told)}", told)
+        if not told["changes"]:
+            return OperationResult(f"the same as at {source.short}", told)
+        return OperationResult(f"restored from {source.short}: {done_words(told)}", told, "Restored")
+
+    async def _source(
+        self,
+        session: SyncSession,
+        request: RunRequest,
+        order: OperationContext,
+        wanted: PullOperation,
+        head: RemoteHeads,
+        layout: Layout,
+    ) -> _Source:
+        """What is pulled from: the default branch as it was just seen, another branch, or an older commit of one.
+
+        Raises OperationError where there is none such, or it moved on from what was expected.
+        """
+        branch = order.found["branch"] = wanted.branch or head.branch
+        tip = head.commit if branch == head.branch else await head_of(self._git, request.remote, branch)
+        if tip is None and (branch != head.branch or wanted.revision):
+            words = messages.OPERATION_NO_BRANCH(branch=branch, url=request.remote.url)
+            raise OperationError(Reason.BranchNotFound, words)
+        check_expected(wanted.expected_remote_commit, tip, branch)
+        if branch == head.branch and not wanted.revision:
+            return _Source(session, layout, branch, tip)
+        commit = await self._revision(session, request, branch, tip, wanted.revision) if wanted.revision else tip
+        there, layout = await self._elsewhere(session, request, RemoteHeads(branch, commit, 0, named=True))
+        return _Source(there, layout, branch, commit)
+
+    async def _read(
+        self, source: _Source, request: RunRequest, keys: Sequence[ObjectKey], wanted: PullOperation
+    ) -> list[Item]:
+        if wanted.revision:
+            return await self._restored(source.session, request, keys, wanted.revision)
+        return await self._reconciler.reader.read(source.session, request, source.layout, keys)
+
+    @staticmethod
+    def _plan(request: RunRequest, source: _Source, items: Sequence[Item], rest: int) -> tuple[Plan, list[Item]]:
+        """What would be done, and the items that it is done to. `rest`: how many need no look."""
+        left = [conflict_of(item) for item in items if item.decision.conflict]
+        ready = _pullable(request, items)
+        changes = [change(item, item.path, Side.cluster) for item in ready]
+        unchanged = len(items) - len(ready) - len(left) + rest
+        return Plan("pull", source.branch, changes, left, unchanged, count_invalid(source.session)), ready
+
+    async def _write(
+        self,
+        session: SyncSession,
+        source: _Source,
+        request: RunRequest,
+        wanted: PullOperation,
+        items: list[Item],
+        ready: list[Item],
+        told: dict[str, Any],
+    ) -> list[Item]:
+        """Write what is ready, and again what somebody was faster with; those that were refused.
+
+        Raises PartialFailure with what was done where it can't go on, ClusterUnavailable where it goes on later.
+        """
         refused: list[Item] = []
-        told: dict[str, Any] = {}
-        for attempt in range(_ATTEMPTS):
-            if wanted.revision:
-                items = await self._restored(source, asked, layout, keys, wanted.revision)
-            else:
-                items = await self._reconciler.reader.read(source, asked, layout, keys)
-            ready, left = self._pullable(asked, items)
-            if attempt == 0:
-                changes = [change(item, item.path, Side.cluster) for item in ready]
-                unchanged = len(items) - len(ready) - len(left) + rest
-                plan = Plan("pull", branch, changes, left, unchanged, count_invalid(source))
-                if not begun:
-                    order.found.update(undone(plan, head.commit or ""))
-                told = {"branch": branch, "baseCommit": head.commit or "", "commit": at or "", **plan.to_status()}
-                check_named(items, left, wanted.pipelines)
-                if not begun:
-                    check_digest(wanted.plan_digest, plan)
-                if wanted.dry_run:
-                    return OperationResult(plan_words("pull", plan, dry_run=True), told)
-                if begun:  # told and begun by a process that ended meanwhile: what it did is done
-                    kept = ("counts", "changes", "changesTruncated", "conflicts", "planDigest")
-                    told |= {k: v for k, v in order.status.items() if k in kept}
-                else:
-                    check_deletes(session, asked, changes, wanted, side_is_empty=source.index.empty)
-                    await order.record(told)
+        for _ in range(_ATTEMPTS):
             try:
-                await self._reconciler.applier.apply(source, asked, ready, RunStats())
+                await self._reconciler.applier.apply(source.session, request, ready, RunStats())
             except ClusterUnavailable:
                 raise  # it goes on where it is
             except GitIntegrationError as error:
-                raise PartialFailure(
-                    error, partly(told, [*refused, *(item for item in ready if not item.pulled)])
-                ) from None
+                undone = [*refused, *(item for item in ready if not item.pulled)]
+                raise PartialFailure(error, partly(told, undone)) from None
             if wanted.revision:
-                session.restored |= {item.key: (item.version, at or "") for item in ready if item.pulled}
-            if source is session:
-                for item in items:
-                    rests = session.table.open.get(item.key)
-                    item.held = not item.carried and rests is not None and rests.phase is Phase.HELD
-                    item.pulled = item.pulled or (item.decision.conflict is None and item.decision.cluster is None)
-                await self._reconciler.checkpoint(session, request, items)
+                session.restored |= {i.key: (i.version, source.commit or "") for i in ready if i.pulled}
+            if source.session is session:
+                await self._checkpoint(session, request, items)
             again = {item.key for item in ready if item.raced}
             refused += [item for item in ready if item.problem and item.key not in again]
             if not again:
                 break
-            keys = sorted(again)
-        if refused:
-            said = problem_words([item.problem for item in refused if item.problem])
-            count = sum(told["counts"][action] for action in ("created", "updated", "deleted")) - len(refused)
-            words = said._replace(what=f"{max(0, count)} pulled, {len(refused)} refused: {said.what}")
-            failed = partly(told, refused)
-            raise PartialFailure(OperationError(Reason.InvalidManifests, words), failed)
-        if not wanted.revision:
-            return OperationResult(f"pulled from {branch}: {done_words(told)}", told)
-        if not told["changes"]:
-            return OperationResult(f"the same as at {(at or '')[:12]}", told)
-        return OperationResult(f"restored from {(at or '')[:12]}: {done_words(told)}", told, "Restored")
+            items = await self._read(source, request, sorted(again), wanted)
+            ready = _pullable(request, items)
+        return refused
+
+    async def _checkpoint(self, session: SyncSession, request: RunRequest, items: Sequence[Item]) -> None:
+        for item in items:
+            rests = session.table.open.get(item.key)
+            item.held = not item.carried and rests is not None and rests.phase is Phase.HELD
+            item.pulled = item.pulled or (item.decision.conflict is None and item.decision.cluster is None)
+        await self._reconciler.checkpoint(session, request, items)
 
     def _settled(self, session: SyncSession, request: RunRequest, wanted: PullOperation) -> RunRequest:
         """The request with the operation's strategy and resolutions."""
@@ -155,12 +205,6 @@ class Pull:
             for key in chosen(session, request, [resolution.pipeline]):
                 takes[key] = Strategy(resolution.take)
         return replace(request, policy=Policy.of_pull(request.spec, wanted, takes))
-
-    @staticmethod
-    def _pullable(request: RunRequest, items: Sequence[Item]) -> tuple[list[Item], list[ConflictEntry]]:
-        left = [conflict_of(item) for item in items if item.decision.conflict]
-        ready = [i for i in items if request.may.admits(i.decision, Side.cluster) and i.problem is None]
-        return ready, left
 
     async def _elsewhere(
         self, session: SyncSession, request: RunRequest, head: RemoteHeads
@@ -195,7 +239,7 @@ class Pull:
         return found[0]
 
     async def _restored(
-        self, session: SyncSession, request: RunRequest, layout: Layout, keys: Sequence[ObjectKey], revision: str
+        self, session: SyncSession, request: RunRequest, keys: Sequence[ObjectKey], revision: str
     ) -> list[Item]:
         """The items as the commit held them, to be written over whatever the cluster holds."""
         items = []
@@ -218,3 +262,7 @@ class Pull:
                     item.decision = Decision(cluster=Write(item.git_view), remote_ahead=True)
                 items.append(item)
         return items
+
+
+def _pullable(request: RunRequest, items: Sequence[Item]) -> list[Item]:
+    return [i for i in items if request.may.admits(i.decision, Side.cluster) and i.problem is None]

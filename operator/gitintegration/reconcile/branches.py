@@ -20,7 +20,7 @@ from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import StaleRemote
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
-from gitintegration.git.objects import Entry
+from gitintegration.git.objects import TreeFile
 from gitintegration.git.workers import Workers
 from gitintegration.reconcile.commit_builder import CommitBuilder
 from gitintegration.reconcile.heads import check_names
@@ -87,8 +87,8 @@ class Branches:
         base = await self.merge_base(session, request, ours, theirs)
         if base is None:
             return True
-        meeting = await self._workers.run(SECONDS, objects.meet, session.directory, base, ours, theirs)
-        return bool(meeting.alone or meeting.both)
+        diff = await self._workers.run(SECONDS, objects.diff_from_base, session.directory, base, ours, theirs)
+        return bool(diff.alone or diff.both)
 
     async def places(
         self,
@@ -113,7 +113,7 @@ class Branches:
             blobs = await self._workers.run(SECONDS, objects.blobs_at, session.directory, ground.onto, sorted(wanted))
         blobs.update({path: kept.sha if kept else "" for path, kept in ground.taken.items() if path in wanted})
         unread = [
-            Entry(path, blob)
+            TreeFile(path, blob)
             for path, blob in blobs.items()
             if blob and (path not in session.index.files or session.index.files[path].blob != blob)
         ]

@@ -18,7 +18,7 @@ from gitintegration.core.values import ObjectKey
 from gitintegration.errors import GitIntegrationError, Reason, RemoteError
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
-from gitintegration.git.objects import CacheCorruptError, Entry
+from gitintegration.git.objects import CacheCorruptError, TreeFile
 from gitintegration.git.remote import Remote
 from gitintegration.git.workers import Workers
 from gitintegration.reconcile.heads import RemoteHeads
@@ -84,31 +84,46 @@ class GitMirror:
             await self._fetch(session, remote, head.commit, old)
             await self._check_history(session, remote, old, head)
         whole = old is None or session.scope != scope_text
-        before = session.index
-        seconds = max(remote.timeout, 60.0)
-        folder = layout.prefix
-        if whole:
-            found = await self._workers.run(
-                seconds, objects.listing, session.directory, head.commit, folder, SUFFIXES, IGNORE_FILE
-            )
-            gone: tuple[str, ...] = ()
-        else:
-            assert old
-            found, gone = await self._workers.run(
-                seconds, objects.changes, session.directory, old, head.commit, folder, SUFFIXES, IGNORE_FILE
-            )
-        if await self._ignore_changed(session, remote, found.files, gone, folder, whole=whole):
-            layout = self._layout(session, spec)
-            found = await self._workers.run(
-                seconds, objects.listing, session.directory, head.commit, folder, SUFFIXES, IGNORE_FILE
-            )
-            gone, whole = (), True
+        found, gone = await self._compare(session, remote, layout, None if whole else old, head.commit)
+        if await self._ignore_changed(session, remote, found.files, gone, layout.prefix, whole=whole):
+            layout, whole = self._layout(session, spec), True
+            found, gone = await self._compare(session, remote, layout, None, head.commit)
         moved = [*(e.path for e in found.files), *(path for path, _ in found.refused), *gone]
-        touched = history.ids_in(before, moved)
-        frozen = before.unreadable(moved)
+        touched = history.ids_in(session.index, moved)
         if whole:
             session.index = GitIndex()
-        for path in gone:
+            await self._take_in(session, remote, layout, scope, found, gone)
+            session.table.suspect(self._unlike_memory(session))
+        else:
+            frozen = session.index.unreadable(moved)
+            session.table.suspect(await self._take_in(session, remote, layout, scope, found, gone))
+            session.table.suspect(key for key, mark in session.records.marks.items() if frozen and mark.path in frozen)
+        session.index.commit, session.scope = head.commit, scope_text
+        if old != head.commit:
+            await self._keep_history(session, spec, layout, old, touched, None if whole else moved)
+        return layout
+
+    async def _compare(
+        self, session: SyncSession, remote: Remote, layout: Layout, old: str | None, new: str
+    ) -> tuple[objects.Listing, tuple[str, ...]]:
+        """The files of commit `new` that are not so in `old`, and the paths that are gone; of no commit, all files."""
+        at = (layout.prefix, SUFFIXES, IGNORE_FILE)
+        seconds = max(remote.timeout, 60.0)
+        if old is None:
+            return await self._workers.run(seconds, objects.listing, session.directory, new, *at), ()
+        return await self._workers.run(seconds, objects.changes, session.directory, old, new, *at)
+
+    async def _take_in(
+        self,
+        session: SyncSession,
+        remote: Remote,
+        layout: Layout,
+        scope: Scope,
+        found: objects.Listing,
+        gone: Sequence[str],
+    ) -> set[ObjectKey]:
+        """Have the index hold these files, and not what is gone; the items that they have to do with."""
+        for path in gone:  # looked at again though the files can't be read: nobody would know of it the next time
             session.table.suspect(session.index.remove(path))
         session.index.obstacle = found.obstacle
         kept = await self.unignored(layout, [*(e.path for e in found.files), *(path for path, _ in found.refused)])
@@ -120,13 +135,7 @@ class GitMirror:
             seen |= session.index.remove(path)
             if path in kept:
                 session.index.refused[path] = words
-        session.table.suspect(seen if not whole else self._unlike_memory(session))
-        if frozen and not whole:
-            session.table.suspect(key for key, mark in session.records.marks.items() if mark.path in frozen)
-        session.index.commit, session.scope = head.commit, scope_text
-        if old != head.commit:
-            await self._keep_history(session, spec, layout, old, touched, None if whole else moved)
-        return layout
+        return seen
 
     async def _keep_history(
         self,
@@ -213,7 +222,7 @@ class GitMirror:
         self,
         session: SyncSession,
         remote: Remote,
-        found: tuple[Entry, ...],
+        found: tuple[TreeFile, ...],
         gone: tuple[str, ...],
         folder: str,
         *,
@@ -268,7 +277,7 @@ class GitMirror:
         return frozenset()
 
     async def read(
-        self, directory: Path, remote: Remote, entries: Sequence[Entry], scope: Scope
+        self, directory: Path, remote: Remote, entries: Sequence[TreeFile], scope: Scope
     ) -> AsyncIterator[ScannedFile]:
         """What these files hold. Those that the cache lacks are fetched."""
         absent = await self.ensure(directory, remote, [entry.sha for entry in entries]) if entries else frozenset()

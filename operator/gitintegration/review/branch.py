@@ -114,13 +114,13 @@ class ReviewCommits:
             return CommitBase.on(theirs if fresh else ours), True
         if fork is None:
             return CommitBase.on(ours), False
-        meeting = await self._workers.run(SECONDS, objects.meet, session.directory, fork, ours, theirs)
+        diff = await self._workers.run(SECONDS, objects.diff_from_base, session.directory, fork, ours, theirs)
         assert session.proposals is not None
         own = {(mark.path, mark.blob) for mark in session.proposals.marks.values()}
-        if any((path, blob) not in own for path, blob in meeting.both.items()):
+        if any((path, blob) not in own for path, blob in diff.both.items()):
             return CommitBase.on(ours), False
         # What is wholly ours is made anew on the default branch: it may have taken it, and moved or changed it since.
-        taken = {path: kept for path, kept in meeting.alone.items() if (path, kept.sha if kept else "") not in own}
+        taken = {path: kept for path, kept in diff.alone.items() if (path, kept.sha if kept else "") not in own}
         return CommitBase((ours, theirs), theirs, taken), True
 
     # --- the commit ---------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ class SyncSession:
     proposals: ShardedRecords[Proposal] | None = None
     """What was offered for review, where that is asked for."""
     review_heads: tuple[str | None, str | None] | None = None
-    """Heads of review branch and default branch that were last made to meet."""
+    """Heads of review branch and default branch that were last brought together."""
     review_branch: ReviewBranch | None = None
     pull_request: Mapping[str, Any] | None = None
     """As the forge told it last; `pull_request_is_current` says that it holds all that was offered."""

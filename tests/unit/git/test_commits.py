@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git import objects
-from gitintegration.git.objects import Kept
+from gitintegration.git.objects import TreeEntry
 from gitintegration.git.packs import PackWriter
 from tests.bed.gitserver import git
 
@@ -45,7 +45,7 @@ def commit(folder: Path, paths: list[str], author: str = "a <a@b>", message: str
     pack = folder / "outgoing"
     with PackWriter(pack) as writer:
         blob = writer.add_blob(b"kind: x\n")
-        files = {path: Kept(mode, blob) if mode else blob for path in paths}
+        files = {path: TreeEntry(mode, blob) if mode else blob for path in paths}
         made = objects.build_commit(
             folder, writer, [], files, author=author, committer=author, message=message, time=1_700_000_000
         )
