@@ -227,7 +227,7 @@ TIMED_OUT = Message(
 CERTIFICATE = Message(
     "NetworkUnreachable",
     "the certificate of $host is not trusted",
-    "put its authority into `ca.crt` of the Secret that spec.credentials.secretRef names: kubectl -n $NAMESPACE create secret generic SECRET "
+    "put its authority into `ca.crt` of the Secret that spec.credentials.secretRef names: kubectl -n $NAMESPACE create secret generic $SECRET "
     "--from-file=ca.crt=FILE --from-literal=token=TOKEN --dry-run=client -o yaml | kubectl apply -f -",
     {"host": "git.example.com:443"},
 )
@@ -444,6 +444,61 @@ CONTESTED = Message(
     {"key": "Pipeline/orders", "who": "'argocd-controller' (its field manager)"},
 )
 
+# --- the spec ------------------------------------------------------------------------------------------------------------
+
+_EDIT = "kubectl -n $NAMESPACE edit gitintegration $NAME"
+SPEC_FIELD = Message(
+    "InvalidSpec",
+    "$field: $words",
+    f"mend it: {_EDIT}",
+    {"field": "spec.sync.interval", "words": "'5 minutes' is no duration as 30s, 5m or 1h30m"},
+)
+OPERATION_FIELD = Message(
+    "InvalidSpec",
+    "$field: $words",
+    "mend it, and make the operation anew",
+    {"field": "spec.push", "words": "a push needs it"},
+)
+URL_INVALID = Message(
+    "InvalidURL",
+    "spec.repositoryURL $words",
+    f"mend it: {_SET_URL}",
+    {"words": "must end in the path of a repository, without ? or #"},
+)
+HOST_REFUSED = Message(
+    "InvalidURL",
+    "$host is not among the hosts that the operator may be sent to",
+    "its administrator allows one with --allowed-hosts",
+    {"host": "git.example.com"},
+)
+PLAIN_HTTP = Message(
+    "InvalidURL",
+    "$where has plain http, which the operator's administrator refuses (--require-tls)",
+    "use https",
+    {"where": "spec.repositoryURL"},
+)
+OVERLAP_KIND = Message(
+    "Overlap",
+    "$kind is claimed by GitIntegration $others as well, and neither writes what both claim",
+    f"give both a spec.resources[].labelSelector of their own: {_EDIT}; or suspend one: "
+    + _PATCH
+    + """{"spec":{"enabled":false}}'""",
+    {"kind": "Pipeline", "others": "'staging'"},
+)
+OVERLAP_ITEMS = Message(
+    "Overlap",
+    "GitIntegration $other claims $names as well, and neither writes what both claim",
+    "have the labels of each, on the object and in its manifests, match spec.resources[].labelSelector of one of them: "
+    "kubectl -n $NAMESPACE label $resource $pipeline KEY=VALUE --overwrite",
+    {"other": "'staging'", "names": "Pipeline/crm and Pipeline/orders", "resource": "pipeline", "pipeline": "crm"},
+)
+OVERLAP_EDITED = Message(
+    "Overlap",
+    "$key went to GitIntegration $other, and $path was edited here since",
+    "make the edit there, and remove this file: git rm $path",
+    {"key": "Pipeline/orders", "other": "'staging'", "path": "pipelines/orders.yaml"},
+)
+
 # --- what waits for a person --------------------------------------------------------------------------------------------
 
 SUSPENDED = Message(
@@ -571,6 +626,12 @@ STALE_REMOTE = Message(
     "branch '$branch' is at $at, not at $expected, so nothing was done",
     "look at what came in between (git log $expected..origin/$branch), then decide again",
     {"branch": "main", "at": "0a1b2c3d4e5f", "expected": "9f8e7d6c5b4a"},
+)
+OPERATION_COPIES = Message(
+    "PrefixChanged",
+    "spec.pathPrefix was '$before', and $count would be copied to '$prefix'; nothing was copied",
+    "if that is meant, run it with dryRun, then with its planDigest",
+    {"before": "pipelines/", "prefix": "prod/", "count": "10 of 10 pipelines"},
 )
 OPERATION_CONFLICTS = Message(
     "Conflicts",

@@ -289,7 +289,10 @@ def test_what_is_made_here_is_carried_by_push_and_pull_only(client: Client) -> N
     body: dict[str, Any] = {"repository_url": w.repo.url(), "credentials": {"type": "token", "token": TOKEN}}
     client("POST", **body)
     assert w.spec("default", "gi")["sync"]["mode"] == "Manual"
-    eventually(lambda: client("GET", "/status")["data"]["local_ahead_count"] == 1)
+    told = eventually(lambda: (s := client("GET", "/status")["data"])["local_ahead_count"] == 1 and s["ahead"])
+    assert [(e["name"], e["side"], e["reason"]) for e in told if e["name"] == "pl-new"] == [
+        ("pl-new", "cluster", "Mode")
+    ]
     answer = client("POST", "/push", 202, branch="feature/add-crm-sync", pipeline_ids=["pl-new"])["data"]
     assert client.ended(answer["operation_id"])["counts"]["created"] == 1
     assert "pipelines/pl-new.yaml" in w.repo.files("feature/add-crm-sync")

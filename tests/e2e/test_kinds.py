@@ -419,10 +419,21 @@ def test_two_integrations_that_claim_one_kind(world: MakeWorld) -> None:
     w.integrate("first")
     eventually(lambda: w.status("first").get("inSync"))
     w.integrate("second", pathPrefix="other/")
-    ready = eventually(lambda: (c := w.condition("Ready", "second")).get("reason") == "Overlap" and c)
-    assert "'first'" in ready["message"]
-    assert "labelSelector" in ready["message"]
-    assert w.repo.count() == 1
-    assert w.condition("Ready", "first")["status"] == "True"
+    for name, other in ("first", "second"), ("second", "first"):
+        words = f"Pipeline is claimed by GitIntegration '{other}' as well"
+        eventually(partial(is_told, w, name, "Overlap", words))
+    w.patch("orders", {"owner": "cluster"})
+    w.repo.commit({"pipelines/new.yaml": manifest("new")})
+    count = w.repo.count()
+    w.sync_now("first")
+    w.sync_now("second")
+    assert w.repo.count() == count
+    assert w.names() == {"orders"}
+    w.kubectl("patch", "gi", "second", "--type=merge", "-p", '{"spec":{"enabled":false}}')
+    w.in_sync("first")
+    assert "owner: cluster" in (w.repo.read("pipelines/orders.yaml") or "")
+    assert w.names() == {"orders", "new"}
+    w.kubectl("patch", "gi", "second", "--type=merge", "-p", '{"spec":{"enabled":true}}')
+    eventually(partial(is_told, w, "first", "Overlap", "'second'"))
     w.kubectl("delete", "gi", "first", "--timeout=15s")
     eventually(lambda: w.repo.read("other/orders.yaml"), 30)

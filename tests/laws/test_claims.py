@@ -8,19 +8,21 @@ import tempfile
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from gitintegration.core.queue import Priority
 from gitintegration.errors import Reason
 from tests.laws.runs import run, settled
 from tests.laws.test_laws import HISTORIES
 from tests.laws.twins import PLACES, Twins, labelled
-from tests.laws.world import API, FOLDER, Crash, World
+from tests.laws.world import API, FOLDER, NAMESPACE, Crash, World
 
+Selector: TypeAlias = dict[str, Any] | None
 NAMES = [f"p{number}" for number in range(6)]
 
 
@@ -284,6 +286,102 @@ def test_what_two_claim_neither_writes_and_both_are_told(place: str) -> None:
         assert ("x" in w.files_of("a")) == (place in ("same", "alias"))
 
     together(place, act)
+
+
+WHOLE: list[tuple[Selector, str]] = [(None, "ab"), ({"matchLabels": {"team": "a"}}, "ba")]
+"""What `b` may ask for, that labels don't tell apart from what `a` does; and in which order they run."""
+
+
+def stir(w: Twins) -> None:
+    """An edit of each sort, on both sides."""
+    w.api.put("x", {"f0": "cluster"})
+    w.write("a", "kept", labelled("kept", f0="git", team="a"))
+    w.api.remove("theirs")
+    w.write("b", "new", labelled("new", team="b"))
+
+
+def stirred(w: Twins) -> bool:
+    """Whether all of it arrived."""
+    in_git = yaml.safe_load(w.files_of("a")["x"])["spec"]["f0"] == "cluster" and "theirs" not in w.files_of("b")
+    return in_git and w.api.specs()["kept"]["f0"] == "git" and w.live("new") is not None
+
+
+@pytest.mark.parametrize(("whole", "order"), WHOLE, ids=["all", "labels"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_kind_that_two_claim_neither_writes_and_both_are_told(place: str, whole: Selector, order: str) -> None:
+    async def act(w: Twins) -> None:
+        w.set("b", whole)
+        await w.settle(order)
+        assert overlaps(w) == {"a": True, "b": True}
+        assert "Pipeline is claimed by GitIntegration 'b' as well" in message_of(w, "a")
+        assert "Pipeline is claimed by GitIntegration 'a' as well" in message_of(w, "b")
+        stir(w)
+        before = (w.git.files(), w.far.files(), w.api.specs())
+        await w.settle(order)
+        w.restart(wipe=True)
+        await w.settle(order)
+        assert overlaps(w) == {"a": True, "b": True}
+        assert (w.git.files(), w.far.files(), w.api.specs()) == before
+        w.set("b", {"matchLabels": {"team": "b"}})
+        await w.settle(order)
+        in_sync(w)
+        assert stirred(w)
+
+    together(place, act)
+
+
+@pytest.mark.parametrize("end", ["suspended", "invalid", "gone"])
+def test_who_claims_nothing_any_more_leaves_it_to_the_other(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(w: Twins) -> None:
+        w.set("b", None)
+        await w.settle()
+        w.api.put("x", {"f0": "cluster"})
+        await w.settle()
+        assert "cluster" not in w.files_of("a")["x"]
+        woken: list[str] = []
+        monkeypatch.setattr(w.controller.dispatcher, "add", lambda name, *_: woken.append(name[1]))
+        if end == "gone":
+            await w.controller.gone((NAMESPACE, "b"))
+        else:
+            w.specs["b"] |= {"enabled": False} if end == "suspended" else {"pathPrefix": 5}
+            w.generation_of["b"] += 1
+            await w.run("b")
+        assert "a" in woken
+        await alone(w)
+        assert w.outcomes["a"].in_sync
+        assert yaml.safe_load(w.files_of("a")["x"])["spec"]["f0"] == "cluster"
+
+    together("host", act)
+
+
+def test_what_one_of_another_shard_claims_is_known() -> None:
+    async def act(w: Twins) -> None:
+        await w.controller.seen_elsewhere(w.body_of("b"))
+        w.api.label("x", team="a", tier="gold")
+        w.set("b", {"matchLabels": {"tier": "gold"}})
+        await w.controller.seen_elsewhere(w.body_of("b"))
+        w.api.put("x", {"f0": "both"})
+        await alone(w)
+        assert "'b' claims Pipeline/x as well" in message_of(w, "a")
+        w.set("b", None)
+        await w.controller.seen_elsewhere(w.body_of("b"))
+        await alone(w)
+        assert "Pipeline is claimed by GitIntegration 'b' as well" in message_of(w, "a")
+        assert "both" not in w.files_of("a")["x"]
+        await w.controller.gone((NAMESPACE, "b"))
+        await alone(w)
+        assert w.outcomes["a"].in_sync
+        assert yaml.safe_load(w.files_of("a")["x"])["spec"]["f0"] == "both"
+
+    together("host", act)
+
+
+async def alone(w: Twins) -> None:
+    """`a` runs, and nobody tells the controller of `b`."""
+    for _ in range(3):
+        w.now += 10
+        w.deliver()
+        await w.controller.run((NAMESPACE, "a"), Priority.requested)
 
 
 def message_of(w: Twins, name: str) -> str:

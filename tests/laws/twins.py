@@ -55,14 +55,15 @@ class Twins(World):
             self.set(name, {"matchLabels": {"team": name}})
         self.restart(wipe=True)
 
-    def set(self, name: str, selector: dict[str, Any], mode: str = "Bidirectional") -> None:
-        """Integration `name` asks for these labels."""
+    def set(self, name: str, selector: dict[str, Any] | None, mode: str = "Bidirectional") -> None:
+        """Integration `name` asks for these labels; None: for every pipeline."""
+        asked = {"labelSelector": selector} if selector is not None else {}
         far = name == "b" and self.place in ("host", "alias")
         self.specs[name] = {
             "repositoryURL": f"https://git.example.com/{'far' if far else 'r'}.git",
             "pathPrefix": self.folder[name],
             "sync": {"mode": mode, "maxDeletes": "100%"},
-            "resources": [{"apiVersion": API, "kind": "Pipeline", "labelSelector": selector}],
+            "resources": [{"apiVersion": API, "kind": "Pipeline", **asked}],
         }
         self.generation_of[name] += 1
 
@@ -99,7 +100,12 @@ class Twins(World):
             outcome = self.outcomes[name]
             assert "internal error" not in (outcome.error.message if outcome.error else "")
             wrote = wrote or self.ran[name].wrote
-        return wrote or any(self.of(name).session.table.suspects for name in names)
+        return wrote or any(map(self._waits, names))
+
+    def _waits(self, name: str) -> bool:
+        """Whether it has something to look at, of kinds that it works with."""
+        entry = self.of(name)
+        return any((key.group, key.kind) in entry.kinds for key in entry.session.table.suspects)
 
     async def settle(self, order: str = "ab") -> None:
         for _ in range(8):

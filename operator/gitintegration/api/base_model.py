@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
+from gitintegration import messages
 from gitintegration.errors import Reason, SpecError
+from gitintegration.messages import Message
 
 GROUP = "planasonix.com"
 VERSION = "v1alpha1"
@@ -29,11 +31,12 @@ class Model(BaseModel):
 M = TypeVar("M", bound=Model)
 
 
-def read_spec(model: type[M], spec: Any) -> M:
+def read_spec(model: type[M], spec: Any, wrong: Message = messages.SPEC_FIELD) -> M:
     """A spec as the API server holds it. Raises SpecError that names the first field that is wrong, never its value."""
     try:
         return model.model_validate(spec or {})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         path = ".".join(str(part) for part in first["loc"])
-        raise SpecError(Reason.InvalidSpec, f"spec.{path}: {first['msg']}") from None
+        words = wrong(field=f"spec.{path}", words=first["msg"].removeprefix("Value error, "))
+        raise SpecError(Reason.InvalidSpec, words) from None

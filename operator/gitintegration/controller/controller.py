@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ from gitintegration.operations.queue import OperationQueue
 from gitintegration.reconcile.item import RunRequest, RunStats
 from gitintegration.reconcile.mirror import cache_directory
 from gitintegration.reconcile.report import explain
-from gitintegration.reconcile.rivals import Rival, shared
+from gitintegration.reconcile.rivals import Rival, shared, undivided
 from gitintegration.session.connection import Connection, examine
 from gitintegration.session.live_objects import observed_by
 from gitintegration.session.session import SyncSession
@@ -99,6 +100,8 @@ class Controller:
         self.shard, self._metrics = shard, metrics
         self._entries: dict[IntegrationKey, Integration] = {}
         self._wiping: set[asyncio.Task[None]] = set()
+        self._elsewhere: dict[str, dict[str, Integration]] = {}
+        """Those of another shard, by namespace and name. What they remember is not known here."""
         self._namespaces: Counter[str] = Counter()
         workers.turns.alone = lambda: len(self._namespaces) < 2
         self._watches = Watches(
@@ -149,6 +152,7 @@ class Controller:
             await self.gone(name)
             entry = None
         if entry is None:
+            self._left_elsewhere(name)
             self._entries[name] = first_seen(body, cache_directory(self._cache, metadata["uid"]))
             self._namespaces[name[0]] += 1
             self.dispatcher.add(name, Priority.changed)
@@ -160,12 +164,38 @@ class Controller:
             asked = before[3:] != after[3:]
             self.dispatcher.add(name, Priority.requested if asked else Priority.changed)
 
+    async def seen_elsewhere(self, body: Mapping[str, Any]) -> None:
+        """An integration of another shard is there, or changed: what it claims is asked for here."""
+        name = (body["metadata"]["namespace"], body["metadata"]["name"])
+        if name in self._entries:
+            await self.gone(name)
+        there = self._elsewhere.setdefault(name[0], {})
+        before = there.get(name[1])
+        there[name[1]] = now = Integration(kept(body), SyncSession(body["metadata"]["uid"], Path()), {})
+        if before is None or before.trigger() != now.trigger():
+            self._wake(name[0])
+
+    def _left_elsewhere(self, name: IntegrationKey) -> None:
+        there = self._elsewhere.get(name[0], {})
+        if there.pop(name[1], None) is None:
+            return
+        if not there:
+            del self._elsewhere[name[0]]
+        self._wake(name[0])
+
+    def _wake(self, namespace: str) -> None:
+        for name in self._entries if self._namespaces[namespace] else ():
+            if name[0] == namespace:
+                self.dispatcher.add(name, Priority.changed)
+
     async def gone(self, name: IntegrationKey) -> None:
         """An integration is no more: end its work and remove its cache. Pipelines stay as they are."""
+        self._left_elsewhere(name)
         entry = self._entries.pop(name, None)
         if entry is None:
             return
         self._namespaces -= Counter([name[0]])
+        self._tell_overlaps(name, entry, {})
         await self.dispatcher.remove(name)
         await self._release(name, entry)
         self._forget(entry, None)
@@ -227,6 +257,8 @@ class Controller:
         """One sync of one integration, to its written status; the seconds until the next."""
         SHARE.set(name[0])
         entry = self._entries.get(name)
+        if entry is not None:
+            self._tell_overlaps(name, entry, self._find_overlaps(name, entry))
         if entry is not None and entry.leaving:
             return await self._finalizer.end(name, entry)
         if self.operations.waiting(name):
@@ -319,22 +351,44 @@ class Controller:
         )
 
     async def _rivals(self, name: IntegrationKey, spec: GitIntegrationSpec) -> list[Rival]:
-        """The other integrations that share kinds of its namespace, with what they remember."""
-        told_apart = any(resource.label_selector for resource in spec.resources)
-        found = list(self._neighbours(name, spec)) if told_apart else []
-        for rival in found:
-            await self._reconciler.load(rival.session, name[0])
+        """The other integrations that share kinds of its namespace, told apart by labels, with what they remember."""
+        found: list[Rival] = []
+        for other, entry, theirs in self._neighbours(name):
+            if kinds := shared(spec, theirs):
+                if (name[0], other) in self._entries:
+                    await self._reconciler.load(entry.session, name[0])
+                found.append(Rival(other, kinds, entry.session, parse_url(theirs.repository_url)))
         return found
 
-    def _neighbours(self, name: IntegrationKey, spec: GitIntegrationSpec) -> Iterator[Rival]:
-        for other, entry in self._others(name):
-            if entry.leaving:
-                continue
-            with contextlib.suppress(SpecError):  # what can't work claims nothing
-                theirs = self._parse(entry)
-                url, kinds = parse_url(theirs.repository_url), shared(spec, theirs)
-                if theirs.enabled and kinds:
-                    yield Rival(other, kinds, entry.session, url)
+    def _find_overlaps(self, name: IntegrationKey, entry: Integration) -> dict[KindId, tuple[str, ...]]:
+        """The kinds that others claim as a whole as well, and their names."""
+        found = defaultdict[KindId, list[str]](list)
+        if mine := self._working(entry):
+            for other, _, theirs in self._neighbours(name):
+                for kind_id in undivided(mine, theirs):
+                    found[kind_id].append(other)
+        return {kind_id: tuple(sorted(others)) for kind_id, others in found.items()}
+
+    def _tell_overlaps(self, name: IntegrationKey, entry: Integration, now: dict[KindId, tuple[str, ...]]) -> None:
+        """Have those look at it themselves with whom an overlap began or ended."""
+        before, entry.overlaps = entry.overlaps, now
+        for other in set(chain(*before.values())) ^ set(chain(*now.values())):
+            if (name[0], other) in self._entries:
+                self.dispatcher.add((name[0], other), Priority.changed)
+
+    def _neighbours(self, name: IntegrationKey) -> Iterator[tuple[str, Integration, GitIntegrationSpec]]:
+        """The others of its namespace that work, those of another shard too, by name."""
+        for other, entry in chain(self._others(name), self._elsewhere.get(name[0], {}).items()):
+            if spec := self._working(entry):
+                yield other, entry, spec
+
+    def _working(self, entry: Integration) -> GitIntegrationSpec | None:
+        """The spec of one that claims what it selects: not of one that is suspended, is going or can't work."""
+        with contextlib.suppress(SpecError):
+            spec = self._parse(entry)
+            parse_url(spec.repository_url)
+            return spec if spec.enabled and not entry.leaving else None
+        return None
 
     def _others(self, name: IntegrationKey) -> Iterator[tuple[str, Integration]]:
         """The other integrations of its namespace, by their names."""

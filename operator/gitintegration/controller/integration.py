@@ -42,6 +42,8 @@ class Integration:
     """Of each kind, what made the server serve it when it was last watched."""
     away: set[tuple[str, str]] = field(default_factory=set)
     """Kinds that the server did not serve when they were last asked for."""
+    overlaps: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """Kinds that others claim as a whole as well, and their names."""
     login: Login = field(default_factory=Login)
     remote: Remote | None = None
     """As it was dialled last: of it, connections and the like are kept elsewhere."""

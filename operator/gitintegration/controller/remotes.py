@@ -44,9 +44,8 @@ def app_of(spec: GitIntegrationSpec, secret: Mapping[str, str]) -> GitHubApp | N
         words = messages.SECRET_NO_INSTALLATION(near=nearly(["githubAppInstallationID"], list(secret)))
         raise CredentialError(Reason.InvalidSecret, words)
     if url.is_ssh:
-        raise SpecError(
-            Reason.InvalidSpec, "a GitHub App logs in over https: use the https address in spec.repositoryURL"
-        )
+        words = messages.URL_INVALID(words="is ssh, and a GitHub App logs in over https: use the https address")
+        raise SpecError(Reason.InvalidSpec, words)
     return GitHubApp(app_id, installation, key + "\n", _app_base(base, url))
 
 
@@ -148,7 +147,10 @@ def _auth(spec: GitIntegrationSpec, url: RemoteURL, secret: Mapping[str, str]) -
     if url.is_ssh:
         return _ssh(secret)
     if kind is CredentialType.ssh:
-        raise SpecError(Reason.InvalidSpec, "spec.credentials.type ssh needs an ssh address in spec.repositoryURL")
+        words = messages.SPEC_FIELD(
+            field="spec.credentials.type", words="ssh needs an ssh address in spec.repositoryURL"
+        )
+        raise SpecError(Reason.InvalidSpec, words)
     if token := secret.get("token", "").strip():
         if kind is not CredentialType.basic:
             user = secret.get("username", "").strip() or _TOKEN_USERS.get(spec.provider.value, "git")

@@ -100,9 +100,11 @@ class Watches:
             raise SpecError(Reason.InvalidSpec, words, retry=True)
         refused = refusal(found.group, found.kind, namespaced=found.namespaced, allowed=self._allowed)
         if refused is not None:
-            raise SpecError(Reason.InvalidSpec, f"spec.resources: {refused}")
-        self._check_overlap(name, entry, found, resource)
+            raise SpecError(Reason.InvalidSpec, messages.SPEC_FIELD(field="spec.resources", words=refused))
         kind_id = (found.group, found.kind)
+        if others := entry.overlaps.get(kind_id):
+            words = messages.OVERLAP_KIND(kind=found.kind, others=messages.named([repr(name) for name in others]))
+            raise SpecError(Reason.Overlap, words, retry=True)
         known = entry.kinds.get(kind_id)
         if known and known.user != user:
             await self._unwatch(name, entry, kind_id)
@@ -158,23 +160,6 @@ class Watches:
         if now is not None:
             entry.definitions[kind_id] = now
         return now
-
-    def _check_overlap(self, name: IntegrationKey, entry: Integration, kind: ResourceKind, resource: Resource) -> None:
-        """The older integration keeps a kind that two claim without telling them apart by labels."""
-        mine = (entry.metadata.get("creationTimestamp", ""), name)
-        for other in self._watchers.get((kind.group, kind.kind), {}).get(name[0], ()):
-            rival = self._entries.get(other)
-            if rival is None or other == name or rival.leaving:
-                continue
-            theirs = rival.kinds.get((kind.group, kind.kind))
-            apart = theirs and theirs.resource.label_selector and resource.label_selector
-            if (
-                theirs
-                and (rival.metadata.get("creationTimestamp", ""), other) < mine
-                and (not apart or theirs.resource.label_selector == resource.label_selector)
-            ):
-                words = f"{kind.kind} is claimed by GitIntegration {other[1]!r} as well: tell them apart by spec.resources[].labelSelector"
-                raise SpecError(Reason.Overlap, words, retry=True)
 
     def _watch(self, name: IntegrationKey, kind: ResourceKind, user: str) -> Informer:
         kind_id = (kind.group, kind.kind)

@@ -61,8 +61,8 @@ def target_of(provider: Provider, remote: Remote, api_token: str | None) -> Forg
     if known is None:
         raise SpecError(Reason.InvalidSpec, messages.FORGE_UNKNOWN(host=url.host))
     if url.host not in _ONLY_AT.get(known, (url.host,)):
-        words = f"spec.provider {known.value} is at {_ONLY_AT[known][0]}, and spec.repositoryURL at {url.host}: its token stays there"
-        raise SpecError(Reason.InvalidSpec, words)
+        words = f"{known.value} is at {_ONLY_AT[known][0]}, and spec.repositoryURL at {url.host}: its token stays there"
+        raise SpecError(Reason.InvalidSpec, messages.SPEC_FIELD(field="spec.provider", words=words))
     path = url.path.strip("/").removesuffix(".git")
     api, web = _addresses(known, url, path)
     login = _login(known, remote, api_token)
@@ -96,16 +96,13 @@ def _addresses(provider: Provider, url: RemoteURL, path: str) -> tuple[str, str]
         case Provider.azuredevops:
             parts = [part for part in path.split("/") if part not in ("_git", "v3")]
             if len(parts) != 3:
-                raise SpecError(
-                    Reason.InvalidURL,
-                    "spec.repositoryURL: Azure DevOps has https://dev.azure.com/ORG/PROJECT/_git/REPO",
-                )
+                words = "is no address of Azure DevOps, which has https://dev.azure.com/ORG/PROJECT/_git/REPO"
+                raise SpecError(Reason.InvalidURL, messages.URL_INVALID(words=words))
             org, project, repo = (quote(part) for part in parts)
             base = f"https://dev.azure.com/{org}/{project}"
             return f"{base}/_apis/git/repositories/{repo}", f"{base}/_git/{repo}"
-    raise SpecError(
-        Reason.InvalidSpec, "spec.provider: pull requests need github, gitlab, gitea, bitbucket or azuredevops"
-    )
+    words = "pull requests need github, gitlab, gitea, bitbucket or azuredevops"
+    raise SpecError(Reason.InvalidSpec, messages.SPEC_FIELD(field="spec.provider", words=words))
 
 
 def _login(provider: Provider, remote: Remote, api_token: str | None) -> Basic | Bearer:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import ResolveResult
 
+from gitintegration import messages
 from gitintegration.errors import Reason, RemoteError, SpecError
 from gitintegration.git.remote import Proxy
 
@@ -111,8 +112,7 @@ class Egress:
     def check_host(self, host: str) -> None:
         """Raises SpecError for a host that is not allowed, RemoteError for a refused address."""
         if self._allowed and not any(fnmatch.fnmatchcase(host.lower(), pattern) for pattern in self._allowed):
-            words = f"{host} is not among the hosts that the operator may be sent to (--allowed-hosts)"
-            raise SpecError(Reason.InvalidURL, words)
+            raise SpecError(Reason.InvalidURL, messages.HOST_REFUSED(host=host))
         if (address := parse_address(host)) is not None:
             self.check_address(address, host)
 
@@ -127,8 +127,7 @@ class Egress:
     def check_scheme(self, scheme: str, where: str) -> None:
         """Raises SpecError for plain http, where the administrator wants none."""
         if self._require_tls and scheme == "http":
-            words = f"{where} has plain http, which the operator's administrator refuses (--require-tls): use https"
-            raise SpecError(Reason.InvalidURL, words)
+            raise SpecError(Reason.InvalidURL, messages.PLAIN_HTTP(where=where))
 
     def check_address(self, address: _Address | str, host: str) -> None:
         """Raises RemoteError where this address of `host` is one that no repository has."""

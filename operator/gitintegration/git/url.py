@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from gitintegration import messages
 from gitintegration.errors import Reason, SpecError
 
 _SCP = re.compile(r"^(?:(?P<user>[A-Za-z0-9._-]+)@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>(?!//).+)$")
@@ -35,7 +36,7 @@ class RemoteURL:
 
 
 def _invalid(message: str) -> SpecError:
-    return SpecError(Reason.InvalidURL, f"spec.repositoryURL: {message}")
+    return SpecError(Reason.InvalidURL, messages.URL_INVALID(words=message))
 
 
 def parse_url(text: str) -> RemoteURL:

@@ -12,14 +12,16 @@ from gitintegration.controller.controller import Controller, shard_of
 
 
 def registry(operator: Controller) -> kopf.OperatorRegistry:
-    """The handlers, bound to an operator; what is in another shard is as good as gone."""
+    """The handlers, bound to an operator; what is in another shard is left to it."""
     made = kopf.OperatorRegistry()
 
     @kopf.on.event(GROUP, VERSION, "gitintegrations", registry=made)
     async def event(event: Mapping[str, Any], body: kopf.Body, **_: Any) -> None:
         metadata = body["metadata"]
-        if event["type"] == "DELETED" or shard_of(body) != operator.shard:
+        if event["type"] == "DELETED":
             await operator.gone((metadata["namespace"], metadata["name"]))
+        elif shard_of(body) != operator.shard:
+            await operator.seen_elsewhere(dict(body))
         else:
             await operator.seen(dict(body))
 

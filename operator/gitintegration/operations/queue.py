@@ -201,7 +201,7 @@ class OperationQueue:
         self, name: IntegrationKey, entry: _Entry, turn: Turn, found: dict[str, Any], *, resumed: bool
     ) -> OperationResult:
         """`found` takes what is to be told should it fail with nothing done."""
-        spec = read_spec(GitOperationSpec, entry.seen.get("spec"))
+        spec = read_spec(GitOperationSpec, entry.seen.get("spec"), messages.OPERATION_FIELD)
         if spec.kind is OperationKind.test:
             assert spec.test is not None
             return await self._test(spec, turn, entry)

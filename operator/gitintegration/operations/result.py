@@ -196,10 +196,8 @@ def _check_copies(
     known, limit = len(session.records.marks.keys() | set(new)), DeleteLimit.parse(request.spec.sync.max_deletes)
     empty = session.index.empty
     if held(COPY, new, known=known, side_is_empty=empty, limit=limit, confirmed=request.confirmed):
-        words = (
-            f"spec.pathPrefix was {request.prefix_before!r}, and {len(new)} of {known} pipelines would be copied to "
-        )
-        words += f"{request.spec.path_prefix!r}: run it with dryRun, then with its planDigest"
+        count, prefix = f"{len(new)} of {counted(known)}", request.spec.path_prefix
+        words = messages.OPERATION_COPIES(before=request.prefix_before, count=count, prefix=prefix)
         raise OperationError(Reason.PrefixChanged, words)
 
 

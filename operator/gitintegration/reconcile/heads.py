@@ -58,8 +58,8 @@ def check_names(branch: str, others: Iterable[str]) -> None:
     """Raises SpecError where git can't hold `branch` beside one of `others`: it takes the one for a folder of the other."""
     for other in others:
         if branch.startswith(f"{other}/") or other.startswith(f"{branch}/"):
-            words = f"spec.sync.push.branch {branch!r} can't be made beside branch {other!r}: name one that is no folder of the other"
-            raise SpecError(Reason.InvalidSpec, words)
+            words = f"{branch!r} can't be made beside branch {other!r}: name one that is no folder of the other"
+            raise SpecError(Reason.InvalidSpec, messages.SPEC_FIELD(field="spec.sync.push.branch", words=words))
 
 
 def _check_empty(remote: Remote, name: str, refs: Refs, wanted: str | None) -> None:

@@ -80,12 +80,13 @@ class RunRequest:
 
     @property
     def selection(self) -> str:
-        """Names the kinds that the spec lists, and the labels that it asks for."""
+        """Names the kinds that the spec lists, the labels that it asks for, and what of them is compared."""
         told = sorted(
             (
                 split_api_version(r.api_version)[0],
                 r.kind,
                 r.label_selector.model_dump_json() if r.label_selector else "",
+                *filter(None, (r.ignore_fields, r.ignore_managers)),
             )
             for r in self.spec.resources
         )

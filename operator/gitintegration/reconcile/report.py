@@ -88,20 +88,17 @@ def _count(session: SyncSession) -> int:
 
 def _overlaps(session: SyncSession) -> Iterator[ClusterError]:
     """What another integration claims as well, and what was edited here after it went there."""
-    claimed: dict[str, list[str]] = {}
+    claimed: dict[str, list[ObjectKey]] = {}
     for key, item in sorted(session.table.open.items()):
         if item.phase is Phase.OVERLAP:
-            claimed.setdefault(item.rival, []).append(f"{key.kind}/{key.name}")
+            claimed.setdefault(item.rival, []).append(key)
         elif item.phase is Phase.RELEASED and item.remote:
-            words = (
-                f"{key.kind}/{key.name} went to GitIntegration {item.rival!r}, and {item.path} was edited here since: "
-            )
-            yield ClusterError(Reason.Overlap, f"{words}make the edit there, and remove this file", retry=True)
-    for rival, names in claimed.items():
-        words = f"GitIntegration {rival!r} claims {named(names, _NAMED)} as well, and neither writes what both claim: "
-        words += (
-            "have the labels of the object and of the manifests match spec.resources[].labelSelector of one of them"
-        )
+            words = messages.OVERLAP_EDITED(key=f"{key.kind}/{key.name}", other=repr(item.rival), path=item.path)
+            yield ClusterError(Reason.Overlap, words, retry=True)
+    for rival, keys in claimed.items():
+        names = named([f"{key.kind}/{key.name}" for key in keys], _NAMED)
+        resource, pipeline = keys[0].kind.lower(), keys[0].name
+        words = messages.OVERLAP_ITEMS(other=repr(rival), names=names, resource=resource, pipeline=pipeline)
         yield ClusterError(Reason.Overlap, words, retry=True)
 
 

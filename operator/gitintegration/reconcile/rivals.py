@@ -114,5 +114,10 @@ def shared(mine: GitIntegrationSpec, theirs: GitIntegrationSpec) -> dict[tuple[s
     }
 
 
+def undivided(mine: GitIntegrationSpec, theirs: GitIntegrationSpec) -> set[tuple[str, str]]:
+    """The kinds that both list and that labels don't tell apart: whatever is of them, both claim."""
+    return (_selectors(mine).keys() & _selectors(theirs).keys()) - shared(mine, theirs).keys()
+
+
 def _selectors(spec: GitIntegrationSpec) -> dict[tuple[str, str], LabelSelector | None]:
     return {(split_api_version(r.api_version)[0], r.kind): r.label_selector for r in spec.resources}

@@ -180,8 +180,8 @@ def test_only_allowed_hosts_where_there_is_a_list() -> None:
     for host in ("github.com", "GitHub.com", "git.example.com", "a.b.example.com"):
         egress.check_host(host)
     for host in ("example.com", "github.com.evil.org", "evil-github.com", "127.0.0.1"):
-        with pytest.raises(GitIntegrationError, match="--allowed-hosts"):
+        with pytest.raises(GitIntegrationError, match="not among the hosts"):
             egress.check_host(host)
-    with pytest.raises(GitIntegrationError, match="--allowed-hosts"):
+    with pytest.raises(GitIntegrationError, match="not among the hosts"):
         egress.check_proxy(Proxy("http://proxy.evil.org:3128"))
     egress.check_proxy(None)
