@@ -11,12 +11,14 @@ import contextlib
 import gzip
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -143,6 +145,8 @@ class GitServer:
         self.anonymous: set[str] = set()
         self.old: set[str] = set()
         """Repositories that know nothing of protocol 2."""
+        self._behind: dict[str, Path] = {}
+        """Where repositories are read from that lag, by name."""
         self.lacks: set[str] = set()
         """Capabilities that the server does not tell of, and refuses to be asked for."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -172,6 +176,23 @@ class GitServer:
         if files:
             repo.commit(files, "first")
         return repo
+
+    @contextlib.contextmanager
+    def lagging(self, repo: Repo) -> Iterator[None]:
+        """Meanwhile it is read as it is now, whatever is pushed: a replica that lags."""
+        with tempfile.TemporaryDirectory(dir=self.root, prefix="behind-") as place:
+            copy = Path(place) / f"{repo.name}.git"
+            git("clone", "--quiet", "--mirror", "--local", str(repo.path), str(copy))
+            shutil.copy(repo.path / "config", copy / "config")
+            self._behind[repo.name] = Path(place)
+            try:
+                yield
+            finally:
+                del self._behind[repo.name]
+
+    def root_of(self, name: str, *, write: bool) -> Path:
+        """Where a repository lies for this request."""
+        return self.root if write else self._behind.get(name, self.root)
 
     def api(self, method: str, path: str, authorization: str, body: bytes) -> tuple[int, Any]:
         """What a forge's API below /api/ answers: status and JSON. There is none here."""
@@ -284,7 +305,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(refusal, {"Content-Type": "text/plain", **challenge}, b"no\n")
         if asks_for(body, owner.lacks):
             return self._answer(400, {"Content-Type": "text/plain"}, b"not known here\n")
-        answer = self._backend(split.path, split.query, body, user, "" if name in owner.old else self._protocol())
+        root = owner.root_of(name, write="git-receive-pack" in self.path)
+        answer = self._backend(root, split.path, split.query, body, user, "" if name in owner.old else self._protocol())
         if hit and faults.drop_after:
             faults.drop_after -= 1
             return self._drop()
@@ -311,10 +333,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _protocol(self) -> str:
         return self.headers.get("Git-Protocol", "")
 
-    def _backend(self, path: str, query: str, body: bytes, user: str, protocol: str) -> bytes:
+    def _backend(self, root: Path, path: str, query: str, body: bytes, user: str, protocol: str) -> bytes:
         env = {
             **_ENV,
-            "GIT_PROJECT_ROOT": str(self.server.owner.root),
+            "GIT_PROJECT_ROOT": str(root),
             "GIT_HTTP_EXPORT_ALL": "1",
             "PATH_INFO": path,
             "QUERY_STRING": query,

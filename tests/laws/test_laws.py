@@ -64,7 +64,14 @@ class Operate:
     dry: bool = False
 
 
-Step = Edit | Sync | Restart | Rewind | Configure | Operate
+@dataclass(frozen=True)
+class Ignore:
+    """What spec.ignore says from now on, until the mode changes."""
+
+    pattern: str
+
+
+Step = Edit | Sync | Restart | Rewind | Configure | Operate | Ignore
 
 _sides = st.sampled_from(["cluster", "git"])
 _edits = st.one_of(
@@ -80,9 +87,10 @@ _syncs = st.one_of(
     st.builds(Sync, st.just("race"), st.integers(0, 20), st.booleans(), _edits, st.booleans()),
 )
 _modes = st.builds(Configure, st.sampled_from(["Manual", "Pull", "Push", "Bidirectional"]))
+_ignores = st.builds(Ignore, st.sampled_from(["", "*.json", "all.yaml", "b*", "/*.yaml\n!/a.yaml"]))
 _operations = st.builds(Operate, st.sampled_from(["push", "pull"]), st.booleans())
 _steps = st.one_of(
-    _edits, _edits, _syncs, _syncs, st.builds(Restart, st.booleans()), st.builds(Rewind), _modes, _operations
+    _edits, _edits, _syncs, _syncs, st.builds(Restart, st.booleans()), st.builds(Rewind), _modes, _operations, _ignores
 )
 _histories = st.lists(_steps, max_size=16)
 
@@ -99,6 +107,8 @@ async def play(history: History, steps: Sequence[Step]) -> None:
                 world.restart(wipe=step.wipe)
             case Configure():
                 world.configure(step.mode)
+            case Ignore():
+                world.ignore(step.pattern)
             case Operate():
                 await operate(world, step)
             case Sync():

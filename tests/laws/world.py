@@ -595,6 +595,9 @@ class World:
         self.spec: dict[str, Any] = {"repositoryURL": self.url, "defaultBranch": default_branch, "sync": sync}
         self.generation = next(self._generations)
 
+    def ignore(self, pattern: str) -> None:
+        self.spec["ignore"], self.generation = pattern, next(self._generations)
+
     def restart(self, *, wipe: bool = False) -> None:
         """A new process: nothing is in its memory. The cache may have survived."""
         self.steps.dead = False

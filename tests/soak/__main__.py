@@ -9,8 +9,8 @@ import tempfile
 import threading
 from pathlib import Path
 
-from tests.bed.world import World, manifest
-from tests.soak import authors, verdict
+from tests.bed.world import API, World, manifest
+from tests.soak import authors, gauges, verdict
 from tests.soak.authors import Author, Ledger
 from tests.soak.chaos import Bed, Chaos
 
@@ -29,9 +29,10 @@ def _soak(bed: Bed, minutes: float, seed: int, integrations: int) -> list[str]:
     ledger, end, worlds = Ledger(), threading.Event(), []
     for number in range(integrations):
         files = {f"pipelines/p{n}.yaml": manifest(f"p{n}") for n in range(authors.SHARED)}
+        files |= {gauges.path(name): gauges.text(name, "v0") for name in gauges.NAMES}
         w = World(bed.plane, bed.server, f"soak-{number}", files)
         w.secret()
-        w.integrate(sync={"interval": "10s"})
+        w.integrate(sync={"interval": "10s"}, resources=[{"apiVersion": API, "kind": "Pipeline"}, gauges.RESOURCE])
         worlds.append(w)
     for w in worlds:
         w.in_sync()

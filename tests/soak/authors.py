@@ -29,6 +29,8 @@ class Ledger:
         """(namespace, pipeline, field) -> value."""
         self.there: dict[tuple[str, str], bool] = {}
         """(namespace, pipeline) -> whether its only author left it there or deleted it."""
+        self.levels: dict[tuple[str, str], str] = {}
+        """(namespace, gauge) -> value."""
         self.counts: Counter[str] = Counter()
 
 

@@ -14,6 +14,7 @@ from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import TOKEN, WRITER, GitServer, git
 from tests.bed.operator import OperatorProcess
 from tests.bed.world import World
+from tests.soak import gauges
 from tests.soak.authors import WHO, Ledger
 
 
@@ -23,6 +24,7 @@ class Bed:
     def __init__(self, directory: Path) -> None:
         self.plane = ControlPlane(directory / "plane")
         self.plane.install()
+        gauges.install(self.plane)
         self.server = GitServer(directory / "git")
         self.operators = [OperatorProcess(self.plane, directory / "operator", name=f"replica-{n}") for n in range(2)]
 
@@ -36,6 +38,12 @@ class Bed:
             one.kill()
         self.server.stop()
         self.plane.stop()
+
+
+_REFUSES = """#!/bin/sh
+bad=$(git diff-tree -r --name-only "$2" "$3" -- pipelines/p0.yaml pipelines/cown0.yaml)
+[ -z "$bad" ] || { echo "not this file: $bad" >&2; exit 1; }
+"""
 
 
 class Chaos:
@@ -57,11 +65,17 @@ class Chaos:
             (2, self.rewrite),
             (2, self.admission_refuses),
             (2, self.api_server_throttles),
+            (2, self.replica_lags),
+            (2, self.file_refused),
+            (2, self.schema_changes),
+            (1, self.definition_remade),
+            (1, self.kind_unserved),
             (1, self.restart_api_server),
         ]
+        each_once = self.rng.sample([deed for _, deed in deeds], len(deeds))
         while time.monotonic() < end:
             time.sleep(self.rng.uniform(1.0, 4.0))
-            deed = self.rng.choices([d for _, d in deeds], [n for n, _ in deeds])[0]
+            deed = each_once.pop() if each_once else self.rng.choices([d for _, d in deeds], [n for n, _ in deeds])[0]
             deed()
             self.ledger.counts[deed.__name__.replace("_", " ")] += 1
 
@@ -111,6 +125,40 @@ class Chaos:
         made = git("commit-tree", f"{head}^{{tree}}", *flags, "-m", "amended", cwd=repo.path, env=env).strip()
         with contextlib.suppress(RuntimeError):
             git("update-ref", "refs/heads/main", made, head, cwd=repo.path)
+
+    def replica_lags(self) -> None:
+        """What was pushed is not seen for a while."""
+        with self.bed.server.lagging(self.rng.choice(self.worlds).repo):
+            time.sleep(self.rng.uniform(2.0, 8.0))
+
+    def file_refused(self) -> None:
+        """A server that takes no push with one file in it; all others it takes."""
+        hook = self.rng.choice(self.worlds).repo.path / "hooks" / "update"
+        before = hook.read_text()
+        hook.write_text(_REFUSES)
+        time.sleep(self.rng.uniform(2.0, 6.0))
+        hook.write_text(before)
+
+    def schema_changes(self) -> None:
+        with gauges.defined(self.bed.plane, loses=self.rng.random() < 0.5):
+            self._edit_gauge()
+            time.sleep(self.rng.uniform(1.0, 4.0))
+            self._edit_gauge()
+
+    def definition_remade(self) -> None:
+        """All objects of a kind go with its definition, and git has them still."""
+        gauges.remove(self.bed.plane)
+        self._edit_gauge()
+        time.sleep(self.rng.uniform(0.0, 3.0))
+        gauges.install(self.bed.plane)
+
+    def kind_unserved(self) -> None:
+        with gauges.unserved(self.bed.plane, self.rng.choice([gauges.CRD, "pipelines.planasonix.com"])):
+            time.sleep(self.rng.uniform(0.5, 3.0))
+
+    def _edit_gauge(self) -> None:
+        gauges.edit(self.rng.choice(self.worlds), self.ledger.levels, self.rng)
+        self.ledger.counts["edits of gauges"] += 1
 
     def admission_refuses(self) -> None:
         with policies.meanwhile(self.bed.plane, policies.NO_WRITES):

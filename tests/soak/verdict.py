@@ -14,6 +14,7 @@ import yaml
 from gitintegration.api.integration import Author as OperatorAuthor
 from tests.bed.gitserver import TOKEN, WRITER, git
 from tests.bed.world import World, eventually
+from tests.soak import gauges
 from tests.soak.authors import Ledger
 from tests.soak.chaos import Bed
 
@@ -48,6 +49,7 @@ def judged(w: World, ledger: Ledger) -> list[str]:
             else:
                 words = f"in the cluster {name in live}, in git {name in in_git}"
                 wrong.append(f"{namespace}/{name}: left {'there' if left else 'deleted'}, {words}")
+    wrong += gauges.wrong(w, ledger.levels)
     time.sleep(_INTERVAL + 2)  # an echo would come by now
     if w.repo.head() != head:
         wrong.append(f"{w.namespace}: a commit though nothing changed")
@@ -68,8 +70,8 @@ def _commits(w: World, ledger: Ledger) -> list[str]:
         before, after = _documents(w, parent, paths), _documents(w, commit, paths)
         for name in before.keys() | after.keys():
             old, new = before.get(name), after.get(name)
-            if name.startswith("gown") or (name.startswith("p") and None in (old, new)):
-                wrong.append(f"{w.namespace} {commit}: {name} is git's to create or delete")
+            if name in gauges.NAMES or name.startswith("gown") or (name.startswith("p") and None in (old, new)):
+                wrong.append(f"{w.namespace} {commit}: {name} is git's to create, edit or delete")
                 continue
             fields = _labels(old).keys() | _labels(new).keys() if old and new else ()
             for field in fields:
