@@ -54,6 +54,7 @@ class Reason(StrEnum):
     PrefixChanged = "PrefixChanged"
     EmptyPrefix = "EmptyPrefix"
     HistoryRewritten = "HistoryRewritten"
+    NewerMemory = "NewerMemory"
     Overlap = "Overlap"
     Forbidden = "Forbidden"
     KindUnavailable = "KindUnavailable"
@@ -80,6 +81,7 @@ NEEDS_A_PERSON = frozenset(
         Reason.HostKeyMismatch,
         Reason.Forbidden,
         Reason.Overlap,
+        Reason.NewerMemory,
     }
 )
 """What waiting does not mend, though it is looked at again: told as Stalled, so that tools that wait for it give up."""

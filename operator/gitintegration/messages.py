@@ -544,6 +544,15 @@ HELD_COPIES = Message(
     "to keep the old one: " + _PATCH + """{"spec":{"pathPrefix":"OLD"}}'. """ + _CONFIRM,
     {"before": "pipelines/", "prefix": "prod/", "count": "10 of 10 pipelines", "digest": "1f0c3a5b7d9e"},
 )
+NEWER_MEMORY = Message(
+    "NewerMemory",
+    "a newer release of the operator wrote what is remembered of this integration (format $found, this release reads $known): nothing is "
+    "synced, both sides and what is remembered stay as they are",
+    "run that release again. To stay with this one, have it forgotten: what both sides hold alike is agreed anew, what differs is told as "
+    "conflicts, and what one side deleted meanwhile comes back from the other: kubectl -n $NAMESPACE delete gitintegrationbases "
+    "-l planasonix.com/integration-uid=$uid && " + _SYNC,
+    {"uid": "0b7c5f6e-3d7a-4c55-9d0e-5a1b2c3d4e5f", "found": 2, "known": 1},
+)
 CONFLICTS = Message(
     "Conflicts",
     "$count in conflict, both sides changed the same fields: $names",

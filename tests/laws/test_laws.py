@@ -420,6 +420,39 @@ def test_a_lost_memory_loses_no_edit_and_deletes_nothing(steps: list[Step], empt
         asyncio.run(act())
 
 
+@settings(_SHARED, max_examples=max(10, HISTORIES // 3))
+@given(_histories, st.lists(_edits, max_size=6), st.booleans())
+def test_what_a_newer_release_remembers_is_kept_for_it(steps: list[Step], meanwhile: list[Edit], wipe: bool) -> None:
+    """Law 7: an older one says so and touches nothing, however long it runs and whatever is edited, and no edit is lost by it."""
+    directory, w = world()
+    with directory:
+        history = History(w)
+
+        async def act() -> Outcome:
+            await play(history, steps)
+            await settle(w)
+            w.api.mark_memory("2:")
+            w.restart(wipe=wipe)
+            await play(history, meanwhile)
+            before = list(w.api.writes), dict(w.git.heads), w.api.memory()
+            for _ in range(2):
+                w.deliver()
+                with pytest.raises(GitIntegrationError) as told:
+                    await w.sync()
+                assert told.value.reason is Reason.NewerMemory
+                with pytest.raises(GitIntegrationError):
+                    await w.request()
+            assert (list(w.api.writes), dict(w.git.heads), w.api.memory()) == before
+            ready = next(c for c in w.status["conditions"] if c["type"] == "Ready")
+            assert (ready["status"], ready["reason"]) == ("False", "NewerMemory")
+            assert "-l planasonix.com/integration-uid=uid-1" in ready["message"]
+            w.api.mark_memory("")
+            w.restart(wipe=wipe)
+            return await settle(w)
+
+        check(history, asyncio.run(act()))
+
+
 @pytest.mark.parametrize("wipe", [False, True])
 @pytest.mark.parametrize("commits", [1, 30])
 def test_a_branch_rewritten_while_the_operator_was_down_is_told(wipe: bool, commits: int) -> None:

@@ -185,6 +185,16 @@ class ApiServer:
         for key in [key for key in self.objects if key[0] != "pipelines"]:
             del self.objects[key]
 
+    def memory(self) -> dict[str, str]:
+        """What the operator stored, by the names of its objects."""
+        return {name: o["spec"]["data"] for (plural, name), o in self.objects.items() if plural != "pipelines"}
+
+    def mark_memory(self, version: str) -> None:
+        """All of it as if it were of this version of its format."""
+        for (plural, _), stored in self.objects.items():
+            if plural != "pipelines":
+                stored["spec"]["data"] = version + stored["spec"]["data"].rpartition(":")[2]
+
     def metas(self) -> dict[str, Meta]:
         return {
             name: Meta(o["metadata"]["resourceVersion"], bool(o["metadata"].get("ownerReferences")))

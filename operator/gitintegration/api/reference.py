@@ -34,6 +34,8 @@ REASONS = {
     "to release them; the old prefix takes it back.",
     "EmptyPrefix": "Ready, but no manifest lies below spec.pathPrefix, and some lie elsewhere. The message names the prefix that has them.",
     "HistoryRewritten": "The branch was force-pushed. Nothing was lost; look at what it now holds.",
+    "NewerMemory": "A newer release of the operator wrote what is remembered: nothing is synced and nothing is lost. Run that release again; the message "
+    "says what staying with this one costs.",
     "Overlap": "Two GitIntegrations claim one kind, or one pipeline, which neither writes then. Narrow one of them, or change its labels.",
     "Forbidden": "RBAC does not let the operator read or write a kind. The message names kind and verb.",
     "KindUnavailable": "The API server does not serve a kind now, or can't: its items wait as they are, nothing of it is deleted. "

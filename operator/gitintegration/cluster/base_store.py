@@ -7,12 +7,13 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic
 
+from gitintegration import messages
 from gitintegration.api.base_model import API_VERSION, GROUP, VERSION
 from gitintegration.cluster.client import Cluster, NotFoundError
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.core.state.record import Codec, R
-from gitintegration.core.state.shards import ShardedRecords
-from gitintegration.errors import Stale
+from gitintegration.core.state.shards import NewerFormat, ShardedRecords
+from gitintegration.errors import GitIntegrationError, Reason, Stale
 
 _KIND = ResourceKind(GROUP, VERSION, "GitIntegrationBase", "gitintegrationbases", True)
 _LABEL = f"{GROUP}/integration-uid"
@@ -32,12 +33,18 @@ class BaseStore(Generic[R]):
     async def load(self, namespace: str, uid: str, *, retired: str = "") -> ShardedRecords[R]:
         """What is remembered; nothing remembered is an empty set. Its damaged shards are named in `lost`.
 
+        Raises GitIntegrationError where a newer release wrote any of it: then all of it stays as it is.
         `retired`: a memory that older versions kept, which nobody reads any more, and which is removed.
         """
         found = await self._read(namespace, f"{_LABEL}={uid}" + ("" if retired else f",{_MEMORY}={self._memory}"))
+        try:
+            shards = ShardedRecords(self._codec, found.get(self._memory))
+        except NewerFormat as newer:
+            words = messages.NEWER_MEMORY(uid=uid, found=newer.found, known=newer.known)
+            raise GitIntegrationError(Reason.NewerMemory, words, retry=True) from None
         for prefix in found.get(retired, ()):
             await self._delete(namespace, f"{retired}-{uid}-{prefix or 'all'}")
-        return ShardedRecords(self._codec, found.get(self._memory))
+        return shards
 
     async def _read(self, namespace: str, selector: str) -> dict[str, dict[str, str]]:
         """Memory -> shard -> data."""
@@ -53,11 +60,11 @@ class BaseStore(Generic[R]):
                 return found
             query["continue"] = token
 
-    async def forget(self, namespace: str, name: str, uid: str) -> None:
-        """Remove all of it."""
-        shards = await self.load(namespace, uid)
-        shards.clear()
-        await self.save(namespace, name, uid, shards)
+    async def forget(self, namespace: str, uid: str) -> None:
+        """Remove all of it, whoever wrote it."""
+        found = await self._read(namespace, f"{_LABEL}={uid},{_MEMORY}={self._memory}")
+        for prefix in found.get(self._memory, ()):
+            await self._delete(namespace, self._name(uid, prefix))
 
     async def save(self, namespace: str, name: str, uid: str, shards: ShardedRecords[R]) -> None:
         """Writes the changed shards, then removes the replaced ones: cut short, it reads as before or as after.

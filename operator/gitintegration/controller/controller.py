@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,7 +25,7 @@ from gitintegration.controller.assembly import Assembly
 from gitintegration.controller.credentials import CredentialResolver
 from gitintegration.controller.dispatcher import Dispatcher
 from gitintegration.controller.finalizer import Finalizer, warnings_of
-from gitintegration.controller.integration import Integration, IntegrationKey, first_seen, kept
+from gitintegration.controller.integration import Integration, IntegrationKey, first_seen, kept, source_of
 from gitintegration.controller.scope import IntegrationScope, NoIntegration
 from gitintegration.controller.status_writer import StatusWriter
 from gitintegration.controller.watches import KindId, Watches
@@ -323,7 +322,7 @@ class Controller:
         await self._reconciler.load(entry.session, name[0])
         refusals = await self._watches.prepare(name, entry, spec)
         folder = folder_of(spec.path_prefix)
-        source = hashlib.sha256(repr((spec.repository_url, spec.default_branch, folder)).encode()).hexdigest()[:16]
+        source = source_of(spec)
         await self._check_source(name, entry, source)
         if entry.session.remote is None and entry.session.resume_point and not entry.failures:
             told = entry.status["connection"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import time
 from collections.abc import Mapping
@@ -12,7 +13,9 @@ from typing import Any, TypeAlias
 
 from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT
 from gitintegration.api.durations import parse_duration
+from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.controller.credentials import Login
+from gitintegration.core.layout import folder_of
 from gitintegration.core.state.evidence import Definition
 from gitintegration.core.status import Outcome, parse_timestamp
 from gitintegration.git.remote import Remote
@@ -124,6 +127,15 @@ def kept(body: Mapping[str, Any]) -> dict[str, Any]:
     """What stays in memory of an integration: who owns which field was measured to be most of it, and is not asked for."""
     metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
     return {**{name: value for name, value in body.items() if name != "status"}, "metadata": metadata}
+
+
+def source_of(spec: GitIntegrationSpec) -> str:
+    """Tells one repository, branch and prefix from another, in `status.observedSource`.
+
+    Never another for the same spec: what was agreed on is forgotten where it is. Another meaning takes another field.
+    """
+    source = (spec.repository_url, spec.default_branch, folder_of(spec.path_prefix))
+    return hashlib.sha256(repr(source).encode()).hexdigest()[:16]
 
 
 def rested_at(generation: int, status: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -24,7 +24,10 @@ SUBJECT = 1000
 MAX_ROWS = 1_000_000
 """So many changed files an index may hold: some 100 MB."""
 _MEMORY = Path(":memory:")
-_SCHEMA = """
+_VERSION = 0
+"""Of the tables; a database that nobody said it of has 0. Another release's is derived as well, and made anew."""
+_SCHEMA = f"""
+pragma user_version = {_VERSION};
 create table commits (n integer primary key, sha text unique, parents text, time integer, author text, subject text);
 create table changed (n integer, parent integer, path blob, before text, after text,
                       primary key (n, parent, path)) without rowid;
@@ -90,10 +93,12 @@ def log_shallow(directory: Path, tip: str, path: str, suffixes: tuple[str, ...],
 
 @contextlib.contextmanager
 def _opened(index: Path) -> Iterator[sqlite3.Connection]:
-    """One transaction. An index that can't be read is begun anew."""
+    """One transaction. An index that can't be read, or is another release's, is begun anew."""
     for attempt in (1, 2):
         db = sqlite3.connect(index)
         try:
+            if db.execute("pragma user_version").fetchone() != (_VERSION,):
+                raise sqlite3.DatabaseError("another release's")
             if not db.execute("select 1 from sqlite_schema where name = 'tips'").fetchone():
                 db.executescript(_SCHEMA)
             break

@@ -57,7 +57,7 @@ class Review(Protocol):
     ) -> Publisher:
         """Where what goes to git is proposed."""
 
-    async def forget_all(self, session: SyncSession, namespace: str, name: str) -> None:
+    async def forget_all(self, session: SyncSession, namespace: str) -> None:
         """What was proposed to another repository is not proposed to this one."""
 
 

@@ -155,9 +155,9 @@ class Reconciler:
         await self.load(session, namespace)
         session.records.clear()
         await self._store.save(namespace, name, session.uid, session.records)
-        await self._review.forget_all(session, namespace, name)
+        await self._review.forget_all(session, namespace)
         for memory in self._memories:
-            await memory.forget(namespace, name, session.uid)
+            await memory.forget(namespace, session.uid)
         await self._workers.run(60.0, objects.wipe, session.directory)
         session.leave_source()
 

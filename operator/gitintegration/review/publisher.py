@@ -58,10 +58,10 @@ class Review:
     ) -> ReviewPublisher:
         return ReviewPublisher(self, session, request, layout, head, replan)
 
-    async def forget_all(self, session: SyncSession, namespace: str, name: str) -> None:
+    async def forget_all(self, session: SyncSession, namespace: str) -> None:
         """What was offered to another repository is not offered to this one."""
         session.proposals = None
-        await self._store.forget(namespace, name, session.uid)
+        await self._store.forget(namespace, session.uid)
 
     async def save(self, session: SyncSession, request: RunRequest) -> None:
         """Keep what is proposed, once it is on the branch."""

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.cluster.informer import Informer
 from gitintegration.cluster.kinds import ResourceKind
-from gitintegration.controller.integration import Integration
+from gitintegration.controller.integration import Integration, source_of
 from gitintegration.core.status import Outcome
 from gitintegration.errors import GitIntegrationError, Reason, RemoteUnavailable, SpecError
 from gitintegration.session.session import SyncSession
@@ -77,3 +78,18 @@ def test_a_failure_after_the_other_waits_longer_to_a_bound() -> None:
     waits = [made.settle(outcome(RemoteUnavailable(Reason.NetworkUnreachable, "gone"))) for _ in range(12)]
     assert waits[1] > waits[0]
     assert 240.0 <= waits[-1] <= 360.0
+
+
+@pytest.mark.parametrize(
+    ("spec", "source"),
+    [
+        ({"repositoryURL": "https://git.example.com/acme/pipelines.git"}, "a528425e3b17e323"),
+        (
+            {"repositoryURL": "git@git.example.com:acme/p.git", "defaultBranch": "main", "pathPrefix": "/"},
+            "666647b345f26fd9",
+        ),
+    ],
+)
+def test_a_source_is_called_what_every_release_has_called_it(spec: dict[str, str], source: str) -> None:
+    """An upgrade would forget what was agreed on, if it were another."""
+    assert source_of(GitIntegrationSpec.model_validate(spec)) == source

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -137,6 +139,17 @@ def test_an_index_that_cannot_be_read_is_begun_anew(repo: Path, tmp_path: Path) 
     made = play(repo, 1, 8)
     index = tmp_path / "index.sqlite"
     index.write_bytes(b"no database at all" * 1000)
+    extended(repo, index, tmp_path / "cache", made[-1])
+    assert [c.sha for c in log.log(index, made[-1], "p/", SUFFIXES, 99).commits] == wanted(repo, made[-1], "p/", 99)
+
+
+def test_an_index_of_another_release_is_begun_anew(repo: Path, tmp_path: Path) -> None:
+    made = play(repo, 1, 8)
+    index = tmp_path / "index.sqlite"
+    extended(repo, index, tmp_path / "cache", made[-1])
+    with contextlib.closing(sqlite3.connect(index)) as db:
+        db.executescript("drop table changed; alter table commits rename to commits_2; pragma user_version = 7")
+    assert log.known(index, made[-1]) is None
     extended(repo, index, tmp_path / "cache", made[-1])
     assert [c.sha for c in log.log(index, made[-1], "p/", SUFFIXES, 99).commits] == wanted(repo, made[-1], "p/", 99)
 

@@ -50,8 +50,16 @@ R = TypeVar("R", bound=Row)
 Fields: TypeAlias = list[Any]
 
 
+FIRST: Final = 1
+"""The version of what is stored and names none."""
+
+
 class Codec(Protocol, Generic[R]):
     """From and to the fields of a row behind its key and versions. `decode` raises ValueError for what nobody here wrote."""
+
+    version: int
+    """Of the rows that `encode` makes; `decode` reads those of every version before as well. Rows that the release before this
+    one would misread, or would lose something of, take the next number."""
 
     def encode(self, record: R) -> Fields: ...
 
@@ -129,6 +137,8 @@ _AS_BASE, _AS_BEFORE, _AS_GOAL = 0, 1, 2
 
 class ItemCodec:
     """`[git]` where both sides agreed on one value, `[git, live]`, or `[git, live, intent]` while something is in flight."""
+
+    version = FIRST
 
     def encode(self, record: ItemRecord) -> Fields:
         git, live = (record.base.git, record.base.live) if record.base else (None, None)
@@ -212,6 +222,8 @@ class Proposal:
 
 
 class ProposalCodec:
+    version = FIRST
+
     def encode(self, record: Proposal) -> Fields:
         return [[record.offered, record.cluster], record.default]
 
@@ -249,6 +261,8 @@ class Published:
 
 
 class PublishedCodec:
+    version = FIRST
+
     def encode(self, record: Published) -> Fields:
         return [record.value, None]
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Generic
 
 import orjson
 
-from gitintegration.core.state.record import Codec, R, Watermark
+from gitintegration.core.state.record import FIRST, Codec, R, Watermark
 from gitintegration.core.values import ObjectKey
 
 SPLIT_AT = 128
@@ -28,6 +29,16 @@ _LARGEST = 32 << 20
 """Bytes that a shard may unfold to; what is written is split long before. One that unfolds to more was not written here."""
 _BITS = 32
 _LEVEL = 6
+_VERSION = re.compile(r"([0-9]{1,9}):")
+"""What data begins with that is of another version than the first. Base64 has no colon."""
+
+
+class NewerFormat(Exception):
+    """What is stored is of a version that came after this program: it is not to be guessed at, nor taken for damaged."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(found, known)
+        self.found, self.known = found, known
 
 
 def key_bits(key: ObjectKey) -> str:
@@ -40,19 +51,25 @@ def _hash(key: ObjectKey, mark: Watermark) -> int:
 
 
 def encode(codec: Codec[R], records: Iterable[R]) -> str:
-    return _packed(_text(codec, records))
+    return _packed(codec, _text(codec, records))
 
 
 def _text(codec: Codec[R], records: Iterable[R]) -> bytes:
     return orjson.dumps([[*record.key, *record.mark, *codec.encode(record)] for record in records])
 
 
-def _packed(text: bytes) -> str:
-    return base64.b64encode(zlib.compress(text, _LEVEL)).decode()
+def _packed(codec: Codec[R], text: bytes) -> str:
+    mark = "" if codec.version == FIRST else f"{codec.version}:"
+    return mark + base64.b64encode(zlib.compress(text, _LEVEL)).decode()
 
 
 def decode(codec: Codec[R], data: str) -> list[R]:
-    """Raises ValueError where the data is damaged; whoever may write the operator's memory may have written anything."""
+    """Raises NewerFormat, and ValueError where the data is damaged; whoever may write the operator's memory may have written
+    anything."""
+    if mark := _VERSION.match(data):
+        if (found := int(mark[1])) > codec.version:
+            raise NewerFormat(found, codec.version)
+        data = data[mark.end() :]
     try:
         unfolding = zlib.decompressobj()
         text = unfolding.decompress(base64.b64decode(data, validate=True), _LARGEST)
@@ -76,7 +93,10 @@ class ShardedRecords(Generic[R]):
     """All records of one integration and sort. `begin_flush` tells what must be written and what removed."""
 
     def __init__(self, codec: Codec[R], shards: dict[str, str] | None = None) -> None:
-        """`shards`: prefix -> encoded data, as stored. Damaged ones count as lost, and are named in `lost`."""
+        """`shards`: prefix -> encoded data, as stored. Damaged ones count as lost, and are named in `lost`.
+
+        Raises NewerFormat where any is of a version that is not known here.
+        """
         self._codec = codec
         self.marks: dict[ObjectKey, Watermark] = {}
         """Of what was agreed on. To be read only; `digest` follows what is put and deleted."""
@@ -187,7 +207,7 @@ class ShardedRecords(Generic[R]):
             records = self._open[prefix]
             if prefix in self._dirty:
                 text = _text(self._codec, records.values())
-                self._data[prefix] = _packed(text)
+                self._data[prefix] = _packed(self._codec, text)
                 large = len(text) > _UNFOLDED or len(self._data[prefix]) > SPLIT_BYTES
                 if large and len(records) > 1 and len(prefix) < _BITS:
                     self._split(prefix)

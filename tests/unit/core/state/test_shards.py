@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gitintegration.core.merge import Base
 from gitintegration.core.state.record import Intent, ItemCodec, ItemRecord, SideIntent, Watermark
-from gitintegration.core.state.shards import SPLIT_AT, SPLIT_BYTES, ShardedRecords, decode, encode
+from gitintegration.core.state.shards import SPLIT_AT, SPLIT_BYTES, NewerFormat, ShardedRecords, decode, encode
 from gitintegration.core.values import ObjectKey
 
 CODEC = ItemCodec()
@@ -65,6 +65,43 @@ def test_what_the_version_before_stored_is_read() -> None:
     assert a == ItemRecord(ObjectKey("g", "K", "a"), Watermark("p/a.yaml", "b10b", "7"), Base({"v": 1}, {"v": 1}))
     assert b == ItemRecord(ObjectKey("g", "K", "b"), Watermark("p/b.yaml", "", ""), Base({"v": 1}, {"v": 2}))
     assert encode(CODEC, [r for r in (a, b) if r]) == _packed(rows)
+
+
+class LaterCodec(ItemCodec):
+    """As a later release has it, whose rows this one does not know."""
+
+    version = CODEC.version + 1
+
+
+def test_what_a_later_version_stored_is_neither_read_nor_lost() -> None:
+    """Not where it is one shard of many either, for what the others say of its items would be half of it."""
+    shards, store = ShardedRecords(CODEC), dict[str, str]()
+    for number in range(4 * SPLIT_AT):
+        shards.put(record(number))
+    stored(shards, store)
+    prefix = sorted(store)[-1]
+    later = {**store, prefix: encode(LaterCodec(), decode(CODEC, store[prefix]))}
+    with pytest.raises(NewerFormat) as told:
+        ShardedRecords(CODEC, later)
+    assert (told.value.found, told.value.known) == (CODEC.version + 1, CODEC.version)
+    again = ShardedRecords(LaterCodec(), later)
+    assert (again.lost, held(again)) == ([], {f"n{n}": record(n) for n in range(4 * SPLIT_AT)})
+    again.put(record(0, 9))
+    written, _ = again.begin_flush()
+    assert all(data.startswith(f"{CODEC.version + 1}:") for data in written.values())
+
+
+@pytest.mark.parametrize("mark", ["", "0:", "1:"])
+def test_what_names_the_first_version_or_none_is_of_the_first(mark: str) -> None:
+    data = encode(CODEC, [record(1)])
+    assert data == _packed([["g", "K", "n1", "p/1.yaml", "blob0", "0", {"v": 0}, {"v": 0, "d": 1}]])
+    assert held(ShardedRecords(CODEC, {"": mark + data})) == {"n1": record(1)}
+
+
+@pytest.mark.parametrize("mark", ["9999999999:", "-2:", "2 :", "two:", ":", "2::"])
+def test_what_is_no_version_is_damaged(mark: str) -> None:
+    codec = LaterCodec()
+    assert ShardedRecords(codec, {"": mark + encode(CODEC, [record(1)])}).lost == [""]
 
 
 def test_an_intent_without_a_base_is_in_doubt_and_agrees_on_nothing() -> None:
