@@ -38,6 +38,13 @@ named: $(STAMP)  ## write the image's name, IMAGE=registry/team/gitintegration:t
 wheels: $(STAMP)  ## whether all locked packages are to be had built for amd64 and arm64 (asks the package index)
 	@$(BIN)/python image/wheels.py
 
+.PHONY: release dist
+release: $(STAMP) helm  ## commit, tag and, in dist/, archives with checksums and an SBOM (VERSION=x.y.z; WITHOUT=image)
+	@$(BIN)/python -m release $(if $(WITHOUT),--without-$(WITHOUT)) $(VERSION)
+
+dist: $(STAMP) helm  ## the archives alone, of the commit that is checked out (WITHOUT=image)
+	@$(BIN)/python -m release $(if $(WITHOUT),--without-$(WITHOUT)) --dist
+
 # A file's tests stay together, with the operator that they share; the short ones come last and fill up both processes.
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -47,8 +54,8 @@ generate: $(STAMP)  ## write CRDs and the reference page anew from the models
 	$(BIN)/python charts/values.py
 
 verify: $(STAMP)  ## format, lint, types, import contracts, generated files
-	$(BIN)/ruff format --check --quiet operator tests image charts
-	$(BIN)/ruff check --quiet operator tests image charts
+	$(BIN)/ruff format --check --quiet operator tests image charts release
+	$(BIN)/ruff check --quiet operator tests image charts release
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m gitintegration.api --check

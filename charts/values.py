@@ -1,5 +1,6 @@
 """The chart's values: their names, types, defaults and words stand here, and nowhere else. `make generate` writes from it
-values.yaml, values.schema.json and the table of the README, and copies the manifests that the chart takes as they are.
+values.yaml, values.schema.json and the table of the README, and copies the manifests that the chart takes as they are. The chart's
+version is that of the package, in pyproject.toml.
 
     values.py [--check]
 """
@@ -7,8 +8,10 @@ values.yaml, values.schema.json and the table of the README, and copies the mani
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,7 +60,7 @@ def _image() -> dict[str, str]:
 
 
 def _version() -> str:
-    found: str = yaml.safe_load((_ROOT / _CHART / "Chart.yaml").read_text())["appVersion"]
+    found: str = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["version"]
     return found
 
 
@@ -212,11 +215,17 @@ def _readme() -> str:
     return head + "\n".join(["## Values", "", "| value | default | |", "| --- | --- | --- |", *rows, ""])
 
 
+def _chart() -> str:
+    text = (_ROOT / _CHART / "Chart.yaml").read_text()
+    return re.sub(r"^(version|appVersion): .*$", rf"\1: {_version()}", text, flags=re.MULTILINE)
+
+
 def made() -> dict[Path, str]:
     """Path -> text of all that is generated."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Values.model_json_schema()}
     note = "Generated from charts/values.py by `make generate`; do not edit."
     found = {
+        _CHART / "Chart.yaml": _chart(),
         _CHART / "values.schema.json": json.dumps(schema, indent=2) + "\n",
         _CHART / "values.yaml": "\n".join([f"# {note}", *_yaml(Values), ""]),
         _CHART / "README.md": _readme(),

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
+from release import version
 from tests.bed.cluster import ROOT
 from tests.bed.helm import helm
 from tests.unit.test_manifests import Document, rendered
 
 CHART = ROOT / "charts" / "gitintegration"
 NAMESPACE = "gitintegration-system"
+VERSION = version.read(ROOT)
 _KEEP = "helm.sh/resource-policy"
 Key = tuple[str, str, str]
 
@@ -112,8 +114,8 @@ def pods(documents: dict[Key, Document]) -> dict[str, Document]:
 @pytest.mark.parametrize(
     ("image", "name"),
     [
-        ({}, "gitintegration:0.1.0"),
-        ({"repository": "reg.example.com:5000/t/gi"}, "reg.example.com:5000/t/gi:0.1.0"),
+        ({}, f"gitintegration:{VERSION}"),
+        ({"repository": "reg.example.com:5000/t/gi"}, f"reg.example.com:5000/t/gi:{VERSION}"),
         ({"tag": "x"}, "gitintegration:x"),
         ({"digest": f"sha256:{7:064d}"}, f"gitintegration@sha256:{7:064d}"),
         ({"tag": "x", "digest": f"sha256:{7:064d}"}, f"gitintegration:x@sha256:{7:064d}"),

@@ -11,6 +11,7 @@ import pytest
 
 from gitintegration.core.invalid import InvalidReason
 from gitintegration.errors import Reason
+from release import version
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md"), ROOT / "llms.txt"])
@@ -68,3 +69,8 @@ def test_every_reason_of_an_invalid_file_is_told() -> None:
         r"^\| ([A-Z]\w+(?:, [A-Z]\w+)*) \|", TROUBLESHOOTING.partition("## Invalid files")[2], re.MULTILINE
     )
     assert sorted(name for row in rows for name in row.split(", ")) == sorted(InvalidReason)
+
+
+def test_the_pages_name_the_image_that_is_built() -> None:
+    found = {tag for page in PAGES for tag in re.findall(r"gitintegration:(\d+\.\d+\.\d+)", page.read_text())}
+    assert found - {"1.2.3"} == {version.read(ROOT)}  # an example is 1.2.3
