@@ -522,13 +522,13 @@ HELD_IN_CLUSTER = Message(
 HELD_BRANCH_GONE = Message(
     "DeletesHeld",
     "branch '$branch' is gone from the repository, so $count would be deleted in the cluster: $names; nothing was deleted",
-    "to keep them, push the branch again: git push origin $commit:refs/heads/$branch. " + _CONFIRM,
+    "to keep them, push the branch again (git push origin $commit:refs/heads/$branch). " + _CONFIRM,
     {**_HELD, "branch": "main", "commit": "9f8e7d6c5b4a39281706f5e4d3c2b1a098765432"},
 )
 HELD_IN_GIT = Message(
     "DeletesHeld",
     "$count would be deleted in git, as the cluster has them no more: $names; nothing was deleted",
-    "to keep them, restore them from git: echo $order | kubectl -n $NAMESPACE create -f -. " + _CONFIRM,
+    "to keep them, restore them from git (echo $order | kubectl -n $NAMESPACE create -f -). " + _CONFIRM,
     {
         **_HELD,
         "count": "4 of 6 pipelines",
@@ -541,7 +541,7 @@ HELD_IN_GIT = Message(
 HELD_COPIES = Message(
     "PrefixChanged",
     "spec.pathPrefix was '$before', and $count would be copied to '$prefix'; nothing was copied, and what lies below the old one stays",
-    "to keep the old one: " + _PATCH + """{"spec":{"pathPrefix":"OLD"}}'. """ + _CONFIRM,
+    "to keep the old one (" + _PATCH + """{"spec":{"pathPrefix":"OLD"}}'). """ + _CONFIRM,
     {"before": "pipelines/", "prefix": "prod/", "count": "10 of 10 pipelines", "digest": "1f0c3a5b7d9e"},
 )
 NEWER_MEMORY = Message(
