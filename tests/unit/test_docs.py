@@ -71,6 +71,16 @@ def test_every_reason_of_an_invalid_file_is_told() -> None:
     assert sorted(name for row in rows for name in row.split(", ")) == sorted(InvalidReason)
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_file_of_the_code_that_a_page_names_is_there(page: str) -> None:
+    text = _FENCED.sub("", (ROOT / page).read_text())
+    named = set(re.findall(r"`([\w./-]+(?:\.py|/))`", text)) - {"pipelines/", "site/", "dist/"}
+    assert len(named) > 10
+    roots = (ROOT, ROOT / "operator" / "gitintegration", ROOT / "tests" / "laws")
+    alone = {path.name for path in roots[1].rglob("*.py")}  # the folder stands before it
+    assert {name for name in named - alone if not any((root / name).exists() for root in roots)} == set()
+
+
 def test_the_pages_name_the_image_that_is_built() -> None:
     found = {tag for page in PAGES for tag in re.findall(r"gitintegration:(\d+\.\d+\.\d+)", page.read_text())}
     assert found - {"1.2.3"} == {version.read(ROOT)}  # an example is 1.2.3
