@@ -48,7 +48,7 @@ dist: $(STAMP) helm  ## the archives alone, of the commit that is checked out (W
 # A file's tests stay together, with the operator that they share; the short ones come last and fill up both processes.
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: generate verify test test-long bed forge promtool yamljudge kstatus helm testbed demo bench soak fuzz siege
+.PHONY: generate verify test test-long bed forge promtool yamljudge kstatus helm testbed demo recording bench soak fuzz siege
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models
 	$(BIN)/python -m gitintegration.api
 	$(BIN)/python charts/values.py
@@ -94,6 +94,9 @@ siege: bed  ## all attacks on a neighbour of other namespaces, the long ones too
 
 demo: bed  ## the main job, told step by step on real parts (KEEP=1 leaves it running)
 	@$(BIN)/python -m tests.bed.demo
+
+recording: bed  ## the picture of a terminal that README shows, anew, of what really happens on the bed
+	@$(BIN)/python -m tests.bed.recording
 
 testbed: bed  ## a control plane, a git server and the operator to play with, until Ctrl-C (CLUSTER=kubeconfig: yours)
 	@$(BIN)/python -m tests.bed.testbed

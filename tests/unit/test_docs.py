@@ -84,3 +84,10 @@ def test_every_file_of_the_code_that_a_page_names_is_there(page: str) -> None:
 def test_the_pages_name_the_image_that_is_built() -> None:
     found = {tag for page in PAGES for tag in re.findall(r"gitintegration:(\d+\.\d+\.\d+)", page.read_text())}
     assert found - {"1.2.3"} == {version.read(ROOT)}  # an example is 1.2.3
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "images").iterdir()), ids=lambda picture: picture.name)
+def test_a_picture_is_small_and_loads_nothing_from_elsewhere(picture: Path) -> None:
+    text = picture.read_text()
+    assert len(text) < 60_000
+    assert not re.search(r"<script|@import|@font-face|(href|src)=.http|url\(.?http", text)
