@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gitintegration.api.operation import PullOperation, PushOperation
-from gitintegration.errors import OperationError, Reason
+from gitintegration.errors import GitIntegrationError, OperationError, Reason
 from gitintegration.operations.result import OperationContext, OperationResult
 from tests.laws.history import ANCHOR, Edit, History, manifest
 from tests.laws.test_laws import settle, world
@@ -217,6 +217,50 @@ def test_a_plan_tells_the_paths_that_are_written() -> None:
     with directory:
         History(w)
         asyncio.run(act())
+
+
+@pytest.mark.parametrize("sort", ["review", "pushed"])
+def test_what_a_newer_release_remembers_of_other_branches_is_kept_for_it(sort: str) -> None:
+    """What has no need of it goes on; what has says so, and writes nothing."""
+
+    async def act() -> None:
+        w.configure(review=REVIEW)
+        w.api.put("a", {"f0": "1"})
+        await settle_review(w)
+        await Operation(w, PushOperation(branch="feature", pipelines=["a"])).to_its_end()
+        w.api.mark_memory("2:", sort)
+        w.restart(wipe=True)
+        w.api.put("a", {"f0": "2"})
+        before = w.api.memory(), dict(w.git.heads)
+        w.deliver()
+        if sort == "review":
+            outcome, _ = await w.sync()
+            assert outcome.error is not None
+            assert outcome.error.reason is Reason.NewerMemory
+        else:
+            await w.sync()
+            before = w.api.memory(), dict(w.git.heads)
+            with pytest.raises(GitIntegrationError) as told:
+                await Operation(w, PushOperation(branch="feature", pipelines=["a"])).to_its_end()
+            assert told.value.reason is Reason.NewerMemory
+        assert (w.api.memory(), dict(w.git.heads)) == before
+        w.api.mark_memory("", sort)
+        w.restart(wipe=True)
+        await settle_review(w)
+        await Operation(w, PushOperation(branch="feature", pipelines=["a"])).to_its_end()
+        for branch in (REVIEW, "feature"):
+            assert parse(w.git.files(w.git.heads[branch]))["a"]["f0"] == "2"
+
+    directory, w = world()
+    with directory:
+        History(w)
+        asyncio.run(act())
+
+
+async def settle_review(w: World) -> None:
+    for _ in range(3):
+        w.deliver()
+        await w.sync()
 
 
 def test_another_repository_inherits_nothing() -> None:

@@ -189,10 +189,10 @@ class ApiServer:
         """What the operator stored, by the names of its objects."""
         return {name: o["spec"]["data"] for (plural, name), o in self.objects.items() if plural != "pipelines"}
 
-    def mark_memory(self, version: str) -> None:
-        """All of it as if it were of this version of its format."""
-        for (plural, _), stored in self.objects.items():
-            if plural != "pipelines":
+    def mark_memory(self, version: str, sort: str = "") -> None:
+        """All of it, or of one sort, as if it were of this version of its format."""
+        for (plural, name), stored in self.objects.items():
+            if plural != "pipelines" and name.startswith(sort):
                 stored["spec"]["data"] = version + stored["spec"]["data"].rpartition(":")[2]
 
     def metas(self) -> dict[str, Meta]:

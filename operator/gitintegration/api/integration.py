@@ -459,7 +459,10 @@ class GitIntegrationBaseSpec(Model):
 
     integration_uid: str = Field(alias="integrationUID", max_length=64, description="UID of the GitIntegration.")
     shard: str = Field(max_length=32, description="Bits that the hashes of the keys in this piece begin with.")
-    data: str = Field(max_length=1_400_000, description="Records: JSON, compressed by zlib, in base64.")
+    data: str = Field(
+        max_length=1_400_000,
+        description="Records: JSON, compressed by zlib, in base64; before it the number of their form and a colon, where that is not 1.",
+    )
 
 
 class Step(Model):
