@@ -117,7 +117,7 @@ CONFLICT = ConflictEntry("Pipeline", "orders", "orders", "p/orders.yaml", "BothM
             ("False", "PrefixChanged"),
             {"Stalled": "True", "InSync": "False"},
             "was 'a/', and 5 of 6 pipelines would be copied to 'b/'; nothing was copied, and what lies below the old one stays; "
-            'to keep the old one: kubectl -n NAMESPACE patch gitintegration NAME --type=merge -p \'{"spec":{"pathPrefix":"OLD"}}\'. '
+            'to keep the old one (kubectl -n NAMESPACE patch gitintegration NAME --type=merge -p \'{"spec":{"pathPrefix":"OLD"}}\'). '
             "If that is meant: kubectl -n NAMESPACE annotate gitintegration NAME planasonix.com/confirmDeletes=abc",
         ),
         (
