@@ -546,8 +546,8 @@ HELD_COPIES = Message(
 )
 NEWER_MEMORY = Message(
     "NewerMemory",
-    "a newer release of the operator wrote what is remembered of this integration (format $found, this release reads $known): nothing is "
-    "synced, both sides and what is remembered stay as they are",
+    "a newer release of the operator wrote what is remembered (format $found, this release reads $known): nothing is synced, both sides and "
+    "what is remembered stay as they are",
     "run that release again. To stay with this one, have it forgotten: what both sides hold alike is agreed anew, what differs is told as "
     "conflicts, and what one side deleted meanwhile comes back from the other: kubectl -n $NAMESPACE delete gitintegrationbases "
     "-l planasonix.com/integration-uid=$uid && " + _SYNC,

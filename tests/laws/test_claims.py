@@ -376,6 +376,29 @@ def test_what_one_of_another_shard_claims_is_known() -> None:
     together("host", act)
 
 
+def test_one_whose_memory_is_a_newer_releases_is_named_on_the_other() -> None:
+    """Whose an item is can't be told then; what is to be forgotten, if anything, is that one's."""
+
+    async def act(w: Twins) -> None:
+        w.api.mark_memory("2:", "base-uid-b")
+        w.restart(wipe=True)
+        w.write("a", "x", labelled("x", "2", team="a"))
+        before = w.api.specs(), dict(w.git.heads), w.api.memory()
+        await w.run(*"ab")
+        assert (w.api.specs(), dict(w.git.heads), w.api.memory()) == before
+        told = {name: message_of(w, name) for name in "ab"}
+        assert told["a"].startswith("of GitIntegration 'b', which shares kinds with this one: a newer release")
+        assert told["b"].startswith("a newer release")
+        assert all("integration-uid=uid-b" in words for words in told.values())
+        w.api.mark_memory("", "base-uid-b")
+        w.restart(wipe=True)
+        await w.settle()
+        in_sync(w)
+        assert w.api.specs()["x"]["f0"] == "2"
+
+    together("prefix", act)
+
+
 async def alone(w: Twins) -> None:
     """`a` runs, and nobody tells the controller of `b`."""
     for _ in range(3):

@@ -355,9 +355,18 @@ class Controller:
         for other, entry, theirs in self._neighbours(name):
             if kinds := shared(spec, theirs):
                 if (name[0], other) in self._entries:
-                    await self._reconciler.load(entry.session, name[0])
+                    await self._load_rival(name[0], other, entry)
                 found.append(Rival(other, kinds, entry.session, parse_url(theirs.repository_url)))
         return found
+
+    async def _load_rival(self, namespace: str, other: str, entry: Integration) -> None:
+        try:
+            await self._reconciler.load(entry.session, namespace)
+        except GitIntegrationError as error:
+            if error.reason is Reason.NewerMemory:  # whose an item is can't be told without it
+                about = f"of GitIntegration {other!r}, which shares kinds with this one: {error.message}"
+                error.words = error.words._replace(what=about)
+            raise
 
     def _find_overlaps(self, name: IntegrationKey, entry: Integration) -> dict[KindId, tuple[str, ...]]:
         """The kinds that others claim as a whole as well, and their names."""
