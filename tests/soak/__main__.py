@@ -43,7 +43,8 @@ def _soak(bed: Bed, minutes: float, seed: int, integrations: int) -> list[str]:
     ]
     for author in busy:
         author.start()
-    Chaos(bed, worlds, ledger, seed).play(minutes * 60)
+    chaos = Chaos(bed, worlds, ledger, seed)
+    chaos.play(minutes * 60)
     end.set()
     for author in busy:
         author.join(120)
@@ -51,7 +52,8 @@ def _soak(bed: Bed, minutes: float, seed: int, integrations: int) -> list[str]:
     bed.calm()
     for w in worlds:
         wrong += verdict.judged(w, ledger)
-    wrong += verdict.leaks(bed, worlds)
+        chaos.revive()
+    wrong += [*verdict.leaks(bed, worlds), *ledger.ended]
     for what, count in sorted(ledger.counts.items()):
         print(f"{count:7} {what}")
     return wrong

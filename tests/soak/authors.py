@@ -31,6 +31,8 @@ class Ledger:
         """(namespace, pipeline) -> whether its only author left it there or deleted it."""
         self.levels: dict[tuple[str, str], str] = {}
         """(namespace, gauge) -> value."""
+        self.ended: list[str] = []
+        """What replicas said that ended for no good reason."""
         self.counts: Counter[str] = Counter()
 
 

@@ -77,7 +77,18 @@ class Chaos:
             time.sleep(self.rng.uniform(1.0, 4.0))
             deed = each_once.pop() if each_once else self.rng.choices([d for _, d in deeds], [n for n, _ in deeds])[0]
             deed()
+            self.revive()
             self.ledger.counts[deed.__name__.replace("_", " ")] += 1
+
+    def revive(self) -> None:
+        """As a kubelet would: a replica ends by itself where it lost its Lease, and for nothing else."""
+        for one in self.bed.operators:
+            if not one.is_alive:
+                told = one.log().rstrip()[-2000:]
+                if "the Lease was lost" not in told[-500:]:
+                    self.ledger.ended.append(f"{one.identity} ended by itself: {told}")
+                self.ledger.counts["Leases lost"] += 1
+                one.start()
 
     def kill(self) -> None:
         one = self.rng.choice(self.bed.operators)
