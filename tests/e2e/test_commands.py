@@ -21,8 +21,10 @@ from tests.unit.test_commands import Command, commands
 
 MakeWorld = Callable[..., World]
 _WRITES = ("annotate", "apply", "create", "delete", "label", "patch", "scale")
-_WAITS = ("logs", "rollout")
-"""What has to do with Pods, of which there are none: its flags are looked at."""
+_WAITS = ("attach", "edit", "exec", "logs", "port-forward", "rollout")
+"""What waits for somebody to type, or for Pods, of which there are none: its flags are looked at."""
+_READS = ("api-resources", "describe", "events", "explain", "get", "version", "wait")
+"""Any other verb is refused, so that one that waits for ever is never tried."""
 _LACKS = re.compile(
     r'\(NotFound\): .* "[^"]+" not found|already exists|timed out waiting|condition not met'
     r'|no matches for kind "(PodMonitor|PrometheusRule)"|a resource type "workflows" in group "argoproj.io"'
@@ -44,6 +46,8 @@ def runnable(command: Command, namespace: str, folder: Path) -> list[str]:
     """Its words, with files and names that are there, so that nothing is written."""
     words = list(command.words[1:])
     verb = next((word for n, word in enumerate(words) if word[0] != "-" and words[n - 1] != "-n"), "")
+    if verb and verb not in (*_WRITES, *_WAITS, *_READS):
+        raise RuntimeError(f"kubectl {verb}: say above whether it reads, writes or waits")
     for at, word in enumerate(words):
         name = word.rpartition("=")[2]
         if words[at - 1] == "-n" and word in ("data", "NS", "NAMESPACE"):
@@ -122,6 +126,7 @@ def test_a_command_that_is_wrong_is_told(furnished: World, tmp_path: Path) -> No
         "kubectl apply -k manifests/none",
         "kubectl wait gi/NAME --for=Ready",
         "kubectl explain gi.status.ahed",
+        "kubectl debug node/x",
     ):
         with pytest.raises(RuntimeError) as told:
             run(furnished, Command("", tuple(shlex.split(words))), tmp_path)
