@@ -152,6 +152,16 @@ def quantity(text: str) -> int:
     return int(text[:-2]) * _BYTES[text[-2:]]
 
 
+def test_what_a_pod_may_use_at_most_need_not_be_free_on_its_node() -> None:
+    """A limit without a request is one: a rollout, of one Pod more, found no room on a small disk."""
+    for _, _, pod in deployments():
+        for container in pod["spec"]["containers"]:
+            limits, requests = (container["resources"][what] for what in ("limits", "requests"))
+            assert requests.keys() >= limits.keys()
+            for what, limit in limits.items():
+                assert quantity(requests[what]) <= quantity(limit) / 2
+
+
 @pytest.mark.parametrize("overlay", [".", "locked-down"])
 def test_the_cache_stays_below_the_size_at_which_a_pod_is_evicted(overlay: str) -> None:
     pod = of(overlay, "Deployment")["gitintegration"]["spec"]["template"]["spec"]
