@@ -48,7 +48,7 @@ dist: $(STAMP) helm  ## the archives alone, of the commit that is checked out (W
 # A file's tests stay together, with the operator that they share; the short ones come last and fill up both processes.
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: generate verify test test-long bed forge promtool yamljudge kstatus helm testbed demo recording bench soak fuzz siege
+.PHONY: generate verify test test-long bed forge promtool yamljudge kstatus helm testbed node test-node demo recording bench soak fuzz siege
 generate: $(STAMP)  ## write CRDs and the reference page anew from the models
 	$(BIN)/python -m gitintegration.api
 	$(BIN)/python charts/values.py
@@ -86,6 +86,9 @@ test: verify bed forge promtool yamljudge kstatus helm  ## everything: verify, u
 test-long: bed  ## what takes minutes and changes seldom: 100,000 files, large ones of noise, the smallest bench
 	$(BIN)/pytest $(SPREAD) -m long
 
+test-node: bed  ## the image on a real node, killed, moved and cut off while edits go both ways; tells how long edits took
+	$(BIN)/pytest -s tests/node -m ""
+
 fuzz: $(STAMP)  ## parsers of what servers, Secrets and repositories hold, with 20,000 examples each (EXAMPLES=n)
 	HISTORIES=$(or $(EXAMPLES),20000) $(BIN)/pytest -n 2 tests/fuzz
 
@@ -100,6 +103,9 @@ recording: bed  ## the picture of a terminal that README shows, anew, of what re
 
 testbed: bed  ## a control plane, a git server and the operator to play with, until Ctrl-C (CLUSTER=kubeconfig: yours)
 	@$(BIN)/python -m tests.bed.testbed
+
+node: bed  ## the same with a real node, on which the operator runs as Pods of its image (root on Debian; NODE=1 for make demo)
+	@NODE=1 $(BIN)/python -m tests.bed.testbed
 
 bench: bed  ## figures beside their floors, into docs/bench.md; an hour (ARGS="--sizes 100 --idle" for less)
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -1,6 +1,7 @@
 """What the test bed needs and is not on every machine.
 
-kube-apiserver, kube-controller-manager and etcd are built from their modules, once, and cached outside the checkout.
+kube-apiserver, kube-controller-manager and etcd are built from their modules, once, and cached outside the checkout; with
+them what a node is made of (tests/bed/node.py), where there can be one: it is mostly the same packages, compiled once.
 
 There is no download of a prebuilt API server in it. Looked for in this order: $KUBEBUILDER_ASSETS, the cache, the build.
 """
@@ -21,8 +22,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_MODULES = Path(__file__).parent / "go"
+_MODULES, _NODE_MODULE = Path(__file__).parent / "go", Path(__file__).parent / "node"
 _NAMES = ("etcd", "kube-apiserver", "kube-controller-manager")
+_NODE_NAMES = ("kubelet", "kube-scheduler", "kube-proxy")
 _GO = (1, 26)
 
 
@@ -36,26 +38,45 @@ def binaries() -> Path:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if assets and all((Path(assets) / name).exists() for name in _NAMES):
         return Path(assets)
+    return made_once(_place_of_tree("bed", _MODULES), _build)
+
+
+def node_binaries() -> Path:
+    """The folder that holds a node's programs, built now if need be: alone that takes four times as long as with the bed."""
+    binaries()
+    return made_once(_place_of_tree("node", _NODE_MODULE), _build_node)
+
+
+def _place_of_tree(name: str, modules: Path) -> Path:
     digest = hashlib.sha256()
-    for path in sorted(_MODULES.rglob("*")):
+    for path in sorted(modules.rglob("*")):
         if path.is_file():
-            digest.update(path.relative_to(_MODULES).as_posix().encode() + path.read_bytes())
-    return made_once(cache_root() / f"bed-{digest.hexdigest()[:16]}", _build)
+            digest.update(path.relative_to(modules).as_posix().encode() + path.read_bytes())
+    return cache_root() / f"{name}-{digest.hexdigest()[:16]}"
 
 
 def sshd() -> str:
     """The path of sshd; on a Debian-like machine without one, root installs it, and starts no service of it."""
     search = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
     found = shutil.which("sshd", path=search)
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        say("no sshd here; installing openssh-server, whose service is not started")
-        env = {**os.environ, "RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", "openssh-server"]):
-            subprocess.run(["apt-get", *command], env=env, check=True, stdout=subprocess.DEVNULL)
+    if found is None and can_install():
+        install("openssh-server")
         found = shutil.which("sshd", path=search)
     if found is None:
         raise SystemExit("the tests need OpenSSH's sshd: install openssh-server")
     return found
+
+
+def can_install() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install(*packages: str) -> None:
+    """Installs packages of a Debian-like machine, and starts no service of them."""
+    say(f"installing {' '.join(packages)}; services of theirs are not started")
+    env = {**os.environ, "RUNLEVEL": "1", "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *packages]):
+        subprocess.run(["apt-get", *command], env=env, check=True, stdout=subprocess.DEVNULL)
 
 
 @contextmanager
@@ -115,20 +136,35 @@ def workshop(target: Path, *, cgo: bool = False) -> Iterator[tuple[Path, dict[st
 
 
 def _build(target: Path) -> None:
+    with workshop(target) as (work, env):
+        _compile(work / "made", ("etcd",), _MODULES / "etcd", work, env)
+        _compile(work / "made", _NAMES[1:], _MODULES / "controlplane", work, env)
+        beside = _place_of_tree("node", _NODE_MODULE)
+        if os.geteuid() == 0 and not beside.exists():
+            _compile(work / "node", _NODE_NAMES, _NODE_MODULE, work, env)
+            (work / "node").rename(beside)
+    say(f"the test bed is in {target}")
+
+
+def _build_node(target: Path) -> None:
+    with workshop(target) as (work, env):
+        _compile(work / "made", _NODE_NAMES, _NODE_MODULE, work, env)
+    say(f"the node's programs are in {target}")
+
+
+def _compile(made: Path, names: tuple[str, ...], module: Path, work: Path, env: dict[str, str]) -> None:
+    """Programs of one module, and its own ones below it, into `made`."""
+    copy = work / f"module-{module.name}"
+    shutil.copytree(module, copy)
+    made.mkdir(exist_ok=True)
     version = _kubernetes_version()
     major, minor, _ = version.split(".")
     package = "k8s.io/component-base/version"
     flags = f"-s -w -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-    go = go_program()
-    steps = [("etcd", "etcd", ".", "-s -w")]
-    steps += [(n, "controlplane", f"k8s.io/kubernetes/cmd/{n}", flags) for n in _NAMES[1:]]
-    with workshop(target) as (work, env):
-        for number, (name, module, source, ldflags) in enumerate(steps, 1):
-            copy = work / module
-            shutil.copytree(_MODULES / module, copy, dirs_exist_ok=True)
-            command = [go, "build", "-trimpath", "-ldflags", ldflags, "-o", str(work / "made" / name), source]
-            run_step(f"[{number}/{len(steps)}] building {name}", command, copy, env)
-    say(f"the test bed is in {target}")
+    sources = ["."] if names == ("etcd",) else [f"k8s.io/kubernetes/cmd/{name}" for name in names]
+    sources += [f"./{path.parent.name}" for path in copy.glob("*/main.go")]
+    command = [go_program(), "build", "-trimpath", "-ldflags", flags, "-o", f"{made}/", *sources]
+    run_step(f"building {', '.join(names)}", command, copy, env)
 
 
 def _kubernetes_version() -> str:

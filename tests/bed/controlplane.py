@@ -20,7 +20,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.bed.build import binaries
+from tests.bed.build import binaries, node_binaries
 from tests.bed.cluster import Cluster
 
 _LIBC = ctypes.CDLL(None)
@@ -51,6 +51,9 @@ _AUDIT = {
 }
 
 
+_CONTROLLERS = ("garbage-collector-controller", "namespace-controller", "clusterrole-aggregation-controller")
+
+
 class Write(NamedTuple):
     """A request that changed something. `who`: what the writer calls itself, empty for people; `user`: whose rights
     it was made with."""
@@ -62,15 +65,25 @@ class Write(NamedTuple):
     user: str
 
 
-class ControlPlane(Cluster):
-    """Starts in the constructor; `stop` ends it. All state is below `directory`."""
+NODE, NODE_ADDRESS, SERVICES = "node", "10.244.0.1", "10.96.0.0/16"
+"""The one node that may join: its name, its address, by which its Pods reach this machine too, and those of Services."""
+_USERS = {"admin": ("admin", "system:masters"), "kubelet": (f"system:node:{NODE}", "system:nodes")}
+_USERS["kube-proxy"] = ("system:kube-proxy", "")
 
-    def __init__(self, directory: Path, *, controller_manager: bool = True) -> None:
+
+class ControlPlane(Cluster):
+    """Starts in the constructor; `stop` ends it. All state is below `directory`.
+
+    `pods`: with all controllers and a scheduler, so that a node that joins (tests/bed/node.py) is given Pods to run.
+    """
+
+    def __init__(self, directory: Path, *, controller_manager: bool = True, pods: bool = False) -> None:
         super().__init__(directory / "admin.kubeconfig", directory)
         self._bin = binaries()
-        self._token = secrets.token_hex(16)
-        self._port, self._etcd, peer = free_port(), free_port(), free_port()
-        self.url = f"https://127.0.0.1:{self._port}"
+        self._tokens = {name: secrets.token_hex(16) for name in _USERS}
+        self._token = self._tokens["admin"]
+        self.port, self._etcd, peer = free_port(), free_port(), free_port()
+        self.url = f"https://127.0.0.1:{self.port}"
         self.ca = directory / "certs" / "apiserver.crt"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._write_keys()
@@ -87,15 +100,15 @@ class ControlPlane(Cluster):
             "kube-apiserver": [
                 f"--etcd-servers=http://127.0.0.1:{self._etcd}",
                 "--bind-address=127.0.0.1",
-                f"--secure-port={self._port}",
+                f"--secure-port={self.port}",
                 f"--cert-dir={directory / 'certs'}",
                 f"--token-auth-file={directory / 'tokens.csv'}",
-                "--authorization-mode=RBAC",
+                "--authorization-mode=Node,RBAC",
                 "--service-account-issuer=https://kubernetes.default.svc",
                 f"--service-account-key-file={directory / 'sa.pub'}",
                 f"--service-account-signing-key-file={directory / 'sa.key'}",
-                "--disable-admission-plugins=ServiceAccount",
-                "--service-cluster-ip-range=10.96.0.0/16",
+                f"--service-cluster-ip-range={SERVICES}",
+                *(self._for_pods() if pods else ["--disable-admission-plugins=ServiceAccount"]),
                 f"--audit-policy-file={directory / 'audit.json'}",
                 f"--audit-log-path={directory / 'audit.log'}",
                 "--max-requests-inflight=2000",
@@ -103,29 +116,33 @@ class ControlPlane(Cluster):
             ],
             "kube-controller-manager": [
                 f"--kubeconfig={self.kubeconfig}",
-                "--controllers=garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller",
+                f"--controllers={'*' if pods else ','.join(_CONTROLLERS)}",
+                f"--service-account-private-key-file={directory / 'sa.key'}",
+                f"--root-ca-file={self.ca}",
+                f"--flex-volume-plugin-dir={directory / 'volume-plugins'}",
                 "--leader-elect=false",
                 "--use-service-account-credentials=false",
                 "--secure-port=0",
             ],
+            "kube-scheduler": [f"--kubeconfig={self.kubeconfig}", "--leader-elect=false", "--secure-port=0"],
         }
+        if not pods:
+            del self._commands["kube-scheduler"]
         if not controller_manager:
             del self._commands["kube-controller-manager"]
-        self._start("etcd")
-        self._start("kube-apiserver")
-        self._wait(self._ready, "kube-apiserver", 90)
-        self._write_kubeconfig()
-        if controller_manager:
-            self._start("kube-controller-manager")
+        self.start("etcd")
+        self.start("kube-apiserver")
+        self.write_kubeconfig(self.kubeconfig, self.url)
+        for name in list(self._commands)[2:]:
+            self.start(name)
 
     def restart(self, name: str = "kube-apiserver") -> None:
-        self._end(name)
-        self._start(name)
-        self._wait(self._ready, name, 90)
+        self.end(name)
+        self.start(name)
 
     def stop(self) -> None:
         for name in reversed(list(self._processes)):
-            self._end(name)
+            self.end(name)
 
     def writes(self, namespace: str) -> list[Write]:
         """Who wrote to our resources in a namespace, in the order of the answers."""
@@ -147,18 +164,22 @@ class ControlPlane(Cluster):
         status = Path(f"/proc/{self._processes[name].pid}/status").read_text()
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) * 1024
 
-    def _start(self, name: str) -> None:
+    def start(self, name: str) -> None:
+        """Starts a part, and waits until the API server is ready."""
+        folder = self._bin if (self._bin / name).exists() else node_binaries()
         with (self.directory / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [str(self._bin / name), *self._commands[name]],
+                [str(folder / name), *self._commands[name]],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 cwd=self.directory,
                 preexec_fn=die_with_parent,
             )
+        if name == "kube-apiserver":
+            self._wait(self._ready, name, 90)
 
-    def _end(self, name: str) -> None:
+    def end(self, name: str) -> None:
         process = self._processes.pop(name)
         process.terminate()
         try:
@@ -196,17 +217,39 @@ class ControlPlane(Cluster):
         )
         (self.directory / "sa.key").write_bytes(private)
         (self.directory / "sa.pub").write_bytes(public)
-        (self.directory / "tokens.csv").write_text(f'{self._token},admin,admin,"system:masters"\n')
+        rows = [f'{self._tokens[name]},{user},{name},"{group}"\n' for name, (user, group) in _USERS.items()]
+        (self.directory / "tokens.csv").write_text("".join(rows))
 
-    def _write_kubeconfig(self) -> None:
-        cluster = {"server": self.url, "certificate-authority": str(self.ca)}
+    def _for_pods(self) -> list[str]:
+        """What the API server is told besides: it reaches the node, which is in a network of its own, by a proxy."""
+        transport = {"uds": {"udsName": str(self.egress)}}
+        selection = {"name": "cluster", "connection": {"proxyProtocol": "HTTPConnect", "transport": transport}}
+        kind = {"apiVersion": "apiserver.k8s.io/v1beta1", "kind": "EgressSelectorConfiguration"}
+        path = self.directory / "egress.json"
+        path.write_text(json.dumps({**kind, "egressSelections": [selection]}))
+        return [
+            f"--advertise-address={NODE_ADDRESS}",
+            f"--egress-selector-config-file={path}",
+            "--enable-admission-plugins=NodeRestriction",
+            "--kubelet-preferred-address-types=InternalIP",
+            "--service-account-extend-token-expiration=false",
+        ]
+
+    @property
+    def egress(self) -> Path:
+        """The socket of that proxy."""
+        return self.directory / "egress.sock"
+
+    def write_kubeconfig(self, path: Path, url: str, user: str = "admin") -> None:
+        """A kubeconfig of one of the users, for where the API server is to be had at `url`."""
+        cluster = {"server": url, "certificate-authority": str(self.ca)}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "bed", "cluster": cluster}],
-            "users": [{"name": "admin", "user": {"token": self._token}}],
-            "contexts": [{"name": "bed", "context": {"cluster": "bed", "user": "admin"}}],
+            "users": [{"name": user, "user": {"token": self._tokens[user]}}],
+            "contexts": [{"name": "bed", "context": {"cluster": "bed", "user": user}}],
             "current-context": "bed",
         }
-        self.kubeconfig.write_text(json.dumps(config))
-        self.kubeconfig.chmod(0o600)
+        path.write_text(json.dumps(config))
+        path.chmod(0o600)

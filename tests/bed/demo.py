@@ -17,6 +17,7 @@ from rich.panel import Panel
 
 from tests.bed.cluster import ROOT
 from tests.bed.forge import Forge, built
+from tests.bed.node import Pods
 from tests.bed.operator import GatewayProcess
 from tests.bed.testbed import INTEGRATION, NAMESPACE, PIPELINES, Testbed, run, testbed, wait_for_interrupt
 from tests.bed.world import API, eventually
@@ -142,6 +143,8 @@ def tell(story: Story) -> None:
     story.chapter("A GitIntegration, and the first pull")
     story.say("A repository with five pipelines in four files, and a namespace without any. This joins them:")
     story.console.print(Panel.fit(bed.integration.rstrip(), border_style="dim"))
+    if isinstance(bed.operator, Pods):
+        story.in_namespace(bed.operator.namespace)("get", "pods")
     bed.plane.kubectl("apply", "-f", "-", stdin=bed.integration)
     story.kubectl("wait", "--for=condition=Ready", f"gitintegration/{INTEGRATION}", f"--timeout={_WAIT:g}s")
     story.pipelines()
@@ -229,7 +232,7 @@ def on_demand(story: Story) -> None:
         bed.plane.apply({**secret, "stringData": {"token": forge.token}}, namespace=namespace)
         kubectl = story.in_namespace(namespace)
         integration = bed.integration.replace(f"namespace: {NAMESPACE}", f"namespace: {namespace}")
-        integration = integration.replace(bed.repo.url(), f"{repo.url}\n  provider: gitea")
+        integration = integration.replace(bed.reached(bed.repo.url()), f"{bed.reached(repo.url)}\n  provider: gitea")
         integration = integration.replace("interval: 10s", "interval: 10s, mode: Manual")
         bed.plane.kubectl("apply", "-f", "-", stdin=integration)
         story.say(

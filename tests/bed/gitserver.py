@@ -85,17 +85,19 @@ class Repo:
         message: str = "edit",
         branch: str | None = None,
         clock_behind: int = 0,
+        on: str | None = None,
     ) -> str:
         """One commit with these files written (None: removed), on top of the branch; its sha.
 
-        `clock_behind`: seconds that the author's clock is behind.
+        `clock_behind`: seconds that the author's clock is behind. `on`: the commit that the author has; RuntimeError where the
+        branch has gone on since.
         """
         branch = branch or self.branch
         ref = f"refs/heads/{branch}"
         now = f"Ada Author <ada@example.com> {int(time.time()) - clock_behind} +0000"
         out = [f"commit {ref}\nauthor {now}\ncommitter {now}\ndata {len(message.encode())}\n{message}\n".encode()]
-        if self.head(branch):
-            out.append(f"from {ref}^0\n".encode())
+        if on or self.head(branch):
+            out.append(f"from {on or f'{ref}^0'}\n".encode())
         for path, text in files.items():
             if text is None:
                 out.append(f'D "{path}"\n'.encode())

@@ -1,4 +1,7 @@
-"""`make testbed`: a control plane, a git server and the operator to play with, until Ctrl-C."""
+"""`make testbed`: a control plane, a git server and the operator to play with, until Ctrl-C.
+
+`make node` is the same with NODE=1: a real node, and on it the operator as Pods of its own image, installed as users do it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from pathlib import Path
 from tests.bed.cluster import Cluster, kubectl_program
 from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import WRITER, GitServer, Repo
+from tests.bed.node import Node, Pods, operator_image, why_not
 from tests.bed.operator import OperatorProcess
 from tests.bed.world import API
 
@@ -26,12 +30,16 @@ class Testbed:
 
     __test__ = False
 
-    def __init__(self, plane: Cluster, server: GitServer, operator: OperatorProcess, directory: Path) -> None:
+    def __init__(self, plane: Cluster, server: GitServer, operator: OperatorProcess | Pods, directory: Path) -> None:
         self.plane, self.server, self.operator, self.directory = plane, server, operator, directory
         files = {f"pipelines/{path.name}": path.read_text() for path in sorted(PIPELINES.iterdir())}
         files["README.md"] = "# Our pipelines\n"
         self.repo: Repo = server.create("pipelines", files=files)
         self.clone = directory / "clone"
+
+    def reached(self, url: str) -> str:
+        """The same place, as the operator reaches it."""
+        return self.operator.node.reach(url) if isinstance(self.operator, Pods) else url
 
     @property
     def integration(self) -> str:
@@ -40,7 +48,7 @@ apiVersion: {API}
 kind: GitIntegration
 metadata: {{name: {INTEGRATION}, namespace: {NAMESPACE}}}
 spec:
-  repositoryURL: {self.repo.url()}
+  repositoryURL: {self.reached(self.repo.url())}
   credentials: {{secretRef: {{name: git-credentials}}}}
   sync: {{interval: 10s}}
 """
@@ -57,6 +65,13 @@ spec:
         for key, value in (("user.name", "Ada Author"), ("user.email", "ada@example.com"), ("color.ui", "false")):
             run("git", "-C", str(self.clone), "config", key, value)
 
+    @property
+    def _log(self) -> str:
+        if isinstance(self.operator, OperatorProcess):
+            return f"tail -f {self.operator.log_path}"
+        system = "{kubectl} -n gitintegration-system"
+        return f"{system} get pods,leases           # one works, the other stands by: delete a Pod\n  {system} logs -f deploy/gitintegration"
+
     def how_to(self) -> str:
         """What to type next."""
         kubectl = (shutil.which("kubectl") and "kubectl") or kubectl_program()
@@ -70,7 +85,7 @@ The bed runs. In another terminal:
   git -C {self.clone} pull && git -C {self.clone} log -p -1
   cd {self.clone}                        # edit a file of pipelines/, commit and push: live within 10 s
   k describe gitintegration {INTEGRATION}
-  tail -f {self.operator.log_path}
+  {self._log.format(kubectl=kubectl)}
 
 Ctrl-C here, or `kill {os.getpid()}`, stops all of it and removes {self.directory}.
 """
@@ -94,17 +109,36 @@ def testbed() -> Iterator[Testbed]:
         contextlib.ExitStack() as stack,
     ):
         directory = Path(name)
-        given = os.environ.get("CLUSTER")
-        plane = Cluster(Path(given), directory / "plane") if given else ControlPlane(directory / "plane")
-        stack.callback(plane.stop)
-        plane.install()
         server = GitServer(directory / "git")
         stack.callback(server.stop)
-        operator = OperatorProcess(plane, directory / "operator")
-        stack.callback(operator.stop)
+        plane, operator = _operated(directory, stack)
         bed = Testbed(plane, server, operator, directory)
         bed.prepare()
         yield bed
+
+
+def _operated(directory: Path, stack: contextlib.ExitStack) -> tuple[Cluster, OperatorProcess | Pods]:
+    """A cluster with the operator in it, or beside it."""
+    given = os.environ.get("CLUSTER")
+    with_node = bool(os.environ.get("NODE")) and not given
+    if with_node and (reason := why_not()):
+        print(f"There is no node here: {reason}. The operator is started beside the control plane instead.", flush=True)
+        with_node = False
+    if with_node:
+        plane = ControlPlane(directory / "plane", pods=True)
+        stack.callback(plane.stop)
+        node = Node(plane, directory / "node", operator_image())
+        stack.callback(node.stop)
+        plane.install()
+        pods = Pods(node)
+        pods.settled()
+        return plane, pods
+    cluster = Cluster(Path(given), directory / "plane") if given else ControlPlane(directory / "plane")
+    stack.callback(cluster.stop)
+    cluster.install()
+    operator = OperatorProcess(cluster, directory / "operator")
+    stack.callback(operator.stop)
+    return cluster, operator
 
 
 def wait_for_interrupt() -> None:
