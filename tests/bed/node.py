@@ -43,6 +43,7 @@ _OURS = "gitintegration-node-"
 _UNSHARE = ("unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc")
 _TRIAL = "mount --make-rshared / && mount -t tmpfs tmpfs /run && ip link add cni0 type bridge && nft list ruleset"
 _PAUSE = "localhost/pause:1"
+_RELEASE = Path("/etc/os-release")
 _SLIM_FOR = "bookworm"
 """The Debian whose Python the slim image is made of."""
 _START = 120.0
@@ -52,8 +53,7 @@ def why_not() -> str:
     """Why there can be no node here, in a line; empty where there can. What a Debian-like machine lacks, root installs."""
     if sys.platform != "linux" or os.geteuid():
         return "it takes root on Linux"
-    release = Path("/etc/os-release")
-    if not release.exists() or f"VERSION_CODENAME={_SLIM_FOR}\n" not in release.read_text():
+    if not _RELEASE.exists() or f"VERSION_CODENAME={_SLIM_FOR}\n" not in _RELEASE.read_text():
         return f"its image is made of packages of Debian's {_SLIM_FOR}"
     missing = _missing()
     if missing and can_install():
@@ -63,9 +63,9 @@ def why_not() -> str:
         return f"install {' '.join(missing)}"
     tried = subprocess.run([*_UNSHARE, "sh", "-ec", _TRIAL], capture_output=True, text=True, env=_environment())
     if tried.returncode:
-        return f"this machine gives no namespaces: {tried.stderr.strip().splitlines()[-1:]}"
+        return f"this machine gives no namespaces: {' '.join(tried.stderr.split())}"
     try:
-        (_CGROUPS / f"{_OURS}trial").mkdir(exist_ok=True) if _is_v2() else _memory(f"{_OURS}trial").mkdir(exist_ok=True)
+        _memory(f"{_OURS}trial").mkdir(exist_ok=True)
         _remove_cgroups(f"{_OURS}trial")
     except OSError as error:
         return f"this machine gives no cgroups: {error}"
