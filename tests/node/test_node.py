@@ -180,6 +180,7 @@ def test_a_drain_takes_one_and_waits_with_the_other(bed: Bed, edits: Edits) -> N
     bed.pods.settled()
 
 
+@pytest.mark.long
 def test_the_api_server_is_away(bed: Bed, edits: Edits) -> None:
     bed.plane.end("kube-apiserver")
     try:
