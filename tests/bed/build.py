@@ -42,7 +42,7 @@ def binaries() -> Path:
 
 
 def node_binaries() -> Path:
-    """The folder that holds a node's programs, built now if need be: alone that takes four times as long as with the bed."""
+    """The folder that holds a node's programs, built now if need be: alone that takes eight times as long as with the bed."""
     binaries()
     return made_once(_place_of_tree("node", _NODE_MODULE), _build_node)
 
