@@ -84,7 +84,7 @@ test: verify bed forge promtool yamljudge kstatus helm  ## everything: verify, u
 	$(BIN)/pytest $(SPREAD) --durations=25
 
 test-long: bed  ## what takes minutes and changes seldom: 100,000 files, large ones of noise, the smallest bench
-	$(BIN)/pytest $(SPREAD) -m long
+	$(BIN)/pytest $(SPREAD) -m "long and not node"
 
 test-node: bed  ## the image on a real node, killed, moved and cut off while edits go both ways; tells how long edits took
 	$(BIN)/pytest -s tests/node -m ""

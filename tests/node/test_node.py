@@ -28,6 +28,7 @@ from tests.unit.test_manifests import rendered
 
 _SOURCE = ("--server-side", "-k", str(ROOT / "manifests"))
 _PATIENCE = 180.0
+pytestmark = pytest.mark.node
 
 
 @pytest.fixture(scope="module")
