@@ -112,6 +112,11 @@ _SET_FILE = (
     "make the Secret anew: kubectl -n $NAMESPACE create secret generic $SECRET --from-file=identity=KEYFILE "
     "--from-file=known_hosts=HOSTSFILE --dry-run=client -o yaml | kubectl apply -f -"
 )
+_PUT_FILE = (
+    "put a valid one in: kubectl -n $NAMESPACE create secret generic $SECRET --from-file=$key=FILE --dry-run=client -o yaml"
+    " | kubectl -n $NAMESPACE patch secret $SECRET --patch-file=/dev/stdin"
+)
+"""What else the Secret holds stays."""
 _AGAIN = "it is tried again by itself"
 _SYNC = 'kubectl -n $NAMESPACE annotate gitintegration $NAME planasonix.com/requestedAt="$(date +%s)" --overwrite'
 _LOGIN: Mapping[str, object] = {"host": "git.example.com", "url": "https://git.example.com/acme/pipelines.git"}
@@ -227,9 +232,8 @@ TIMED_OUT = Message(
 CERTIFICATE = Message(
     "NetworkUnreachable",
     "the certificate of $host is not trusted",
-    "put its authority into `ca.crt` of the Secret that spec.credentials.secretRef names: kubectl -n $NAMESPACE create secret generic $SECRET "
-    "--from-file=ca.crt=FILE --from-literal=token=TOKEN --dry-run=client -o yaml | kubectl apply -f -",
-    {"host": "git.example.com:443"},
+    "let `ca.crt` of the Secret that spec.credentials.secretRef names hold its authority; " + _PUT_FILE,
+    {"host": "git.example.com:443", "key": "ca.crt"},
 )
 BRANCH_MISSING = Message(
     "BranchNotFound",
@@ -302,6 +306,27 @@ SECRET_HALF_LOGIN = Message(
     "Secret $SECRET needs both keys `username` and `password`, and has no `$key`$near",
     _SET_KEY,
     {"near": " (it has `passwd`: is that meant for `password`?)", "key": "password"},
+)
+SECRET_VALUE = Message(
+    "InvalidSecret",
+    "Secret $SECRET: `$key` $words",
+    _RENEW,
+    {"key": "bearerToken", "words": "is no token"},
+)
+SECRET_FILE = Message(
+    "InvalidSecret",
+    "Secret $SECRET: `$key` $words",
+    _PUT_FILE,
+    {"key": "known_hosts", "words": "can't be read"},
+)
+SECRET_SSH = Message(
+    "InvalidSecret",
+    "an ssh address needs a Secret with `identity` and `known_hosts`, and spec.credentials.secretRef names none",
+    "make one and name it: kubectl -n $NAMESPACE create secret generic git-credentials --from-file=identity=KEYFILE "
+    "--from-file=known_hosts=HOSTSFILE && "
+    + _PATCH
+    + """{"spec":{"credentials":{"secretRef":{"name":"git-credentials"}}}}'""",
+    {},
 )
 SECRET_NO_IDENTITY = Message(
     "InvalidSecret",

@@ -111,7 +111,7 @@ def test_a_secret_that_arrives_late_is_noticed_at_once(world: MakeWorld) -> None
         ({"nothing": "x"}, None, "none of `token`"),
         ({"username": "x"}, None, "`username` and `password`"),
         ({"token": "x", "ca.crt": "no pem"}, "https", "ca.crt"),
-        ({"token": "x", "tls.crt": "a", "tls.key": "b"}, "https", "tls.crt and tls.key"),
+        ({"token": "x", "tls.crt": "a", "tls.key": "b"}, "https", "`tls.key` and `tls.crt`"),
         ({"known_hosts": "x"}, "ssh://git@127.0.0.1/r.git", "`identity`"),
         ({"identity": "x"}, "ssh://git@127.0.0.1/r.git", "`known_hosts`"),
         ({"identity": "x", "known_hosts": "h ssh-ed25519 AAAA"}, "ssh://git@127.0.0.1/r.git", "private key"),

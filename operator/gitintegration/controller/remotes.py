@@ -35,7 +35,9 @@ def app_of(spec: GitIntegrationSpec, secret: Mapping[str, str]) -> GitHubApp | N
     app_id, key, installation, base = (secret.get(name, "").strip() for name in _APP_KEYS)
     installation = credentials.installation_id or installation
     if len(app_id) > _APP_ID or not app_id.isprintable():
-        raise CredentialError(Reason.InvalidSecret, "githubAppID is no id of a GitHub App")
+        raise CredentialError(
+            Reason.InvalidSecret, messages.SECRET_VALUE(key="githubAppID", words="is no id of a GitHub App")
+        )
     if not app_id or not key:
         lacks = "githubAppPrivateKey" if app_id else "githubAppID"
         words = messages.SECRET_NO_APP(key=lacks, near=nearly([lacks], list(secret)))
@@ -53,7 +55,8 @@ def _app_base(base: str, url: RemoteURL) -> str:
     """Where the App's assertion goes, which its Secret alone decides, and its tokens stay with the repositories of that place."""
     parts = parse_base(base or _GITHUB)
     if parts is None:
-        raise CredentialError(Reason.InvalidSecret, "githubAppBaseURL must be like https://HOST/api/v3")
+        wrong = messages.SECRET_VALUE(key="githubAppBaseURL", words="must be like https://HOST/api/v3")
+        raise CredentialError(Reason.InvalidSecret, wrong)
     if parts[1] not in (url.host, f"api.{url.host}"):
         words = (
             f"the GitHub App of the Secret is asked for tokens at {parts[1]}, and they are not sent to {url.host}: for GitHub "
@@ -115,11 +118,15 @@ def _sendable(auth: Auth) -> Auth:
         case Basic(user, password):
             _header(f"{user}:{password}")
             if ":" in user:
-                raise CredentialError(Reason.InvalidSecret, "the key `username` of the Secret holds a colon")
+                raise CredentialError(
+                    Reason.InvalidSecret, messages.SECRET_VALUE(key="username", words="holds a colon")
+                )
         case Bearer(token):
             _header(token)
             if not token.isascii():
-                raise CredentialError(Reason.InvalidSecret, "the key `bearerToken` of the Secret is no token")
+                raise CredentialError(
+                    Reason.InvalidSecret, messages.SECRET_VALUE(key="bearerToken", words="is no token")
+                )
     return auth
 
 

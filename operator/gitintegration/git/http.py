@@ -316,7 +316,7 @@ def _retry_after(value: str | None) -> float | None:
 def _translated(error: aiohttp.ClientError, remote: Remote) -> RemoteUnavailable:
     host = f"{remote.url.host}:{remote.url.port}"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return RemoteUnavailable(Reason.NetworkUnreachable, messages.CERTIFICATE(host=host))
+        return RemoteUnavailable(Reason.NetworkUnreachable, messages.CERTIFICATE(host=host, key="ca.crt"))
     if isinstance(error, aiohttp.ClientConnectorSSLError | aiohttp.ClientSSLError):
         return RemoteUnavailable(
             Reason.NetworkUnreachable, f"no TLS connection to {host}: {type(error.os_error).__name__}"

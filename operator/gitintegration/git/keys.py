@@ -15,6 +15,7 @@ from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from typing import Any, TypeVar
 
+from gitintegration import messages
 from gitintegration.errors import CredentialError, LimitExceeded, Reason, RemoteUnavailable
 from gitintegration.git.recent import Recent
 from gitintegration.git.remote import SshKey, Tls
@@ -66,9 +67,9 @@ class Keys:
 
     async def ssh(self, key: SshKey) -> bytes:
         """The private key as PEM without a passphrase. Raises CredentialError."""
-        _bound("the private key", len(key.private_key), _KEY)
+        _bound("identity", len(key.private_key), _KEY)
         _bound("known_hosts", len(key.known_hosts), _KNOWN_HOSTS)
-        _bound("the key `password`", len(key.passphrase or ""), _PASSPHRASE)
+        _bound("password", len(key.passphrase or ""), _PASSPHRASE)
         made: bytes = await self._once("the private key", read_ssh, key.private_key, key.passphrase, key.known_hosts)
         return made
 
@@ -111,15 +112,18 @@ class Keys:
         return _Known(CredentialError(Reason.InvalidSecret, words, retry=True), self._clock() + _AGAIN)
 
 
-def _bound(what: str, size: int, limit: int) -> None:
+def _wrong(key: str, words: str) -> CredentialError:
+    return CredentialError(Reason.InvalidSecret, messages.SECRET_FILE(key=key, words=words))
+
+
+def _bound(key: str, size: int, limit: int) -> None:
     if size > limit:
-        raise CredentialError(Reason.InvalidSecret, f"{what} of the Secret has {size} bytes, more than {limit}")
+        raise _wrong(key, f"has {size} bytes, more than {limit}")
 
 
-def _rsa(what: str, bits: int, least: int = 1024) -> None:
+def _rsa(key: str, bits: int, least: int = 1024) -> None:
     if not least <= bits <= _RSA_BITS:
-        words = f"{what} has {bits} bits: {least} to {_RSA_BITS} can be used"
-        raise CredentialError(Reason.InvalidSecret, words)
+        raise _wrong(key, f"has {bits} bits: {least} to {_RSA_BITS} can be used")
 
 
 # --- in a worker --------------------------------------------------------------------------------------------------------
@@ -134,15 +138,16 @@ def read_ssh(private_key: bytes, passphrase: str | None, known_hosts: bytes) -> 
         key = asyncssh.import_private_key(private_key, passphrase)
         made = key.export_private_key("pkcs8-pem")
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, asyncssh.KeyExportError, ValueError, TypeError):
-        words = "the private key can't be read: is it whole, and is `password` its passphrase?"
-        raise CredentialError(Reason.InvalidSecret, words) from None
+        raise _wrong(
+            "identity", "holds a private key that can't be read: is it whole, and is `password` its passphrase?"
+        ) from None
     inner = getattr(key.pyca_key, "key_size", None) if isinstance(key.pyca_key, RSAPrivateKey) else None
     if inner is not None:
-        _rsa("the private key", inner)
+        _rsa("identity", inner)
     try:
         asyncssh.import_known_hosts(known_hosts.decode())
     except (ValueError, asyncssh.KeyImportError):
-        raise CredentialError(Reason.InvalidSecret, "known_hosts can't be read") from None
+        raise _wrong("known_hosts", "can't be read") from None
     return made
 
 
@@ -151,13 +156,13 @@ def read_app(pem: str) -> bytes:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-    words = "githubAppPrivateKey is no PEM private key (RSA) without a passphrase"
+    unfit = _wrong("githubAppPrivateKey", "is no PEM private key (RSA) without a passphrase")
     try:
         key = serialization.load_pem_private_key(pem.encode(), None)
     except Exception:  # cryptography has many names for what is no key
-        raise CredentialError(Reason.InvalidSecret, words) from None
+        raise unfit from None
     if not isinstance(key, RSAPrivateKey):
-        raise CredentialError(Reason.InvalidSecret, words)
+        raise unfit
     _rsa("githubAppPrivateKey", key.key_size, 2048)
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -170,7 +175,7 @@ def read_tls(ca: str | None, certificate: str | None, key: str | None) -> str | 
     try:
         make_context(Tls(ca, certificate, made))
     except (ssl.SSLError, ValueError, TypeError, OSError):
-        raise CredentialError(Reason.InvalidSecret, "ca.crt, tls.crt and tls.key can't be used") from None
+        raise _wrong("tls.key", "can't be used with `ca.crt` and `tls.crt`") from None
     return made
 
 
@@ -181,9 +186,8 @@ def _plain(pem: str) -> str:
     try:
         key = serialization.load_pem_private_key(pem.encode(), None)
     except Exception:
-        raise CredentialError(
-            Reason.InvalidSecret,
-            "tls.crt and tls.key are no PEM pair: tls.key must be a private key without a passphrase",
+        raise _wrong(
+            "tls.key", "and `tls.crt` are no PEM pair: it must be a private key without a passphrase"
         ) from None
     if isinstance(key, RSAPrivateKey):
         _rsa("tls.key", key.key_size)

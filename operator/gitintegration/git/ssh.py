@@ -152,7 +152,7 @@ class SshTransport:
 async def _dial(remote: Remote, egress: Egress, keys: Keys) -> asyncssh.SSHClientConnection:
     auth = remote.auth
     if not isinstance(auth, SshKey):
-        raise CredentialError(Reason.InvalidSecret, "an ssh address needs a Secret with identity and known_hosts")
+        raise CredentialError(Reason.InvalidSecret, messages.SECRET_SSH())
     plain = await keys.ssh(auth)  # a worker has read it, and known_hosts, in full
     key = asyncssh.import_private_key(plain, unsafe_skip_rsa_key_validation=True)
     known = asyncssh.import_known_hosts(auth.known_hosts.decode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 
+from gitintegration import messages
 from gitintegration.errors import CredentialError, Reason
 from gitintegration.git.remote import Tls
 
@@ -14,7 +15,9 @@ def make_context(tls: Tls) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cadata=tls.ca)
     except (ssl.SSLError, ValueError, TypeError):
-        raise CredentialError(Reason.InvalidSecret, "ca.crt holds no PEM certificate") from None
+        raise CredentialError(
+            Reason.InvalidSecret, messages.SECRET_FILE(key="ca.crt", words="holds no PEM certificate")
+        ) from None
     if tls.certificate and tls.key:
         _load_client(context, tls.certificate, tls.key)
     return context
@@ -32,6 +35,7 @@ def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
         os.write(descriptor, f"{certificate}\n{key}\n".encode())
         context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=_no_passphrase)
     except (ssl.SSLError, OSError):
-        raise CredentialError(Reason.InvalidSecret, "tls.crt and tls.key are not a PEM pair") from None
+        words = messages.SECRET_FILE(key="tls.key", words="and `tls.crt` are not a PEM pair")
+        raise CredentialError(Reason.InvalidSecret, words) from None
     finally:
         os.close(descriptor)

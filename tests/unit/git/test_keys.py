@@ -120,9 +120,9 @@ async def test_a_key_as_it_should_be_comes_without_its_passphrase(kind: str) -> 
 
 async def test_known_hosts_are_bounded() -> None:
     key = asyncssh.generate_private_key("ssh-ed25519").export_private_key()
-    with pytest.raises(CredentialError, match="known_hosts of the Secret has"):
+    with pytest.raises(CredentialError, match="`known_hosts` has"):
         await Keys().ssh(SshKey(key, b"*a*a*a*b ssh-ed25519 AAAA\n" * 10_000, None))
-    with pytest.raises(CredentialError, match="known_hosts can't be read"):
+    with pytest.raises(CredentialError, match="`known_hosts` can't be read"):
         await Keys().ssh(SshKey(key, b"\xff", None))
 
 
@@ -150,12 +150,12 @@ async def test_what_is_no_key_of_an_app(keys: Keys, key: bytes) -> None:
 
 async def test_trust_and_client_certificates_are_bounded(keys: Keys) -> None:
     for tls, told in (
-        (Tls(ca="-----BEGIN CERTIFICATE-----\n" * 20_000), "ca.crt of the Secret has"),
+        (Tls(ca="-----BEGIN CERTIFICATE-----\n" * 20_000), "`ca.crt` has"),
         (Tls(ca="no certificate"), "ca.crt"),
-        (Tls(certificate="x" * 70_000, key="x"), "tls.crt of the Secret has"),
-        (Tls(certificate="x", key=huge_rsa().decode()), "tls.key of the Secret has"),
+        (Tls(certificate="x" * 70_000, key="x"), "`tls.crt` has"),
+        (Tls(certificate="x", key=huge_rsa().decode()), "`tls.key` has"),
         (Tls(certificate="x", key=many_iterations(of_rsa(2048)).decode()), "tls.key"),
-        (Tls(certificate="x", key=plain(of_rsa(2048)).decode()), "tls.crt and tls.key"),
+        (Tls(certificate="x", key=plain(of_rsa(2048)).decode()), "`tls.key` and `tls.crt`"),
         (Tls(ca="\udce4"), "ca.crt"),
     ):
         with pytest.raises(CredentialError, match=told):
