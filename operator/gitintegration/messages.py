@@ -486,7 +486,7 @@ OPERATION_FIELD = Message(
 )
 URL_INVALID = Message(
     "InvalidURL",
-    "spec.repositoryURL $words",
+    "spec.repositoryURL: $words",
     f"mend it: {_SET_URL}",
     {"words": "must end in the path of a repository, without ? or #"},
 )
