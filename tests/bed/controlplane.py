@@ -117,8 +117,7 @@ class ControlPlane(Cluster):
             "kube-controller-manager": [
                 f"--kubeconfig={self.kubeconfig}",
                 f"--controllers={'*' if pods else ','.join(_CONTROLLERS)}",
-                f"--service-account-private-key-file={directory / 'sa.key'}",
-                f"--root-ca-file={self.ca}",
+                *(self._of_accounts() if pods else []),
                 f"--flex-volume-plugin-dir={directory / 'volume-plugins'}",
                 "--leader-elect=false",
                 "--use-service-account-credentials=false",
@@ -234,6 +233,10 @@ class ControlPlane(Cluster):
             "--kubelet-preferred-address-types=InternalIP",
             "--service-account-extend-token-expiration=false",
         ]
+
+    def _of_accounts(self) -> list[str]:
+        """Given a key, the controller manager removes tokens of accounts that are not there, and only with Pods all are made."""
+        return [f"--service-account-private-key-file={self.directory / 'sa.key'}", f"--root-ca-file={self.ca}"]
 
     @property
     def egress(self) -> Path:
