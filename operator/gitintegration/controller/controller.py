@@ -371,8 +371,8 @@ class Controller:
     def _find_overlaps(self, name: IntegrationKey, entry: Integration) -> dict[KindId, tuple[str, ...]]:
         """The kinds that others claim as a whole as well, and their names."""
         found = defaultdict[KindId, list[str]](list)
-        if mine := self._working(entry):
-            for other, _, theirs in self._neighbours(name):
+        for other, _, theirs in self._neighbours(name):
+            if mine := self._claimant(entry):
                 for kind_id in undivided(mine, theirs):
                     found[kind_id].append(other)
         return {kind_id: tuple(sorted(others)) for kind_id, others in found.items()}
@@ -385,18 +385,21 @@ class Controller:
                 self.dispatcher.add((name[0], other), Priority.changed)
 
     def _neighbours(self, name: IntegrationKey) -> Iterator[tuple[str, Integration, GitIntegrationSpec]]:
-        """The others of its namespace that work, those of another shard too, by name."""
+        """The others of its namespace that claim something, those of another shard too, by name."""
         for other, entry in chain(self._others(name), self._elsewhere.get(name[0], {}).items()):
-            if spec := self._working(entry):
+            if spec := self._claimant(entry):
                 yield other, entry, spec
 
-    def _working(self, entry: Integration) -> GitIntegrationSpec | None:
+    def _claimant(self, entry: Integration) -> GitIntegrationSpec | None:
         """The spec of one that claims what it selects: not of one that is suspended, is going or can't work."""
-        with contextlib.suppress(SpecError):
-            spec = self._parse(entry)
-            parse_url(spec.repository_url)
-            return spec if spec.enabled and not entry.leaving else None
-        return None
+        if entry.claimant is None or entry.claimant[0] is not entry.seen:
+            entry.claimant = (entry.seen, None)
+            with contextlib.suppress(SpecError):
+                spec = self._parse(entry)
+                parse_url(spec.repository_url)
+                if spec.enabled and not entry.leaving:
+                    entry.claimant = (entry.seen, spec)
+        return entry.claimant[1]
 
     def _others(self, name: IntegrationKey) -> Iterator[tuple[str, Integration]]:
         """The other integrations of its namespace, by their names."""
