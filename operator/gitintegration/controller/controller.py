@@ -100,7 +100,9 @@ class Controller:
         self._entries: dict[IntegrationKey, Integration] = {}
         self._wiping: set[asyncio.Task[None]] = set()
         self._elsewhere: dict[str, dict[str, Integration]] = {}
-        """Those of another shard, by namespace and name. What they remember is not known here."""
+        """Those of another shard, by namespace and name."""
+        self._unknown = SyncSession("", Path())
+        """What they remember, which is not known here."""
         self._namespaces: Counter[str] = Counter()
         workers.turns.alone = lambda: len(self._namespaces) < 2
         self._watches = Watches(
@@ -170,7 +172,7 @@ class Controller:
             await self.gone(name)
         there = self._elsewhere.setdefault(name[0], {})
         before = there.get(name[1])
-        there[name[1]] = now = Integration(kept(body), SyncSession(body["metadata"]["uid"], Path()), {})
+        there[name[1]] = now = Integration(kept(body), self._unknown, {})
         if before is None or before.trigger() != now.trigger():
             self._wake(name[0])
 
