@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from tests.bed.controlplane import ControlPlane
+from tests.bed.kinds import crd
 from tests.bed.world import World, eventually
-from tests.e2e.test_kinds import crd
 
 MakeWorld = Callable[..., World]
 ROOT = Path(__file__).parents[2]

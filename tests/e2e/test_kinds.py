@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.bed.kinds import OPEN, crd, role
 from tests.bed.world import API, World, eventually, manifest
 
 MakeWorld = Callable[..., World]
 
 _KEYED = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
-_OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 _PARAM = {
     "type": "object",
     "required": ["name"],
@@ -26,47 +26,11 @@ _TASK = {
     "required": ["name"],
     "properties": {
         "name": {"type": "string"},
-        "taskRef": _OPEN,
+        "taskRef": OPEN,
         "retries": {"type": "integer", "default": 0},
         "params": {"type": "array", "items": _PARAM, **_KEYED},
     },
 }
-
-
-def crd(group: str, kind: str, versions: list[str], spec: dict[str, Any], *, status: bool) -> dict[str, Any]:
-    plural = f"{kind.lower()}s"
-    schema = {"type": "object", "properties": {"spec": spec, "status": _OPEN}}
-    made = [
-        {
-            "name": version,
-            "served": True,
-            "storage": version == versions[-1],
-            "schema": {"openAPIV3Schema": schema},
-            **({"subresources": {"status": {}}} if status else {}),
-        }
-        for version in versions
-    ]
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
-            "versions": made,
-        },
-    }
-
-
-def role(name: str, group: str, *plurals: str) -> dict[str, Any]:
-    verbs = ["get", "list", "watch", "create", "update", "delete"]
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": name, "labels": {"planasonix.com/aggregate-to-operator": "true"}},
-        "rules": [{"apiGroups": [group], "resources": list(plurals), "verbs": verbs}],
-    }
 
 
 class Kinds:
@@ -79,7 +43,7 @@ class Kinds:
         self.tekton_like = crd(
             self.group, "Flow", ["v1beta1", "v1"], {"type": "object", "properties": {"tasks": tasks}}, status=True
         )
-        self.argo_like = crd(self.group, "Workflow", ["v1alpha1"], _OPEN, status=False)
+        self.argo_like = crd(self.group, "Workflow", ["v1alpha1"], OPEN, status=False)
         self.resources = [
             {"apiVersion": f"{self.group}/v1", "kind": "Flow"},
             {"apiVersion": f"{self.group}/v1alpha1", "kind": "Workflow"},

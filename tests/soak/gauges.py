@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.bed.cluster import Cluster
+from tests.bed.kinds import crd, role
 from tests.bed.world import World
 
 _GROUP = "soak.example.com"
@@ -35,37 +36,11 @@ def path(name: str) -> str:
 
 
 def _definition(fields: dict[str, Any]) -> dict[str, Any]:
-    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": CRD},
-        "spec": {
-            "group": _GROUP,
-            "scope": "Namespaced",
-            "names": {"kind": "Gauge", "plural": "gauges", "singular": "gauge", "listKind": "GaugeList"},
-            "versions": [version],
-        },
-    }
-
-
-_ROLE = {
-    "apiVersion": "rbac.authorization.k8s.io/v1",
-    "kind": "ClusterRole",
-    "metadata": {"name": "gauges", "labels": {"planasonix.com/aggregate-to-operator": "true"}},
-    "rules": [
-        {
-            "apiGroups": [_GROUP],
-            "resources": ["gauges"],
-            "verbs": ["get", "list", "watch", "create", "update", "delete"],
-        }
-    ],
-}
+    return crd(_GROUP, "Gauge", ["v1"], {"type": "object", "properties": fields}, status=False)
 
 
 def install(plane: Cluster) -> None:
-    plane.apply(_ROLE, _definition(_LEVEL | _NOTE))
+    plane.apply(role("gauges", _GROUP, "gauges"), _definition(_LEVEL | _NOTE))
     plane.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=60s")
 
 
@@ -84,12 +59,12 @@ def defined(plane: Cluster, *, loses: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def unserved(plane: Cluster, crd: str) -> Iterator[None]:
+def unserved(plane: Cluster, definition: str) -> Iterator[None]:
     """Meanwhile the API server does not serve a kind; its objects are there."""
 
     def serve(served: str) -> None:
         patch = f'[{{"op": "replace", "path": "/spec/versions/0/served", "value": {served}}}]'
-        plane.kubectl("patch", "crd", crd, "--type=json", "-p", patch)
+        plane.kubectl("patch", "crd", definition, "--type=json", "-p", patch)
 
     serve("false")
     try:

@@ -105,9 +105,7 @@ class Controller:
         """What they remember, which is not known here."""
         self._namespaces: Counter[str] = Counter()
         workers.turns.alone = lambda: len(self._namespaces) < 2
-        self._watches = Watches(
-            kinds, informers, self._entries, self._object_changed, default_service_account, allowed_workloads
-        )
+        self._watches = Watches(kinds, informers, self._object_changed, default_service_account, allowed_workloads)
         self._logins = CredentialResolver(
             integrations,
             secrets or informers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TypeAlias
 
@@ -48,18 +48,17 @@ def _of_kind(kind: ResourceKind, error: ClusterError | None) -> ClusterError:
 
 
 class Watches:
-    """`entries` are all integrations; `changed` is told whose object moved: the integration, its kind, the object's name."""
+    """`changed` is told whose object moved: the integration, its kind, the object's name."""
 
     def __init__(
         self,
         kinds: Kinds,
         informers: Informers,
-        entries: Mapping[IntegrationKey, Integration],
         changed: Callable[[IntegrationKey, KindId, str], None],
         default_account: str = "",
         allowed_workloads: Collection[str] = (),
     ) -> None:
-        self._kinds, self._informers, self._entries = kinds, informers, entries
+        self._kinds, self._informers = kinds, informers
         self._changed, self._default_account, self._allowed = changed, default_account, allowed_workloads
         self._watchers: dict[KindId, dict[str, set[IntegrationKey]]] = {}
         self._listeners: dict[KindId, Callable[[str, str], None]] = {}

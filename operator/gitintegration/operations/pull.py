@@ -171,14 +171,18 @@ class Pull:
         Raises PartialFailure with what was done where it can't go on, ClusterUnavailable where it goes on later.
         """
         refused: list[Item] = []
-        for _ in range(_ATTEMPTS):
+        again: set[ObjectKey] = set()
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                items = await self._read(source, request, sorted(again), wanted)
+                ready = _pullable(request, items)
             try:
                 await self._reconciler.applier.apply(source.session, request, ready, RunStats())
             except ClusterUnavailable:
                 raise  # it goes on where it is
             except GitIntegrationError as error:
-                undone = [*refused, *(item for item in ready if not item.pulled)]
-                raise PartialFailure(error, partly(told, undone)) from None
+                rest = [*refused, *(item for item in ready if not item.pulled)]
+                raise PartialFailure(error, partly(told, rest)) from None
             if wanted.revision:
                 session.restored |= {i.key: (i.version, source.commit or "") for i in ready if i.pulled}
             if source.session is session:
@@ -187,8 +191,6 @@ class Pull:
             refused += [item for item in ready if item.problem and item.key not in again]
             if not again:
                 break
-            items = await self._read(source, request, sorted(again), wanted)
-            ready = _pullable(request, items)
         return refused
 
     async def _checkpoint(self, session: SyncSession, request: RunRequest, items: Sequence[Item]) -> None:
