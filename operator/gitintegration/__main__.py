@@ -279,9 +279,7 @@ async def serve(settings: Settings) -> None:
         secrets = Informers(cluster, by_namespace=narrow)
         stack.push_async_callback(secrets.close)
         kinds, integrations = Kinds(cluster), Integrations(cluster)
-        http = await stack.enter_async_context(
-            ForgeHttp(fence=cluster.fence, observe=metrics.forge_request, egress=egress, keys=keys)
-        )
+        http = ForgeHttp(fence=cluster.fence, observe=metrics.forge_request, egress=egress, keys=keys)
         forges = Forges(http)
         parts = assemble(cluster, git, workers, forges, kinds, limits=ReadLimits(size=settings.max_file_size))
         operator = Controller(

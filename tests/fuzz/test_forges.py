@@ -103,18 +103,18 @@ async def ask(answers: list[Any], provider: Provider) -> None:
         return httpx.Response(status, headers=[*encoded, (b"Content-Type", kind.encode())], content=body)
 
     target = ForgeTarget(provider, "https://h/api", "o", "https://h/o/r", Bearer("t"))
-    async with ForgeHttp(httpx.MockTransport(answer)) as http:
-        forges = Forges(http)
-        for work in (
-            lambda: forges.ensure(target, "head", "base", Draft("t", "b", labels=("x",))),
-            lambda: forges.find(target, "head", "base"),
-            lambda: forges.get(target, 1),
-            lambda: forges.may_push(target),
-            lambda: AppTokens(http).token(GitHubApp("1", "2", KEY), Tls(), None),
-        ):
-            try:
-                found: Any = await work()
-            except GitIntegrationError as error:
-                assert len(error.message) < 1500
-            else:
-                json.dumps(found.to_status() if hasattr(found, "to_status") else found, allow_nan=False)
+    http = ForgeHttp(httpx.MockTransport(answer))
+    forges = Forges(http)
+    for work in (
+        lambda: forges.ensure(target, "head", "base", Draft("t", "b", labels=("x",))),
+        lambda: forges.find(target, "head", "base"),
+        lambda: forges.get(target, 1),
+        lambda: forges.may_push(target),
+        lambda: AppTokens(http).token(GitHubApp("1", "2", KEY), Tls(), None),
+    ):
+        try:
+            found: Any = await work()
+        except GitIntegrationError as error:
+            assert len(error.message) < 1500
+        else:
+            json.dumps(found.to_status() if hasattr(found, "to_status") else found, allow_nan=False)

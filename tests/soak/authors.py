@@ -90,10 +90,18 @@ class Author(threading.Thread):
         if edit is True:
             self.w.apply(pipeline(name))
         elif edit is False:
-            self.w.kubectl("delete", "pipeline", name, "--ignore-not-found")
+            self._delete(name)
         else:
             patch = json.dumps({"metadata": {"labels": edit}})
             self.w.kubectl("patch", "pipeline", name, "--type=merge", "-p", patch)
+
+    def _delete(self, name: str) -> None:
+        """Not `--ignore-not-found`: where the kind is not served, nothing is found either, and kubectl reports success."""
+        try:
+            self.w.kubectl("delete", "pipeline", name)
+        except RuntimeError as error:  # it may be gone already, by an attempt that was not answered
+            if f'"{name}" not found' not in str(error):
+                raise
 
     def _in_git(self, name: str, edit: Mapping[str, str] | bool) -> None:
         """A commit on the very one that was read, or none."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from types import TracebackType
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -38,15 +36,13 @@ _VALUES = 100_000
 """Values of an answer, so that reading it takes the event loop no longer than 50 ms: 100 pull requests have 40,000."""
 _TOGETHER = 64 << 20
 """Bytes of all answers that are being read."""
-_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=0)
-"""An idle connection is closed when the next one is asked for only, and a forge is asked seldom: none is kept."""
-_CLIENTS = 64
+_CONTEXTS = 64
 _ERRORS = 10
 """So many are told of those that a forge names."""
 
 
 class ForgeHttp:
-    """Clients by trust and proxy. `transport` takes the network's place in tests; `fence` raises where this process
+    """One connection for each request. `transport` takes the network's place in tests; `fence` raises where this process
     may not write; `observe` is told the method and status code of every request, 0 for no answer."""
 
     def __init__(
@@ -59,58 +55,28 @@ class ForgeHttp:
     ) -> None:
         self._egress, self.keys = egress, keys or Keys()
         self._transport, self._fence, self._observe = transport, fence, observe
-        self._clients: Recent[str, _Client] = Recent(_CLIENTS, self._retire)
-        """By the fingerprint of trust and proxy."""
-        self._closing: set[asyncio.Task[None]] = set()
+        self._contexts: Recent[str, ssl.SSLContext] = Recent(_CONTEXTS)
+        """By the fingerprint of what to trust and to show."""
         self._budget = Budget(2 * _LARGEST, _TOGETHER)
 
-    async def __aenter__(self) -> ForgeHttp:
-        return self
+    def forget(self, tls: Tls) -> None:
+        """Nothing is asked with this trust any more; where something is, its context is made anew."""
+        if tls != Tls():
+            self._contexts.drop(fingerprint(tls))
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._clients.clear()
-        await asyncio.gather(*self._closing)
+    async def _context(self, tls: Tls) -> ssl.SSLContext:
+        key = fingerprint(tls)
+        return self._contexts.get(key) or self._contexts.put(key, make_context(await self.keys.tls(tls)))
 
-    def forget(self, tls: Tls, proxy: Proxy | None) -> None:
-        """Nothing is asked with this trust and proxy any more; where something is, it is made ready anew."""
-        if (tls, proxy) != (Tls(), None):
-            self._clients.drop(fingerprint(tls, proxy))
-
-    def _retire(self, client: _Client) -> None:
-        client.retired = True
-        if not client.running:
-            task = asyncio.get_running_loop().create_task(client.http.aclose())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
-
-    @asynccontextmanager
-    async def _client(self, tls: Tls, proxy: Proxy | None) -> AsyncIterator[httpx.AsyncClient]:
-        """A client that stays open as long as it is used."""
-        key = fingerprint(tls, proxy)
-        client = self._clients.get(key)
-        if client is None:
-            trust = await self.keys.tls(tls)
-            client = self._clients.get(key) or self._clients.put(key, _Client(self._open(trust, proxy)))
-        client.running += 1
-        try:
-            yield client.http
-        finally:
-            client.running -= 1
-            if client.retired:
-                self._retire(client)
-
-    def _open(self, tls: Tls, proxy: Proxy | None) -> httpx.AsyncClient:
+    def _client(self, trust: ssl.SSLContext, proxy: Proxy | None) -> httpx.AsyncClient:
+        """For one request. A pool that many share keeps what it had begun to open for one that was cancelled."""
         through = None
         if proxy is not None:
             login = (proxy.username, proxy.password or "") if proxy.username else None
             through = httpx.Proxy(proxy.address, auth=login)
         transport = self._transport
         if transport is None:
-            transport = made = httpx.AsyncHTTPTransport(
-                verify=make_context(tls), proxy=through, trust_env=False, limits=_LIMITS
-            )
+            transport = made = httpx.AsyncHTTPTransport(verify=trust, proxy=through, trust_env=False)
             made._pool._network_backend = CheckedBackend(self._egress)  # httpx hands it no other way
         return httpx.AsyncClient(
             trust_env=False,
@@ -139,9 +105,10 @@ class ForgeHttp:
             self._fence()
         auth = httpx.BasicAuth(login.username, login.password) if isinstance(login, Basic) else None
         headers = {"Authorization": f"Bearer {login.token}"} if isinstance(login, Bearer) else {}
+        trust = await self._context(tls)
         try:
             async with (
-                self._client(tls, proxy) as client,
+                self._client(trust, proxy) as client,
                 self._budget.exchange() as exchange,
                 asyncio.timeout(timeout),
                 client.stream(
@@ -164,13 +131,6 @@ class ForgeHttp:
         self._observe(method, answer.status_code)
         with concealed(login, tls, proxy):
             return _read(answer)
-
-
-@dataclass(slots=True, eq=False)
-class _Client:
-    http: httpx.AsyncClient
-    running: int = 0
-    retired: bool = False
 
 
 class Declined(RemoteError):

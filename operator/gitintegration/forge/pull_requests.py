@@ -25,7 +25,7 @@ class Forges:
 
     def forget(self, remote: Remote) -> None:
         """Nothing is asked for this remote any more."""
-        self._http.forget(remote.tls, remote.proxy)
+        self._http.forget(remote.tls)
 
     async def ensure(self, target: ForgeTarget, head: str, base: str, wanted: Draft) -> PullRequest:
         """The open pull request from `head` to `base`, made or brought up to date. Raises RemoteError."""

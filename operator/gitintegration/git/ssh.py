@@ -68,7 +68,11 @@ class _Careful(asyncssh.SSHClient):
     """Reads in small pieces, and ends a connection that takes the event loop much time for little: what it sends is counted
     nowhere else where it says nothing."""
 
+    is_made = False
+    """Its socket belongs to the event loop since, and is closed with the connection."""
+
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self.is_made = True
         self._connection, self._read, self._spent = conn, conn.data_received, 0.0
         conn._transport.max_size = _PIECE  # type: ignore[union-attr]  # asyncio's, which takes 256 KB at once
         conn.data_received = self._take  # type: ignore[method-assign]  # asyncssh tells nobody of packets without content
@@ -160,23 +164,29 @@ async def _dial(remote: Remote, egress: Egress, keys: Keys) -> asyncssh.SSHClien
         sock = await _through_proxy(remote, egress)
     else:
         sock = await egress.connect(remote.url.host, remote.url.port)
-    return await asyncssh.connect(
-        remote.url.host,
-        remote.url.port,
-        username=remote.url.user or "git",
-        client_keys=[key],
-        known_hosts=known,
-        client_factory=_Careful,
-        config=None,
-        agent_path=None,
-        preferred_auth="publickey",
-        compression_algs=["none"],
-        kex_algs=_KEX,
-        keepalive_interval=60,
-        login_timeout=remote.timeout,
-        tunnel=None,
-        sock=sock,
-    )
+    client = _Careful()
+    try:
+        return await asyncssh.connect(
+            remote.url.host,
+            remote.url.port,
+            username=remote.url.user or "git",
+            client_keys=[key],
+            known_hosts=known,
+            client_factory=lambda: client,
+            config=None,
+            agent_path=None,
+            preferred_auth="publickey",
+            compression_algs=["none"],
+            kex_algs=_KEX,
+            keepalive_interval=60,
+            login_timeout=remote.timeout,
+            tunnel=None,
+            sock=sock,
+        )
+    except BaseException:
+        if not client.is_made:
+            sock.close()
+        raise
 
 
 async def _through_proxy(remote: Remote, egress: Egress) -> socket.socket:

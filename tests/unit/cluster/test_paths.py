@@ -189,7 +189,8 @@ def test_no_field_of_an_integration_leads_a_request_astray(
     body = {"apiVersion": "planasonix.com/v1alpha1", "kind": "GitIntegration", "metadata": metadata, "spec": spec}
 
     async def act() -> None:
-        async with recorder() as server, GitClient(workers) as git, ForgeHttp() as http:
+        http = ForgeHttp()
+        async with recorder() as server, GitClient(workers) as git:
             cluster, forges = server.cluster, Forges(http)
             kinds, informers = Kinds(cluster), Informers(cluster, by_namespace=False)
             operator = Controller(

@@ -127,12 +127,12 @@ async def test_plain_http_is_refused_where_tls_is_required() -> None:
     async with GitClient(None, egress=egress) as git:  # type: ignore[arg-type]
         with pytest.raises(SpecError, match="--require-tls"):
             await git.ls_refs(build_remote(spec("http://127.0.0.1:1/a"), {"token": "t"}, None), [])
-    async with ForgeHttp(egress=egress) as http:
-        with pytest.raises(SpecError, match="--require-tls"):
-            await http.request("GET", "http://127.0.0.1:1/", login=Bearer("t"))
-        with pytest.raises(SpecError, match="--require-tls"):
-            proxy = Proxy("http://127.0.0.1:1", "u", "p")
-            await http.request("GET", "https://127.0.0.1:1/", login=Bearer("t"), proxy=proxy)
+    http = ForgeHttp(egress=egress)
+    with pytest.raises(SpecError, match="--require-tls"):
+        await http.request("GET", "http://127.0.0.1:1/", login=Bearer("t"))
+    with pytest.raises(SpecError, match="--require-tls"):
+        proxy = Proxy("http://127.0.0.1:1", "u", "p")
+        await http.request("GET", "https://127.0.0.1:1/", login=Bearer("t"), proxy=proxy)
     egress.check_proxy(Proxy("http://127.0.0.1:1"))
     egress.check_scheme("https", "x")
     egress.check_scheme("ssh", "x")

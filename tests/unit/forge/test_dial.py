@@ -14,7 +14,7 @@ import pytest
 
 from gitintegration.errors import LimitExceeded, RemoteError, RemoteUnavailable
 from gitintegration.forge.client import ForgeHttp
-from gitintegration.git.remote import Bearer, Proxy, Tls
+from gitintegration.git.remote import Bearer, Proxy
 
 LOGIN = Bearer("token")
 
@@ -75,8 +75,8 @@ async def test_a_name_is_looked_up_once_and_what_was_checked_is_dialled(
 ) -> None:
     """Else a name that leads elsewhere a moment later goes around the check."""
     resolve(monkeypatch, "forge.test", "127.0.0.1")
-    async with ForgeHttp() as http:
-        assert await http.request("GET", f"http://forge.test:{server.port}/api", login=LOGIN) == {}
+    http = ForgeHttp()
+    assert await http.request("GET", f"http://forge.test:{server.port}/api", login=LOGIN) == {}
     assert server.asked == ["GET /api HTTP/1.1"]
 
 
@@ -86,19 +86,19 @@ async def test_a_name_that_leads_to_a_refused_address_is_refused(
 ) -> None:
     """0.0.0.0 is refused, and would be this machine."""
     resolve(monkeypatch, "forge.test", *[answers] * 5)
-    async with ForgeHttp() as http:
-        with pytest.raises(RemoteError, match="refused"):
-            await http.request("GET", f"http://forge.test:{server.port}/api", login=LOGIN)
-        with pytest.raises(RemoteError, match="refused"):
-            proxy = Proxy(f"http://forge.test:{server.port}")
-            await http.request("GET", "http://api.example.com/", login=LOGIN, proxy=proxy)
+    http = ForgeHttp()
+    with pytest.raises(RemoteError, match="refused"):
+        await http.request("GET", f"http://forge.test:{server.port}/api", login=LOGIN)
+    with pytest.raises(RemoteError, match="refused"):
+        proxy = Proxy(f"http://forge.test:{server.port}")
+        await http.request("GET", "http://api.example.com/", login=LOGIN, proxy=proxy)
     assert server.asked == []
 
 
 async def test_a_proxy_is_asked_for_names_it_alone_may_know(server: Server) -> None:
-    async with ForgeHttp() as http:
-        proxy = Proxy(f"http://127.0.0.1:{server.port}")
-        assert await http.request("GET", "http://forge.internal/api", login=LOGIN, proxy=proxy) == {}
+    http = ForgeHttp()
+    proxy = Proxy(f"http://127.0.0.1:{server.port}")
+    assert await http.request("GET", "http://forge.internal/api", login=LOGIN, proxy=proxy) == {}
     assert server.asked == ["GET http://forge.internal/api HTTP/1.1"]
 
 
@@ -106,22 +106,22 @@ async def test_the_next_address_is_dialled_where_one_does_not_answer(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve(monkeypatch, "forge.test", "127.0.0.2 127.0.0.1")
-    async with ForgeHttp() as http:
-        assert await http.request("GET", f"http://forge.test:{server.port}/", login=LOGIN) == {}
+    http = ForgeHttp()
+    assert await http.request("GET", f"http://forge.test:{server.port}/", login=LOGIN) == {}
 
 
 async def test_a_name_that_is_unknown_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve(monkeypatch, "forge.test")
-    async with ForgeHttp() as http:
-        with pytest.raises(RemoteUnavailable, match=r"forge\.test can't be resolved"):
-            await http.request("GET", "http://forge.test/", login=LOGIN)
+    http = ForgeHttp()
+    with pytest.raises(RemoteUnavailable, match=r"forge\.test can't be resolved"):
+        await http.request("GET", "http://forge.test/", login=LOGIN)
 
 
 async def test_an_answer_without_end_is_cut(server: Server) -> None:
     server.body = itertools.repeat(b" " * 65536)
-    async with ForgeHttp() as http:
-        with pytest.raises(RemoteError, match="more than 4 MB"):
-            await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
+    http = ForgeHttp()
+    with pytest.raises(RemoteError, match="more than 4 MB"):
+        await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
     assert server.sent < 64 << 20
 
 
@@ -137,9 +137,9 @@ async def test_an_answer_in_small_pieces_ends_and_others_have_their_turn(server:
             turns += 1
 
     other = asyncio.create_task(others())
-    async with ForgeHttp() as http:
-        with pytest.raises(LimitExceeded, match="sends more than"):
-            await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
+    http = ForgeHttp()
+    with pytest.raises(LimitExceeded, match="sends more than"):
+        await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
     other.cancel()
     assert server.sent < 16 << 20
     assert turns > 1000
@@ -147,46 +147,36 @@ async def test_an_answer_in_small_pieces_ends_and_others_have_their_turn(server:
 
 @pytest.mark.parametrize("value", [b"{}", b"[]", b"1", b'{"a":1}'])
 async def test_an_answer_of_too_many_values_is_not_read(server: Server, value: bytes) -> None:
-    async with ForgeHttp() as http:
-        server.body = [b"[" + b",".join([value] * 30_000) + b"]"]
-        assert len(await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)) == 30_000
-        server.body = [b"[" + b",".join([value] * 101_000) + b"]"]
-        with pytest.raises(RemoteError, match="100000 values"):
-            await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
+    http = ForgeHttp()
+    server.body = [b"[" + b",".join([value] * 30_000) + b"]"]
+    assert len(await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)) == 30_000
+    server.body = [b"[" + b",".join([value] * 101_000) + b"]"]
+    with pytest.raises(RemoteError, match="100000 values"):
+        await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
 
 
 async def test_an_answer_by_drops_has_the_deadline_of_all(server: Server) -> None:
     server.body, server.pause = itertools.repeat(b" "), 0.05
-    async with ForgeHttp() as http:
-        with pytest.raises(RemoteUnavailable, match=r"did not answer within 0\.5 s"):
-            await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN, timeout=0.5)
+    http = ForgeHttp()
+    with pytest.raises(RemoteUnavailable, match=r"did not answer within 0\.5 s"):
+        await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN, timeout=0.5)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip, gzip", "deflate", "br", "GZIP"])
 async def test_a_packed_answer_is_refused_unread(server: Server, encoding: str) -> None:
     packed = zlib.compress(b" " * (64 << 20), 9, 31)
     server.headers, server.body = f"Content-Encoding: {encoding}\r\n".encode(), [zlib.compress(packed, 9, 31)]
-    async with ForgeHttp() as http:
-        with pytest.raises(RemoteError, match="Content-Encoding"):
-            await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
+    http = ForgeHttp()
+    with pytest.raises(RemoteError, match="Content-Encoding"):
+        await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
 
 
 @pytest.mark.parametrize("body", [b"[" * 90_000, b'{"a":' * 90_000, b"{", b"\xff", b""])
 async def test_an_answer_that_is_no_json(server: Server, body: bytes) -> None:
     server.body = [body]
-    async with ForgeHttp() as http:
-        with pytest.raises(RemoteError, match="no JSON"):
-            await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
-
-
-async def test_clients_are_few_and_go_when_nobody_asks_with_them(server: Server) -> None:
-    async with ForgeHttp() as http:
-        for number in range(80):
-            proxy = Proxy(f"http://127.0.0.1:{server.port}", "user", f"password-{number}")
-            assert await http.request("GET", "http://forge.internal/api", login=LOGIN, proxy=proxy) == {}
-        assert len(http._clients) == 64
-        http.forget(Tls(), proxy)
-        assert len(http._clients) == 63
+    http = ForgeHttp()
+    with pytest.raises(RemoteError, match="no JSON"):
+        await http.request("GET", f"http://127.0.0.1:{server.port}/", login=LOGIN)
 
 
 async def test_no_connection_stays_open_when_it_is_answered() -> None:
@@ -199,7 +189,8 @@ async def test_no_connection_stays_open_when_it_is_answered() -> None:
         ended.set_result(await reader.read())
         writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening, ForgeHttp() as http:
+    http = ForgeHttp()
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
         assert await http.request("GET", f"http://127.0.0.1:{port}/", login=LOGIN) == {}
         assert await asyncio.wait_for(ended, 20) == b""

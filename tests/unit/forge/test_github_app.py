@@ -41,8 +41,8 @@ class GitHub:
 
     def run(self, work: Any) -> Any:
         async def act() -> Any:
-            async with ForgeHttp(httpx.MockTransport(self)) as http:
-                return await work(AppTokens(http, clock=lambda: self.now))
+            http = ForgeHttp(httpx.MockTransport(self))
+            return await work(AppTokens(http, clock=lambda: self.now))
 
         return asyncio.run(act())
 

@@ -87,14 +87,14 @@ def test_pull_requests_are_asked_for_as_described() -> None:
     server = GitHub()
 
     async def act() -> None:
-        async with ForgeHttp(httpx.MockTransport(server)) as http:
-            forges = Forges(http)
-            draft = Draft("Amazing new feature", "Please pull these", draft=True, labels=("etl", "crm"))
-            first = await forges.ensure(TARGET, "new-topic", "master", draft)
-            again = await forges.ensure(TARGET, "new-topic", "master", draft)
-            assert (first.number, first.url) == (again.number, again.url)
-            assert first.number == 1347
-            assert (await forges.get(TARGET, first.number)).number == first.number
+        http = ForgeHttp(httpx.MockTransport(server))
+        forges = Forges(http)
+        draft = Draft("Amazing new feature", "Please pull these", draft=True, labels=("etl", "crm"))
+        first = await forges.ensure(TARGET, "new-topic", "master", draft)
+        again = await forges.ensure(TARGET, "new-topic", "master", draft)
+        assert (first.number, first.url) == (again.number, again.url)
+        assert first.number == 1347
+        assert (await forges.get(TARGET, first.number)).number == first.number
 
     asyncio.run(act())
     assert server.seen == [
@@ -116,8 +116,8 @@ def test_an_apps_token_is_asked_for_as_described() -> None:
     server = GitHub()
 
     async def act() -> str:
-        async with ForgeHttp(httpx.MockTransport(server)) as http:
-            return await AppTokens(http).token(GitHubApp("1", "1", pem), Tls(), None)
+        http = ForgeHttp(httpx.MockTransport(server))
+        return await AppTokens(http).token(GitHubApp("1", "1", pem), Tls(), None)
 
     assert asyncio.run(act()) == example("installation-token")["token"]
     assert server.seen == ["POST /app/installations/N/access_tokens"]

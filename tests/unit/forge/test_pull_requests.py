@@ -109,8 +109,8 @@ def target(url: str, provider: Provider = Provider.generic, token: str | None = 
 
 def ask(handler: Callable[[httpx.Request], httpx.Response], work: Callable[[Forges], Any]) -> Any:
     async def act() -> Any:
-        async with ForgeHttp(httpx.MockTransport(handler)) as http:
-            return await work(Forges(http))
+        http = ForgeHttp(httpx.MockTransport(handler))
+        return await work(Forges(http))
 
     return asyncio.run(act())
 
