@@ -90,12 +90,12 @@ class Author(threading.Thread):
         if edit is True:
             self.w.apply(pipeline(name))
         elif edit is False:
-            self._delete(name)
+            self._remove(name)
         else:
             patch = json.dumps({"metadata": {"labels": edit}})
             self.w.kubectl("patch", "pipeline", name, "--type=merge", "-p", patch)
 
-    def _delete(self, name: str) -> None:
+    def _remove(self, name: str) -> None:
         """Not `--ignore-not-found`: where the kind is not served, nothing is found either, and kubectl reports success."""
         try:
             self.w.kubectl("delete", "pipeline", name)
