@@ -10,7 +10,7 @@ import pytest
 
 from gitintegration.api.operation import PullOperation, PushOperation
 from gitintegration.errors import GitIntegrationError, OperationError, Reason
-from gitintegration.operations.result import OperationContext, OperationResult
+from gitintegration.operations.result import OperationContext, OperationResult, PartialFailure
 from tests.laws.history import ANCHOR, Edit, History, manifest
 from tests.laws.test_laws import settle, world
 from tests.laws.world import FOLDER, REVIEW, Crash, World, parse
@@ -50,10 +50,15 @@ class Operation:
                 return done
 
 
-def prepared() -> tuple[Any, World]:
-    """In sync, then two edits in the cluster and one in git, in mode Manual."""
-    directory, w = world()
+MORE = [f"m{number}" for number in range(5)]
+
+
+def prepared(*, crowded: bool = False) -> tuple[Any, World]:
+    """In sync, then two edits in the cluster and one in git, in mode Manual. `crowded`: five more of each, in portions of two."""
+    directory, w = world(crowded=crowded)
     history = History(w)
+    for name in MORE if crowded else ():
+        w.api.put(name, {"f0": "1"})
     history.play(Edit("cluster", "a", "set", "f1"))
     w.deliver()
     asyncio.run(w.sync())
@@ -61,12 +66,17 @@ def prepared() -> tuple[Any, World]:
     history.play(Edit("cluster", "a", "set", "f1"))
     history.play(Edit("cluster", "b", "set", "f0"))
     history.play(Edit("git", ANCHOR, "set", "f1"))
+    if crowded:
+        w.git.commit({**w.git.files(), **{f"{FOLDER}/{n}.yaml": manifest(n, {"f0": "1", "f1": "git"}) for n in MORE}})
+        for name in MORE:
+            w.api.put(f"{name}-new", {"f0": "2"})
     w.git.pushed.clear()
     return directory, w
 
 
+@pytest.mark.parametrize("crowded", [False, True], ids=["one portion", "portions"])
 @pytest.mark.parametrize("branch", [None, "feature"])
-def test_a_push_killed_at_any_request_makes_one_commit(branch: str | None) -> None:
+def test_a_push_killed_at_any_request_makes_one_commit(branch: str | None, crowded: bool) -> None:
     async def act(w: World, at: int | None, after: bool) -> tuple[Any, ...]:
         operation = Operation(w, PushOperation(branch=branch))
         begun = w.steps.count
@@ -80,19 +90,21 @@ def test_a_push_killed_at_any_request_makes_one_commit(branch: str | None) -> No
         return parse(w.git.files(head)), len(w.git.pushed), (told["created"], told["updated"])
 
     counts: list[int] = []
-    directory, w = prepared()
+    directory, w = prepared(crowded=crowded)
     with directory:
         wanted = asyncio.run(act(w, None, False))
-        assert wanted[1:] == (1, (1, 1))
+        assert wanted[1:] == (1, (6 if crowded else 1, 1))
+        assert not crowded or {f"{name}-new" for name in MORE} <= wanted[0].keys()
     for at in range(max(counts)):
         for after in (False, True):
-            directory, w = prepared()
+            directory, w = prepared(crowded=crowded)
             with directory:
                 found = asyncio.run(act(w, at, after))
                 assert found == wanted, f"killed {'after' if after else 'before'} request {at}"
 
 
-def test_a_pull_killed_at_any_request_ends_with_the_counts_it_began_with() -> None:
+@pytest.mark.parametrize("crowded", [False, True], ids=["one portion", "portions"])
+def test_a_pull_killed_at_any_request_ends_with_the_counts_it_began_with(crowded: bool) -> None:
     async def act(w: World, at: int | None, after: bool) -> tuple[Any, ...]:
         operation = Operation(w, PullOperation())
         begun = w.steps.count
@@ -103,16 +115,70 @@ def test_a_pull_killed_at_any_request_ends_with_the_counts_it_began_with() -> No
         return w.api.specs(), operation.status["counts"]["updated"], len(w.git.pushed)
 
     counts: list[int] = []
-    directory, w = prepared()
+    directory, w = prepared(crowded=crowded)
     with directory:
         wanted = asyncio.run(act(w, None, False))
-        assert wanted[1:] == (1, 0)
+        assert wanted[1:] == (6 if crowded else 1, 0)
+        assert not crowded or all(wanted[0][name]["f1"] == "git" for name in MORE)
     for at in range(max(counts)):
         for after in (False, True):
-            directory, w = prepared()
+            directory, w = prepared(crowded=crowded)
             with directory:
                 found = asyncio.run(act(w, at, after))
                 assert found == wanted, f"killed {'after' if after else 'before'} request {at}"
+
+
+class Meanwhile:
+    """Somebody who edits a pipeline in the cluster right before a pull writes it, so many times."""
+
+    def __init__(self, w: World, name: str, times: int) -> None:
+        self._w, self._name, self._left = w, name, times
+        self._answer, w.api._answer = w.api._answer, self  # type: ignore[method-assign]
+
+    def __call__(self, method: str, plural: str, name: str | None, body: Any, query: Mapping[str, str]) -> Any:
+        if (method, plural, name) == ("PUT", "pipelines", self._name) and "dryRun" not in query and self._left:
+            self._left -= 1
+            self._w.api.put(self._name, {**self._w.api.specs()[self._name], "f0": f"hers{self._left}"})
+        return self._answer(method, plural, name, body, query)
+
+
+@pytest.mark.parametrize("crowded", [False, True], ids=["one portion", "portions"])
+@pytest.mark.parametrize("times", [1, 5, 6])
+def test_who_is_faster_than_a_pull_keeps_her_edit_or_it_is_told(crowded: bool, times: int) -> None:
+    async def act() -> None:
+        Meanwhile(w, ANCHOR, times)
+        operation = Operation(w, PullOperation())
+        if times < 6:
+            assert (await operation.to_its_end()).fields["counts"]["updated"] == (6 if crowded else 1)
+        else:
+            with pytest.raises(PartialFailure, match="moved while it was written") as told:
+                await operation.to_its_end()
+            assert told.value.fields["counts"]["updated"] == (5 if crowded else 0)
+            assert ANCHOR not in {change["name"] for change in told.value.fields["changes"]}
+        assert w.api.specs()[ANCHOR]["f0"] == "hers0"
+
+    directory, w = prepared(crowded=crowded)
+    with directory:
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize("crowded", [False, True], ids=["one portion", "portions"])
+def test_what_moved_since_a_confirmed_plan_is_left_and_told(crowded: bool) -> None:
+    """The digest stands for what its reader saw."""
+
+    async def act() -> None:
+        plan = await Operation(w, PullOperation(dry_run=True)).to_its_end()
+        Meanwhile(w, ANCHOR, 1)
+        with pytest.raises(PartialFailure, match="changed after it was planned") as told:
+            await Operation(w, PullOperation(plan_digest=plan.fields["planDigest"])).to_its_end()
+        assert told.value.reason is Reason.InvalidManifests
+        assert w.api.specs()[ANCHOR]["f0"] == "hers0"
+        rest = {change["name"] for change in told.value.fields["changes"]}
+        assert rest == {change["name"] for change in plan.fields["changes"]} - {ANCHOR}
+
+    directory, w = prepared(crowded=crowded)
+    with directory:
+        asyncio.run(act())
 
 
 NAMES = [f"n{number}" for number in range(8)]

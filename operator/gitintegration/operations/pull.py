@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,18 +10,21 @@ import orjson
 
 from gitintegration import messages
 from gitintegration.api.operation import PullOperation
+from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout
 from gitintegration.core.merge import Decision, Strategy, Write
-from gitintegration.core.plan.plan import Plan
+from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.item import Phase
 from gitintegration.core.state.table import ItemTable
+from gitintegration.core.status import ConflictEntry
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import ClusterUnavailable, GitIntegrationError, OperationError, Reason
 from gitintegration.git import log as git_log
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
 from gitintegration.messages import named
+from gitintegration.operations.portions import Portions
 from gitintegration.operations.result import (
     OperationContext,
     OperationResult,
@@ -47,7 +50,7 @@ from gitintegration.reconcile.branches import SECONDS
 from gitintegration.reconcile.heads import RemoteHeads
 from gitintegration.reconcile.item import Item, RunRequest, RunStats
 from gitintegration.reconcile.reconciler import Reconciler
-from gitintegration.session.live_objects import by_kind
+from gitintegration.session.live_objects import Prefetched, by_kind
 from gitintegration.session.session import SyncSession
 
 _ATTEMPTS = 6
@@ -86,14 +89,14 @@ class Pull:
             moved |= source.session.table.suspects
             keys = [key for key in keys if key in moved]
             rest = unmoved(session, request, keys)
-        items = await self._read(source, asked, keys, wanted)
-        plan, ready = self._plan(asked, source, items, rest)
+        portions = self._portions(source, asked, keys, wanted)
+        plan, problems = await self._plan(asked, source, portions, rest)
         told: dict[str, Any] = {"branch": source.branch, "baseCommit": head.commit or "", "commit": source.commit or ""}
         told |= plan.to_status()
         begun = order.status.get("phase") == "Running" and bool(order.status.get("planDigest"))
         if not begun:
             order.found.update(undone(plan, head.commit or ""))
-        check_named(items, plan.conflicts, wanted.pipelines)
+        check_named(problems, plan.conflicts, wanted.pipelines)
         if not begun:
             check_digest(wanted.plan_digest, plan)
         if wanted.dry_run:
@@ -104,11 +107,12 @@ class Pull:
         else:
             check_deletes(session, asked, plan.changes, wanted, side_is_empty=source.session.index.empty)
             await order.record(told)
-        if refused := await self._write(session, source, asked, wanted, items, ready, told):
-            said = problem_words([item.problem for item in refused if item.problem])
+        if refused := await self._write(session, source, asked, wanted, portions, plan, told):
+            said = problem_words(list(refused.values()))
             count = sum(told["counts"][action] for action in ("created", "updated", "deleted")) - len(refused)
             words = said._replace(what=f"{max(0, count)} pulled, {len(refused)} refused: {said.what}")
-            raise PartialFailure(OperationError(Reason.InvalidManifests, words), partly(told, refused))
+            left = [change for change in plan.changes if change.key in refused]
+            raise PartialFailure(OperationError(Reason.InvalidManifests, words), partly(told, left))
         if not wanted.revision:
             return OperationResult(f"pulled from {source.branch}: {done_words(told)}", told)
         if not told["changes"]:
@@ -140,21 +144,33 @@ class Pull:
         there, layout = await self._elsewhere(session, request, RemoteHeads(branch, commit, 0, named=True))
         return _Source(there, layout, branch, commit)
 
-    async def _read(
+    def _portions(
         self, source: _Source, request: RunRequest, keys: Sequence[ObjectKey], wanted: PullOperation
-    ) -> list[Item]:
+    ) -> Portions:
+        there, reader = source.session, self._reconciler.reader
         if wanted.revision:
-            return await self._restored(source.session, request, keys, wanted.revision)
-        return await self._reconciler.reader.read(source.session, request, source.layout, keys)
+            _check_held(there, request, keys, wanted.revision)
+
+        async def read(some: Sequence[ObjectKey], ahead: Prefetched | None) -> list[Item]:
+            if wanted.revision:
+                return await self._restored(there, request, some, ahead)
+            return await reader.read(there, request, source.layout, some, ahead)
+
+        return Portions(self._reconciler, request, keys, there.index.path_of, read)
 
     @staticmethod
-    def _plan(request: RunRequest, source: _Source, items: Sequence[Item], rest: int) -> tuple[Plan, list[Item]]:
-        """What would be done, and the items that it is done to. `rest`: how many need no look."""
-        left = [conflict_of(item) for item in items if item.decision.conflict]
-        ready = _pullable(request, items)
-        changes = [change(item, item.path, Side.cluster) for item in ready]
-        unchanged = len(items) - len(ready) - len(left) + rest
-        return Plan("pull", source.branch, changes, left, unchanged, count_invalid(source.session)), ready
+    async def _plan(
+        request: RunRequest, source: _Source, portions: Portions, rest: int
+    ) -> tuple[Plan, Sequence[Problem]]:
+        """What would be done, and what stands in the way of single items. `rest`: how many need no look."""
+        changes, left, problems, read = list[PlannedChange](), list[ConflictEntry](), list[Problem](), 0
+        async for items in portions:
+            read += len(items)
+            changes += [change(item, item.path, Side.cluster) for item in _pullable(request, items)]
+            left += [conflict_of(item) for item in items if item.decision.conflict]
+            problems += [item.problem for item in items if item.problem]
+        unchanged = read - len(changes) - len(left) + rest
+        return Plan("pull", source.branch, changes, left, unchanged, count_invalid(source.session)), problems
 
     async def _write(
         self,
@@ -162,43 +178,57 @@ class Pull:
         source: _Source,
         request: RunRequest,
         wanted: PullOperation,
-        items: list[Item],
-        ready: list[Item],
+        portions: Portions,
+        plan: Plan,
         told: dict[str, Any],
-    ) -> list[Item]:
-        """Write what is ready, and again what somebody was faster with; those that were refused.
+    ) -> dict[ObjectKey, Problem]:
+        """Write what was planned; what single ones were refused for.
 
         Raises PartialFailure with what was done where it can't go on, ClusterUnavailable where it goes on later.
         """
-        refused: list[Item] = []
-        again: set[ObjectKey] = set()
+        writes = _Writes({each.key: each for each in plan.changes}, exact=bool(wanted.plan_digest))
+        try:
+            async for items in portions:
+                await self._write_portion(session, source, request, portions, writes, items)
+                if wanted.revision:
+                    session.restored |= {key: (version, source.commit or "") for key, version in writes.made.items()}
+        except ClusterUnavailable:
+            raise  # it goes on where it is
+        except GitIntegrationError as error:
+            raise PartialFailure(error, partly(told, writes.left)) from None
+        if source.session is session:
+            await self._reconciler.flush(session, request)
+        return writes.refused
+
+    async def _write_portion(
+        self,
+        session: SyncSession,
+        source: _Source,
+        request: RunRequest,
+        portions: Portions,
+        writes: _Writes,
+        items: Sequence[Item],
+    ) -> None:
+        """Write what is ready, and again what somebody was faster with."""
         for attempt in range(_ATTEMPTS):
-            if attempt:
-                items = await self._read(source, request, sorted(again), wanted)
-                ready = _pullable(request, items)
+            ready = writes.ready(request, items)
             try:
                 await self._reconciler.applier.apply(source.session, request, ready, RunStats())
-            except ClusterUnavailable:
-                raise  # it goes on where it is
-            except GitIntegrationError as error:
-                rest = [*refused, *(item for item in ready if not item.pulled)]
-                raise PartialFailure(error, partly(told, rest)) from None
-            if wanted.revision:
-                session.restored |= {i.key: (i.version, source.commit or "") for i in ready if i.pulled}
+            finally:
+                writes.note(ready, last=attempt == _ATTEMPTS - 1)
             if source.session is session:
-                await self._checkpoint(session, request, items)
-            again = {item.key for item in ready if item.raced}
-            refused += [item for item in ready if item.problem and item.key not in again]
+                self._checkpoint(session, items)
+            again = sorted(item.key for item in ready if item.raced)
             if not again:
                 break
-        return refused
+            items = await portions.read(again, None)
 
-    async def _checkpoint(self, session: SyncSession, request: RunRequest, items: Sequence[Item]) -> None:
+    def _checkpoint(self, session: SyncSession, items: Sequence[Item]) -> None:
         for item in items:
             rests = session.table.open.get(item.key)
             item.held = not item.carried and rests is not None and rests.phase is Phase.HELD
             item.pulled = item.pulled or (item.decision.conflict is None and item.decision.cluster is None)
-        await self._reconciler.checkpoint(session, request, items)
+        self._reconciler.checkpoint(session, items)
 
     def _settled(self, session: SyncSession, request: RunRequest, wanted: PullOperation) -> RunRequest:
         """The request with the operation's strategy and resolutions."""
@@ -241,21 +271,14 @@ class Pull:
         return found[0]
 
     async def _restored(
-        self, session: SyncSession, request: RunRequest, keys: Sequence[ObjectKey], revision: str
+        self, session: SyncSession, request: RunRequest, keys: Sequence[ObjectKey], ahead: Prefetched | None
     ) -> list[Item]:
         """The items as the commit held them, to be written over whatever the cluster holds."""
         items = []
-        missing = [key.name for key in keys if key not in session.index.items]
-        if missing:
-            words = messages.NOT_AT_REVISION(
-                revision=revision[:12], names=named(missing, 10), prefix=request.spec.path_prefix or "."
-            )
-            raise OperationError(Reason.UnknownPipeline, words)
         for kind_id, names in by_kind(keys, request.kinds).items():
             kind = request.kinds[kind_id]
-            live = await self._reconciler.reader.live(
-                request, kind, {k.name: session.index.items[k].api_version for k in names}
-            )
+            versions = {key.name: session.index.items[key].api_version for key in names}
+            live = await self._reconciler.reader.live(request, kind, versions, ahead)
             for key in names:
                 item = Item(key, kind, None, session.index.items[key], live.get(key.name))
                 item.manifest = orjson.loads(session.index.items[key].value)
@@ -264,6 +287,49 @@ class Pull:
                     item.decision = Decision(cluster=Write(item.git_view), remote_ahead=True)
                 items.append(item)
         return items
+
+
+class _Writes:
+    """How far the changes of a plan were carried. `exact`: only as they were planned."""
+
+    def __init__(self, planned: Mapping[ObjectKey, PlannedChange], *, exact: bool) -> None:
+        self._planned, self._exact = planned, exact
+        self.made: dict[ObjectKey, str] = {}
+        """The version of each object that was written."""
+        self.refused: dict[ObjectKey, Problem] = {}
+
+    @property
+    def left(self) -> list[PlannedChange]:
+        return [change for key, change in self._planned.items() if key not in self.made]
+
+    def ready(self, request: RunRequest, items: Sequence[Item]) -> list[Item]:
+        """What may be written of these. Of what was planned, that can't be written as it is now, it is noted why."""
+        ready = [item for item in _pullable(request, items) if self._is_planned(item)]
+        taken = {item.key for item in ready}
+        for item in items:
+            open_still = item.problem or item.decision.conflict or item.decision.cluster
+            if open_still and item.key in self._planned and item.key not in taken:
+                words = f"{item.key} was changed after it was planned; ask for another dry run"
+                self.refused[item.key] = item.problem or Problem(item.path, InvalidReason.Refused, words)
+        return ready
+
+    def _is_planned(self, item: Item) -> bool:
+        planned = self._planned.get(item.key)
+        return planned is not None and (not self._exact or change(item, item.path, Side.cluster) == planned)
+
+    def note(self, items: Sequence[Item], *, last: bool) -> None:
+        """What became of these. What somebody was faster with is tried again, unless it was the `last` time."""
+        self.made |= {item.key: item.version for item in items if item.pulled}
+        self.refused |= {item.key: item.problem for item in items if item.problem and (last or not item.raced)}
+
+
+def _check_held(session: SyncSession, request: RunRequest, keys: Sequence[ObjectKey], revision: str) -> None:
+    """Raises OperationError where the commit holds not all of these."""
+    if missing := [key.name for key in keys if key not in session.index.items]:
+        words = messages.NOT_AT_REVISION(
+            revision=revision[:12], names=named(missing, 10), prefix=request.spec.path_prefix or "."
+        )
+        raise OperationError(Reason.UnknownPipeline, words)
 
 
 def _pullable(request: RunRequest, items: Sequence[Item]) -> list[Item]:

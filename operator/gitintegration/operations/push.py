@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gitintegration.api.operation import PushOperation
 from gitintegration.cluster.base_store import BaseStore
+from gitintegration.core.invalid import Problem
 from gitintegration.core.layout import Layout
 from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.plan.policy import Policy, Side
@@ -21,6 +22,7 @@ from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
 from gitintegration.operations.branch_push import BranchPush
+from gitintegration.operations.portions import Portions
 from gitintegration.operations.result import (
     OperationContext,
     OperationResult,
@@ -45,7 +47,9 @@ from gitintegration.operations.result import (
 from gitintegration.reconcile.branches import SECONDS
 from gitintegration.reconcile.heads import RemoteHeads
 from gitintegration.reconcile.item import Item, RunRequest, RunStats
+from gitintegration.reconcile.publish import Branch
 from gitintegration.reconcile.reconciler import Reconciler
+from gitintegration.session.live_objects import Prefetched
 from gitintegration.session.session import SyncSession
 
 _ATTEMPTS = 6
@@ -77,12 +81,13 @@ class Push:
             if wanted.pipelines is None:
                 keys = [key for key in keys if (p := session.table.open.get(key)) and p.local]
             asked = replace(request, policy=Policy.of_push(request.spec, wanted))
-            items = await self._reconciler.reader.read(session, asked, layout, keys)
+            rest = 0 if wanted.pipelines else unmoved(session, request, keys)
+            portions = self._portions(session, asked, layout, keys)
             try:
                 if branch == head.branch:
-                    return await self._push_default(session, asked, order, wanted, layout, head, items, keys)
+                    return await self._push_default(session, asked, order, wanted, layout, head, portions, rest)
                 done, changes = await self._elsewhere.run(
-                    session, asked, order, wanted, layout, head, branch, at, items, keys
+                    session, asked, order, wanted, layout, head, branch, at, portions, rest
                 )
                 if wanted.dry_run or not (changes or await self._offers(session, request, at, head.commit)):
                     return done
@@ -92,6 +97,14 @@ class Push:
                     raise OperationError(Reason.StaleRemote, lost.message) from None
                 order = replace(order, status={})
         raise OperationError(Reason.StaleRemote, f"branch {branch} moves faster than this can be written; try again")
+
+    def _portions(
+        self, session: SyncSession, request: RunRequest, layout: Layout, keys: Sequence[ObjectKey]
+    ) -> Portions:
+        async def read(some: Sequence[ObjectKey], ahead: Prefetched | None) -> list[Item]:
+            return await self._reconciler.reader.read(session, request, layout, some, ahead)
+
+        return Portions(self._reconciler, request, keys, session.index.path_of, read)
 
     async def _offers(self, session: SyncSession, request: RunRequest, at: str | None, head: str | None) -> bool:
         """Whether a branch at `at`, that nothing new was pushed to, holds something for a pull request."""
@@ -153,29 +166,32 @@ class Push:
         wanted: PushOperation,
         layout: Layout,
         head: RemoteHeads,
-        items: Sequence[Item],
-        keys: Sequence[ObjectKey],
+        portions: Portions,
+        rest: int,
     ) -> OperationResult:
-        ready, left = sorted_out(request, items)
-        same = len(items) - len(ready) - len(left) + (0 if wanted.pipelines else unmoved(session, request, keys))
-        plan = Plan("push", head.branch, (), left, same, count_invalid(session))
-        order.found.update(undone(plan, head.commit or ""))
-        check_named(items, left, wanted.pipelines)
-        branch = self._reconciler.branch(session, request, layout, head)
-        placed = await branch.place(ready)
-        if wanted.pipelines:
-            check_problems(item.problem for item in ready)
-        ready = placed
-        changes = [change(item, item.target, Side.git) for item in ready]
-        plan = replace(plan, changes=changes, invalid=count_invalid(session))
-        told = {"branch": head.branch, "baseCommit": head.commit or "", **plan.to_status()}
+        """One commit on the default branch. `rest`: how many pipelines need no look."""
+        branch, base = self._reconciler.branch(session, request, layout, head), head.commit or ""
+        plan, problems = Plan("push", head.branch), list[Problem]()
+        async for items in portions:
+            plan = await self._planned(plan, branch, request, items)
+            problems += [item.problem for item in items if item.problem]
+        plan = replace(plan, unchanged=plan.unchanged + rest, invalid=count_invalid(session))
+        order.found.update(undone(plan, base))
+        check_named(problems, plan.conflicts, wanted.pipelines)
+        told = {"branch": head.branch, "baseCommit": base, **plan.to_status()}
         check_digest(wanted.plan_digest, plan)
-        if wanted.dry_run or not ready:
+        if wanted.dry_run or not plan.changes:
             return OperationResult(plan_words("push", plan, dry_run=wanted.dry_run), told)
-        check_deletes(session, request, changes, wanted)
+        check_deletes(session, request, plan.changes, wanted)
+        made = Plan("push", head.branch)
         try:
-            await branch.stage(ready)
-            prepared = await branch.prepare(as_line(wanted.message), order.created_at)
+            async for items in portions:
+                made = await self._planned(made, branch, request, items, stage=True)
+            plan = replace(plan, changes=made.changes, conflicts=made.conflicts)
+            told |= plan.to_status()
+            check_digest(wanted.plan_digest, plan)
+            check_deletes(session, request, plan.changes, wanted)
+            prepared = await branch.prepare(as_line(wanted.message), order.created_at) if plan.changes else None
             check_problems(branch.problems)
             if prepared is None:
                 await self._reconciler.flush(session, request)
@@ -189,3 +205,16 @@ class Push:
             branch.discard()
         await self._reconciler.flush(session, request)
         return OperationResult(f"pushed {prepared.info.sha[:12]} to {head.branch}: {plan.words()}", told)
+
+    @staticmethod
+    async def _planned(
+        plan: Plan, branch: Branch, request: RunRequest, items: Sequence[Item], *, stage: bool = False
+    ) -> Plan:
+        """The plan with these items. `stage`: have the branch take them."""
+        ready, left = sorted_out(request, items)
+        placed = await branch.place(ready)
+        if stage:
+            await branch.stage(placed)
+        changes = [*plan.changes, *(change(item, item.target, Side.git) for item in placed)]
+        same = plan.unchanged + len(items) - len(ready) - len(left)
+        return replace(plan, changes=changes, conflicts=[*plan.conflicts, *left], unchanged=same)

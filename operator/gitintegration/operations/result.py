@@ -10,7 +10,7 @@ from gitintegration import messages
 from gitintegration.api.operation import PullOperation, PushOperation
 from gitintegration.commits.files import Committed
 from gitintegration.core.invalid import Problem
-from gitintegration.core.plan.deletes import COPY, DeleteLimit, held
+from gitintegration.core.plan.deletes import DeleteLimit, held
 from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.plan.policy import Side, write_to
 from gitintegration.core.state.item import Why
@@ -20,7 +20,7 @@ from gitintegration.errors import GitIntegrationError, OperationError, Reason, W
 from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
 from gitintegration.messages import counted, named
-from gitintegration.reconcile.deletes import is_peopled
+from gitintegration.reconcile.deletes import is_peopled, unconfirmed_copies
 from gitintegration.reconcile.item import LOSSY, Item, RunRequest, Verb, named_by_verb
 from gitintegration.session import history
 from gitintegration.session.live_objects import Kind
@@ -137,13 +137,12 @@ def undone(plan: Plan, base: str) -> dict[str, Any]:
     return {"branch": plan.branch, "baseCommit": base, "counts": none.counts, "conflicts": told["conflicts"]}
 
 
-def partly(told: Mapping[str, Any], failed: Sequence[Item]) -> dict[str, Any]:
-    """What was done of a pull's plan, where these were not."""
-    names = {(item.key.kind, item.key.name) for item in failed}
-    counts = {**told["counts"], "invalid": told["counts"]["invalid"] + len(failed)}
-    for item in failed:
-        gone = item.decision.cluster is not None and item.decision.cluster.value is None
-        counts["deleted" if gone else "updated" if item.live else "created"] -= 1
+def partly(told: Mapping[str, Any], left: Sequence[PlannedChange]) -> dict[str, Any]:
+    """What was done of a pull's plan, where these changes of it were not made."""
+    names = {(change.key.kind, change.key.name) for change in left}
+    counts = {**told["counts"], "invalid": told["counts"]["invalid"] + len(left)}
+    for change in left:
+        counts[f"{change.action}d"] -= 1
     kept = [c for c in told["changes"] if (c["kind"], c["name"]) not in names]
     return {**told, "counts": counts, "changes": kept}
 
@@ -165,13 +164,18 @@ def check_deletes(
     *,
     side_is_empty: bool | None = None,
 ) -> None:
-    """A mass delete that nobody confirmed asks for the digest of its dry run.
+    """A mass delete that nobody confirmed, or what a changed prefix would have written anew, asks for the digest of its dry run.
 
     `side_is_empty`: whether the side that is read holds nothing; None: the cluster is asked.
     """
     if wanted.plan_digest or wanted.pipelines:
         return
-    _check_copies(session, request, changes, wanted)
+    if isinstance(wanted, PushOperation):
+        new = [change.key for change in changes if change.action == "create"]
+        if copies := unconfirmed_copies(session, request, new):
+            count, before = f"{copies.count} of {counted(copies.known)}", copies.before
+            words = messages.OPERATION_COPIES(before=before, count=count, prefix=request.spec.path_prefix)
+            raise OperationError(Reason.PrefixChanged, words)
     gone = [change.key for change in changes if change.action == "delete"]
     empty = not is_peopled(request) if side_is_empty is None else side_is_empty
     known, limit = len(session.records.marks), DeleteLimit.parse(request.spec.sync.max_deletes)
@@ -181,24 +185,6 @@ def check_deletes(
         count = f"{len(gone)} of {counted(len(session.records.marks))}"
         where = "git" if side == "git" else "the cluster"
         raise OperationError(Reason.DeletesHeld, messages.OPERATION_DELETES(count=count, side=where, names=names))
-
-
-def _check_copies(
-    session: SyncSession,
-    request: RunRequest,
-    changes: Sequence[PlannedChange],
-    wanted: PullOperation | PushOperation,
-) -> None:
-    """The same for what a changed prefix would have written anew."""
-    if request.prefix_before is None or not isinstance(wanted, PushOperation):
-        return
-    new = [change.key for change in changes if change.action == "create"]
-    known, limit = len(session.records.marks.keys() | set(new)), DeleteLimit.parse(request.spec.sync.max_deletes)
-    empty = session.index.empty
-    if held(COPY, new, known=known, side_is_empty=empty, limit=limit, confirmed=request.confirmed):
-        count, prefix = f"{len(new)} of {counted(known)}", request.spec.path_prefix
-        words = messages.OPERATION_COPIES(before=request.prefix_before, count=count, prefix=prefix)
-        raise OperationError(Reason.PrefixChanged, words)
 
 
 def conflict_of(item: Item) -> ConflictEntry:
@@ -254,8 +240,8 @@ def check_conflicts(left: Sequence[ConflictEntry], names: Sequence[str] | None) 
         raise OperationError(Reason.Conflicts, messages.OPERATION_CONFLICTS(names=conflict_names(left), first=first))
 
 
-def check_problems(problems: Iterable[Problem | None]) -> None:
-    if told := [problem for problem in problems if problem]:
+def check_problems(problems: Iterable[Problem]) -> None:
+    if told := list(problems):
         raise OperationError(Reason.InvalidManifests, problem_words(told))
 
 
@@ -272,8 +258,8 @@ def sorted_out(request: RunRequest, items: Sequence[Item]) -> tuple[list[Item], 
     return ready, left
 
 
-def check_named(items: Sequence[Item], left: Sequence[ConflictEntry], names: Sequence[str] | None) -> None:
+def check_named(problems: Iterable[Problem], left: Sequence[ConflictEntry], names: Sequence[str] | None) -> None:
     """What was named is not left out quietly."""
     check_conflicts(left, names)
     if names:
-        check_problems(item.problem for item in items)
+        check_problems(problems)

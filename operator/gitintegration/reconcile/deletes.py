@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gitintegration.core.layout import folder_of
 from gitintegration.core.plan.deletes import COPY, DeleteLimit, held
@@ -32,18 +32,25 @@ def _deletes(item: Item, side: Side) -> bool:
 
 def hold_copies(session: SyncSession, request: RunRequest, items: list[Item]) -> list[HeldCopies]:
     """What a changed prefix would write anew, by the rules of a mass delete; what lies below the new one already is not in it."""
-    before, prefix = request.prefix_before, folder_of(request.spec.path_prefix)
-    if before is None:
-        return []
-    mode, limit = Policy.of(request.spec), DeleteLimit.parse(request.spec.sync.max_deletes)
+    mode = Policy.of(request.spec)
     copies = [i for i in items if _is_new_in_git(i) and mode.admits(i.decision, Side.git)]
-    keys, known = [i.key for i in copies], len(session.records.marks.keys() | {i.key for i in copies})
-    wanted = held(COPY, keys, known=known, side_is_empty=session.index.empty, limit=limit, confirmed=request.confirmed)
-    if wanted is None:
+    found = unconfirmed_copies(session, request, [i.key for i in copies])
+    if found is None:
         return []
     for item in copies:
         item.held = True
-    return [HeldCopies(before, prefix, len(keys), known, wanted)]
+    return [found]
+
+
+def unconfirmed_copies(session: SyncSession, request: RunRequest, keys: Collection[ObjectKey]) -> HeldCopies | None:
+    """These, where a changed prefix would have them written anew and a person has to say so."""
+    if request.prefix_before is None:
+        return None
+    known, limit = len(session.records.marks.keys() | set(keys)), DeleteLimit.parse(request.spec.sync.max_deletes)
+    wanted = held(COPY, keys, known=known, side_is_empty=session.index.empty, limit=limit, confirmed=request.confirmed)
+    if wanted is None:
+        return None
+    return HeldCopies(request.prefix_before, folder_of(request.spec.path_prefix), len(keys), known, wanted)
 
 
 def hold_deletes(

@@ -87,13 +87,17 @@ class Branch:
         self.staged: list[Staged] = []
         self.problems: list[Problem] = []
         """Of those whose file can't be edited."""
-        self._targets: set[str] = set()
+        self._given: dict[ObjectKey, str] = {}
+        """Places of items that have no file yet."""
 
     async def place(self, items: Sequence[Item]) -> list[Item]:
         """Give each item that has no file yet a place of its own; those that have one now. What was given before stays."""
-        new = [item for item in items if item.git is None and not item.new_path]
-        given = self._targets | {item.new_path for item in items if item.new_path}
-        await self._branches.choose(self._session, self._layout, self._head.commit, new, given)
+        homeless = [item for item in items if item.git is None]
+        for item in homeless:
+            item.new_path = item.new_path or self._given.get(item.key, "")
+        new = [item for item in homeless if not item.new_path]
+        await self._branches.choose(self._session, self._layout, self._head.commit, new, self._given.values())
+        self._given |= {item.key: item.new_path for item in new if item.new_path}
         return [item for item in items if item.problem is None]
 
     async def stage(self, items: Sequence[Item]) -> None:
@@ -107,7 +111,6 @@ class Branch:
             then = base_once_pushed(item)
             in_log = not item.logged and self._wal.put(self._session, item, then)
             self.staged.append(Staged.of(item, None if in_log else then))
-            self._targets.add(item.target)
         self._session.records.evict()
 
     async def prepare(self, message: str | None = None, moment: int | None = None) -> PreparedCommit | None:

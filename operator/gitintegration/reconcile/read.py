@@ -22,7 +22,7 @@ from gitintegration.reconcile.item import Item, RunRequest
 from gitintegration.reconcile.mirror import GitMirror
 from gitintegration.reconcile.rivals import BranchFile
 from gitintegration.reconcile.wal import WriteAheadLog
-from gitintegration.session.live_objects import Kind, LiveObject, LiveObjects, Prefetched, by_kind
+from gitintegration.session.live_objects import NOTHING, Kind, LiveObject, LiveObjects, Prefetched, by_kind
 from gitintegration.session.session import SyncSession
 
 
@@ -45,9 +45,11 @@ class Reader:
         """List the kinds of which so many of these are wanted that it is the cheaper way."""
         return await self._objects.prefetch(request.kinds, request.namespace, keys)
 
-    async def live(self, request: RunRequest, kind: Kind, wanted: Mapping[str, str]) -> dict[str, LiveObject]:
+    async def live(
+        self, request: RunRequest, kind: Kind, wanted: Mapping[str, str], ahead: Prefetched | None
+    ) -> dict[str, LiveObject]:
         """Objects by name, each in the version that `wanted` names."""
-        return await self._objects.read(kind, request.namespace, wanted)
+        return await self._objects.read(kind, request.namespace, wanted, ahead or NOTHING)
 
     async def holds(self, request: RunRequest, item: Item) -> bool:
         """Whether the cluster holds the item's manifest already, as it would store it."""

@@ -61,7 +61,7 @@ class Reconciler:
 
         `memories`: what else is remembered of an integration, and forgotten with its source. `now` in seconds.
         """
-        self._git, self._workers, self._memories, self._now, self._batch = git, workers, memories, now, batch
+        self._git, self._workers, self._memories, self._now, self.batch = git, workers, memories, now, batch
         self._store, self.branches, self.mirror, self._review = store, branches, mirror, review
         self._wal = WriteAheadLog(store, objects)
         self.reader = Reader(objects, mirror, workers, self._wal, review.adopt_merged, now, batch)
@@ -247,7 +247,7 @@ class Reconciler:
         known, back = len(session.records.marks), list[Item]()
         try:
             ahead = await self.reader.prefetch(request, keys)
-            for some in batches(keys, session.index.path_of, self._batch):
+            for some in batches(keys, session.index.path_of, self.batch):
                 batch = await self.reader.read(session, request, layout, some, ahead)
                 waiting = kept_back(request, batch)
                 back += [item for item in batch if item.key in waiting]
@@ -290,13 +290,12 @@ class Reconciler:
         """The default branch, for one commit on it."""
         return Branch(self.branches, self._wal, session, request, layout, head)
 
-    async def checkpoint(self, session: SyncSession, request: RunRequest, items: Sequence[Item]) -> None:
-        """Keep what both sides agree on now, and where each item rests."""
-        for number, item in enumerate(items, start=1):
+    @staticmethod
+    def checkpoint(session: SyncSession, items: Sequence[Item]) -> None:
+        """Keep what both sides agree on now, and where each item rests, for the next flush to store."""
+        for item in items:
             checkpoint(session, item)
-            if number % self._batch == 0:
-                session.records.evict()
-        await self.flush(session, request)
+        session.records.evict()
 
     async def flush(self, session: SyncSession, request: RunRequest) -> None:
         """Store all that changed since the last flush."""
