@@ -625,3 +625,28 @@ def test_the_account_notices_what_is_lost_and_what_comes_back() -> None:
         asyncio.run(settle(w))
         assert owed[0] == "a"
         assert owed[2] not in history.state("git").values()
+
+
+def test_damaged_memory_is_told_once_and_deletes_nothing() -> None:
+    async def act() -> None:
+        for name in ("a", "b"):
+            w.api.put(name, {"f0": "1"})
+        await settle(w)
+        for (plural, _), stored in w.api.objects.items():
+            if plural != "pipelines":
+                stored["spec"]["data"] = "damaged"
+        w.api.remove("a")
+        w.restart(wipe=True)
+        await settle(w)
+        assert w.api.specs().keys() == parse(w.git.files()).keys() >= {"a", "b"}
+        told = [words for reason, words in w.api.events if reason == "MemoryDamaged"]
+        assert len(told) == 1
+        assert "comes back from the other" in told[0]
+        w.restart(wipe=True)
+        await settle(w)
+        assert [reason for reason, _ in w.api.events].count("MemoryDamaged") == 1
+
+    directory, w = world()
+    with directory:
+        History(w)
+        asyncio.run(act())

@@ -14,7 +14,7 @@ from gitintegration.controller.integration import Integration, IntegrationKey
 from gitintegration.core.status import Outcome, build_status, let_go_words, without_lists
 from gitintegration.errors import Reason, Refused
 from gitintegration.metrics import Metrics
-from gitintegration.reconcile.item import LOSSY, RunStats, lossy_words, reverted_words
+from gitintegration.reconcile.item import LOSSY, RunStats, damaged_words, lossy_words, reverted_words
 
 
 class StatusWriter:
@@ -53,6 +53,9 @@ class StatusWriter:
         if status != before:
             for refusal in outcome.refusals:
                 log.warning("a kind is not synced", reason=refusal.reason.value, error=refusal.message)
+        if stats.damaged:
+            log.warning("what was remembered is damaged", objects=stats.damaged)
+            await self._integrations.event(entry.seen, "Warning", "MemoryDamaged", damaged_words(stats.damaged))
         if stats.let_go:
             words = let_go_words([key.name for key in stats.let_go])
             log.info("let go", items=[str(key) for key in stats.let_go[:LOSSY]])

@@ -256,6 +256,8 @@ class RunStats:
     lossy: list[str] = field(default_factory=list)
     let_go: list[ObjectKey] = field(default_factory=list)
     """What is synced no more."""
+    damaged: Sequence[str] = ()
+    """Objects of its memory that can't be read."""
 
     @property
     def created(self) -> int:
@@ -301,6 +303,16 @@ def lossy_words(paths: Sequence[str]) -> str:
     """For an event."""
     told = named([path[:200] for path in paths], _NAMED)
     return f"edits took comments or lines beside their own from {told}; see the commit"
+
+
+def damaged_words(shards: Sequence[str]) -> str:
+    """For an event."""
+    count = "an object holds" if len(shards) == 1 else f"{len(shards)} objects hold"
+    return (
+        f"{count} nothing that can be read of what both sides agreed on: what they hold alike is agreed anew, what differs is "
+        "told as a conflict, and what one side deleted meanwhile comes back from the other; nobody else may write to "
+        "gitintegrationbases"
+    )
 
 
 def named_by_verb(names: Mapping[Verb, Sequence[str]]) -> Summary:

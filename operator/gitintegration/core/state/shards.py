@@ -142,6 +142,11 @@ class ShardedRecords(Generic[R]):
                 if not any(p.startswith(sibling) or sibling.startswith(p) for p in self._data):
                     self._data[sibling] = encode(self._codec, [])
 
+    def told_lost(self) -> list[str]:
+        """The shards that were damaged; they are named once."""
+        told, self.lost = self.lost, []
+        return told
+
     def __len__(self) -> int:
         return len(self.marks)
 
