@@ -84,9 +84,10 @@ test: verify bed forge promtool yamljudge kstatus helm  ## everything: verify, u
 	$(BIN)/pytest $(SPREAD) --durations=25
 
 test-long: bed  ## what takes minutes and changes seldom: 100,000 files, large ones of noise, the smallest bench
-	$(BIN)/pytest $(SPREAD) -m "long and not node"
+	$(BIN)/pytest $(SPREAD) -m long
 
-test-node: bed  ## the image on a real node, killed, moved and cut off while edits go both ways; tells how long edits took
+test-node: bed  ## the image on a real node, killed, moved and cut off while edits go both ways (in make test but for what takes minutes); tells how long edits took
+	$(BIN)/python -m tests.bed.build node
 	$(BIN)/pytest -s tests/node -m ""
 
 fuzz: $(STAMP)  ## parsers of what servers, Secrets and repositories hold, with 20,000 examples each (EXAMPLES=n)

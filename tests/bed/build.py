@@ -47,6 +47,11 @@ def node_binaries() -> Path:
     return made_once(_place_of_tree("node", _NODE_MODULE), _build_node)
 
 
+def node_is_built() -> bool:
+    """Whether a node's programs are there: they are built with the bed, but not where that was cached before there was a node."""
+    return _place_of_tree("node", _NODE_MODULE).exists()
+
+
 def _place_of_tree(name: str, modules: Path) -> Path:
     digest = hashlib.sha256()
     for path in sorted(modules.rglob("*")):
@@ -215,4 +220,4 @@ def say(words: str) -> None:
 
 if __name__ == "__main__":
     sshd()
-    print(binaries())
+    print(node_binaries() if sys.argv[1:] == ["node"] else binaries())

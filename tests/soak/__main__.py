@@ -15,10 +15,10 @@ from tests.soak.authors import Author, Ledger
 from tests.soak.chaos import Bed, Chaos
 
 
-def soak(minutes: float, seed: int, integrations: int) -> list[str]:
-    """What went wrong; prints what happened. To be called in the main thread."""
+def soak(minutes: float, seed: int, integrations: int, *, node: bool = False) -> list[str]:
+    """What went wrong; prints what happened. To be called in the main thread. `node`: as Pods on a real node."""
     with tempfile.TemporaryDirectory(prefix="gitintegration-soak-", ignore_cleanup_errors=True) as name:
-        bed = Bed(Path(name))
+        bed = Bed(Path(name), node=node)
         try:
             return _soak(bed, minutes, seed, integrations)
         finally:
@@ -32,7 +32,8 @@ def _soak(bed: Bed, minutes: float, seed: int, integrations: int) -> list[str]:
         files |= {gauges.path(name): gauges.text(name, "v0") for name in gauges.NAMES}
         w = World(bed.plane, bed.server, f"soak-{number}", files)
         w.secret()
-        w.integrate(sync={"interval": "10s"}, resources=[{"apiVersion": API, "kind": "Pipeline"}, gauges.RESOURCE])
+        resources = [{"apiVersion": API, "kind": "Pipeline"}, gauges.RESOURCE]
+        w.integrate(repositoryURL=bed.replicas.reach(w.repo.url()), sync={"interval": "10s"}, resources=resources)
         worlds.append(w)
     for w in worlds:
         w.in_sync()
@@ -64,9 +65,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--integrations", type=int, default=8)
+    parser.add_argument("--node", action="store_true", help="with the operator as Pods of its image on a real node")
     options = parser.parse_args()
-    print(f"seed {options.seed}, {options.minutes:g} min, {options.integrations} integrations", flush=True)
-    wrong = soak(options.minutes, options.seed, options.integrations)
+    where = ", on a node" if options.node else ""
+    print(f"seed {options.seed}, {options.minutes:g} min, {options.integrations} integrations{where}", flush=True)
+    wrong = soak(options.minutes, options.seed, options.integrations, node=options.node)
     for line in wrong:
         print(f"WRONG: {line}")
     sys.exit(1 if wrong else 0)

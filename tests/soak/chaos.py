@@ -10,23 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from tests.bed import policies
-from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import TOKEN, WRITER, GitServer, git
-from tests.bed.operator import OperatorProcess
 from tests.bed.world import World
 from tests.soak import gauges
 from tests.soak.authors import WHO, Ledger
+from tests.soak.replicas import OnNode, Processes, Replicas
 
 
 class Bed:
-    """A control plane, a git server, and two replicas of the operator."""
+    """A control plane with two replicas of the operator, and a git server."""
 
-    def __init__(self, directory: Path) -> None:
-        self.plane = ControlPlane(directory / "plane")
-        self.plane.install()
+    def __init__(self, directory: Path, *, node: bool = False) -> None:
+        self.replicas: Replicas = OnNode(directory) if node else Processes(directory)
+        self.plane = self.replicas.plane
         gauges.install(self.plane)
         self.server = GitServer(directory / "git")
-        self.operators = [OperatorProcess(self.plane, directory / "operator", name=f"replica-{n}") for n in range(2)]
 
     def calm(self) -> None:
         faults = self.server.faults
@@ -34,10 +32,8 @@ class Bed:
         faults.drop_before = faults.drop_after = 0
 
     def stop(self) -> None:
-        for one in self.operators:
-            one.kill()
         self.server.stop()
-        self.plane.stop()
+        self.replicas.stop()
 
 
 _REFUSES = """#!/bin/sh
@@ -81,19 +77,10 @@ class Chaos:
             self.ledger.counts[deed.__name__.replace("_", " ")] += 1
 
     def revive(self) -> None:
-        """As a kubelet would: a replica ends by itself where it lost its Lease, and for nothing else."""
-        for one in self.bed.operators:
-            if not one.is_alive:
-                told = one.log().rstrip()[-2000:]
-                if "the Lease was lost" not in told[-500:]:
-                    self.ledger.ended.append(f"{one.identity} ended by itself: {told}")
-                self.ledger.counts["Leases lost"] += 1
-                one.start()
+        self.bed.replicas.revive(self.ledger)
 
     def kill(self) -> None:
-        one = self.rng.choice(self.bed.operators)
-        one.kill()
-        one.start()
+        self.bed.replicas.kill(self.rng)
 
     def dropped_answers(self) -> None:
         self._faulty("git-receive-pack" if self.rng.random() < 0.7 else "", drop_after=1)
