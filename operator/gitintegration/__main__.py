@@ -14,8 +14,7 @@ from typing import Annotated, Any, TypeVar
 import kopf
 import structlog
 from aiohttp import web
-from cyclopts import App, Parameter
-from cyclopts.config import Env
+from cyclopts import Parameter
 
 from gitintegration import logs, stderr
 from gitintegration.api.crd import render_crds
@@ -26,6 +25,7 @@ from gitintegration.cluster.kinds import Kinds
 from gitintegration.cluster.lease import Lease, Terms, lease_name
 from gitintegration.cluster.operations import OperationObjects
 from gitintegration.cluster.rights import may_watch_everywhere
+from gitintegration.console import main
 from gitintegration.controller.assembly import assemble
 from gitintegration.controller.controller import Controller
 from gitintegration.core.yaml_read import ReadLimits
@@ -59,20 +59,12 @@ _DRAIN = 6.0
 _STARTING = 1.0
 """Seconds between looks at an API server that is not ready."""
 
-app = App(
-    name="gitintegration",
-    help="Keeps pipeline resources and their manifests in git the same, in both directions.",
-    config=Env("GITINTEGRATION_", command=False),
-)
 
-
-@app.command
 def crds() -> None:
     """Print the CustomResourceDefinitions."""
     print("---\n".join(render_crds().values()), end="")
 
 
-@app.command(name="serve")
 def serve_gateway(
     *,
     host: str = "0.0.0.0",  # noqa: S104 - behind a Service
@@ -118,7 +110,6 @@ def serve_gateway(
     serve_http(made, host, port, debug=log_level == "debug", proxies=trusted_proxies)
 
 
-@app.command
 def run(
     *,
     kubeconfig: str | None = None,
@@ -429,10 +420,6 @@ async def _probes(port: int, ready: asyncio.Event, metrics: Metrics, stack: Asyn
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, port=port).start()
-
-
-def main() -> None:
-    app()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,6 @@ Measured: 71 MB and 0.7 s for each worker where it imports all of the operator, 
 
 
 def main() -> None:
-    from gitintegration.__main__ import main as run
+    from gitintegration.commands import app
 
-    run()
+    app()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import ssl
+import subprocess
+import sys
 import threading
 import uuid
 from base64 import b64encode
@@ -20,6 +22,7 @@ from tests.bed.world import World, eventually, manifest, pipeline
 
 MakeWorld = Callable[..., World]
 GOOD = {"pipelines/good.yaml": manifest("good")}
+SCRIPT = Path(sys.executable).with_name("gitintegration")
 
 
 def started(world: MakeWorld, files: dict[str, str]) -> World:
@@ -76,7 +79,20 @@ CASES = {
 }
 
 
-def test_each_bad_file_is_told_with_its_reason_and_the_rest_is_synced(world: MakeWorld) -> None:
+def _check_lint(w: World, directory: Path, told: dict[str, dict[str, str]]) -> None:
+    """`gitintegration lint` tells the same of a checkout, but for what the API server alone refuses."""
+    git("clone", "-q", str(w.repo.path), str(directory / "checkout"), cwd=directory)
+    command = [SCRIPT, "lint", directory / "checkout", "-n", w.namespace, "-o", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    found = {one["path"]: (one["reason"], one["message"]) for one in json.loads(done.stdout)["problems"]}
+    ours = {path: (one["reason"], one["message"]) for path, one in told.items() if one["reason"] != "Refused"}
+    assert len(ours) > len(told) // 2
+    assert {path: said for path, said in found.items() if path in ours} == ours
+    assert found.keys() <= told.keys()
+
+
+def test_each_bad_file_is_told_with_its_reason_and_the_rest_is_synced(world: MakeWorld, tmp_path: Path) -> None:
     w = started(world, {f"pipelines/{name}": text for name, (text, _, _) in CASES.items()})
     told = invalid(w, sum(bool(reason) for _, reason, _ in CASES.values()))
     assert w.names() == {"good", "d5"}
@@ -84,6 +100,7 @@ def test_each_bad_file_is_told_with_its_reason_and_the_rest_is_synced(world: Mak
     for name, (_, reason, words) in CASES.items():
         if reason:
             assert words in told[f"pipelines/{name}"]["message"], told[f"pipelines/{name}"]
+    _check_lint(w, tmp_path, told)
     ready = w.condition("Ready")
     assert ready["reason"] == "InvalidManifests"
     assert "pipelines/" in ready["message"]

@@ -133,7 +133,7 @@ def scan(directory: Path, entries: Sequence[TreeFile], scope: Scope) -> list[Sca
             except LimitExceeded:
                 found.append(too_large(entry, scope))
             else:
-                found.append(_scan_one(entry.path, entry.sha, content, scope))
+                found.append(scan_one(entry.path, entry.sha, content, scope))
             if slices.is_over():
                 break
     return found
@@ -145,8 +145,8 @@ def too_large(entry: TreeFile, scope: Scope) -> ScannedFile:
     return ScannedFile(entry.path, entry.sha, (), (Problem(entry.path, InvalidReason.TooLarge, words),))
 
 
-def _scan_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile:
-    """Whatever goes wrong with a file is a problem of that file."""
+def scan_one(path: str, blob: str, content: bytes, scope: Scope) -> ScannedFile:
+    """What a file holds. Whatever goes wrong with it is a problem of that file."""
     try:
         return _read_one(path, blob, content, scope)
     except Exception as defect:
@@ -172,7 +172,11 @@ def too_long() -> LimitExceeded:
 def read_text(directory: Path, sha: str) -> str:
     """A small text file, the ignore file say. Raises LimitExceeded."""
     with objects.Objects(directory) as store:
-        content = store.raw(sha)
+        return as_text(store.raw(sha))
+
+
+def as_text(content: bytes) -> str:
+    """Of a small text file. Raises LimitExceeded."""
     if len(content) > _SMALL:
         raise too_long()
     return content.decode("utf-8", "replace")

@@ -35,18 +35,18 @@ R = TypeVar("R")
 MAX_PACKS = 50
 """Each pack holds file descriptors; past so many the cache is made afresh."""
 
-_FOLDER, _FILE, _EXECUTABLE, _LINK, _SUBMODULE = 0o040000, 0o100644, 0o100755, 0o120000, 0o160000
-_REGULAR = (_FILE, _EXECUTABLE, 0o100664)
+FOLDER, FILE, EXECUTABLE, LINK, SUBMODULE = 0o040000, 0o100644, 0o100755, 0o120000, 0o160000
+_REGULAR = (FILE, EXECUTABLE, 0o100664)
 _LATEST = 253_402_300_799
 """Seconds since the epoch: the end of the year 9999."""
-_MAX_DEPTH = 64
+MAX_DEPTH = 64
 _TREES = 4
 """Trees that are kept unpacked: both sides of a comparison, in both directions."""
 _MAX_UNFOLDED = 64 << 20
 """Bytes that one object of a pack may unfold to."""
 _GROWTH = 4
 """So many times its base a large file may be; what unfolds to more than that is made to do harm."""
-_MAX_WHOLE = 128 << 20
+MAX_WHOLE = 128 << 20
 """The same of an object that is no delta. A larger file is taken in by its name alone, and stops no other."""
 _MAX_NAMED = 1 << 30
 """The same of one that is taken in by its name."""
@@ -151,8 +151,8 @@ class _Unfolding:
         def bounded(*args: Any, **kwargs: Any) -> R:
             unpacked = next(one for one in args if isinstance(one, dulwich_pack.UnpackedObject))
             size = unpacked.decomp_len or 0
-            if self.left is None or size <= _MAX_WHOLE or unpacked.pack_type_num != Blob.type_num:
-                self.count(size, _MAX_WHOLE)
+            if self.left is None or size <= MAX_WHOLE or unpacked.pack_type_num != Blob.type_num:
+                self.count(size, MAX_WHOLE)
                 return read_zlib_chunks(*args, **kwargs)
             self.count(size, _MAX_NAMED)
             named = _Named(size)
@@ -338,7 +338,7 @@ class Objects:
         tree: str = self.commit(commit).tree.decode()
         for part in folder.split("/")[:-1]:
             mode, sha = self.entry(tree, part)
-            if mode != _FOLDER:
+            if mode != FOLDER:
                 return None
             tree = sha
         return tree
@@ -349,7 +349,7 @@ class Objects:
         for part in folder.split("/")[:-1]:
             mode, sha = self.entry(tree, part)
             at += part
-            if mode != _FOLDER:
+            if mode != FOLDER:
                 return at if mode else ""
             tree, at = sha, f"{at}/"
         return ""
@@ -357,14 +357,14 @@ class Objects:
     def names(self, commit: str, folder: str) -> dict[str, bool]:
         """What a folder holds, and which of it are folders."""
         found = trees.entries(self.tree(self.subtree(commit, folder)))
-        return {name.decode("utf-8", "surrogateescape"): mode == _FOLDER for name, (mode, _) in found.items()}
+        return {name.decode("utf-8", "surrogateescape"): mode == FOLDER for name, (mode, _) in found.items()}
 
     def at(self, tree: str, path: str) -> tuple[TreeEntry | None, bool]:
         """What lies at `path`, and whether a file could lie there: no part of the way to it is a file itself."""
         *folders, name = path.split("/")
         for part in folders:
             mode, sha = self.entry(tree, part)
-            if mode != _FOLDER:
+            if mode != FOLDER:
                 return None, mode == 0
             tree = sha
         mode, sha = self.entry(tree, name)
@@ -377,15 +377,15 @@ class Objects:
             mine, theirs, at = stack.pop()
             if mine is None or mine == theirs:
                 continue
-            if at.count("/") > _MAX_DEPTH:
+            if at.count("/") > MAX_DEPTH:
                 yield at, 0, ""
                 continue
             known, new = trees.unlike(self.tree(theirs), self.tree(mine))
             for name, (mode, sha) in new.items():
                 before = known.get(name)
                 text = name.decode("utf-8", "surrogateescape")
-                if mode == _FOLDER and not is_unwritable(text):
-                    stack.append((sha, before[1] if before and before[0] == _FOLDER else None, f"{at}{text}/"))
+                if mode == FOLDER and not is_unwritable(text):
+                    stack.append((sha, before[1] if before and before[0] == FOLDER else None, f"{at}{text}/"))
                 else:
                     yield f"{at}{text}", mode, sha
 
@@ -394,16 +394,16 @@ class Objects:
         stack = [(old, new, folder)]
         while stack:
             before, after, at = stack.pop()
-            if at.count(b"/") > _MAX_DEPTH:
+            if at.count(b"/") > MAX_DEPTH:
                 yield at, "", ""
                 continue
             was, now = trees.unlike(self.tree(before), self.tree(after))
             for name in was.keys() | now.keys():
                 (mode, sha), (new_mode, new_sha) = was.get(name, (0, "")), now.get(name, (0, ""))
-                if _FOLDER in (mode, new_mode):
-                    folders = (sha if mode == _FOLDER else None, new_sha if new_mode == _FOLDER else None)
+                if FOLDER in (mode, new_mode):
+                    folders = (sha if mode == FOLDER else None, new_sha if new_mode == FOLDER else None)
                     stack.append((*folders, at + name + b"/"))
-                if any(m not in (0, _FOLDER) for m in (mode, new_mode)):
+                if any(m not in (0, FOLDER) for m in (mode, new_mode)):
                     yield at + name, sha if mode in _REGULAR else "", new_sha if new_mode in _REGULAR else ""
 
 
@@ -415,7 +415,7 @@ def listing(directory: Path, commit: str, folder: str, suffixes: tuple[str, ...]
     """The files below `folder` that end in a suffix, or are called `extra`."""
     with Objects(directory) as objects:
         found = objects.walk(objects.subtree(commit, folder), folder)
-        return replace(_sorted_out(found, suffixes, extra), obstacle=objects.obstacle(commit, folder))
+        return replace(sorted_out(found, suffixes, extra), obstacle=objects.obstacle(commit, folder))
 
 
 _LOOKED_AT = 20_000
@@ -426,7 +426,7 @@ def outside(directory: Path, commit: str, folder: str, suffixes: tuple[str, ...]
     """Files beside `folder` that end in a suffix, `most` of them, those nearest to the root first; what is hidden is passed over."""
     with Objects(directory) as objects:
         found = list(itertools.islice(objects.walk(objects.subtree(commit, ""), ""), _LOOKED_AT))
-    files = _sorted_out(found, suffixes, "").files
+    files = sorted_out(found, suffixes, "").files
     beside = [f for f in files if not f.path.startswith(folder) and not f.path.startswith(".") and "/." not in f.path]
     return sorted(beside, key=lambda f: (f.path.count("/"), f.path))[:most]
 
@@ -437,13 +437,14 @@ def changes(
     """What `new` holds below `folder` otherwise than `old`, and the paths that are gone."""
     with Objects(directory) as objects:
         before, after = objects.subtree(old, folder), objects.subtree(new, folder)
-        changed = _sorted_out(objects.walk(after, folder, before), suffixes, extra)
+        changed = sorted_out(objects.walk(after, folder, before), suffixes, extra)
         there = {e.path for e in changed.files} | {path for path, _ in changed.refused}
         gone = {path for path, _, _ in objects.walk(before, folder, after) if path not in there}
         return replace(changed, obstacle=objects.obstacle(new, folder)), tuple(sorted(gone))
 
 
-def _sorted_out(found: Iterable[tuple[str, int, str]], suffixes: tuple[str, ...], extra: str) -> Listing:
+def sorted_out(found: Iterable[tuple[str, int, str]], suffixes: tuple[str, ...], extra: str) -> Listing:
+    """Of these (path, mode, blob), the files that may hold manifests, and what is called as one and can't be one."""
     files, refused = [], []
     for path, mode, sha in found:
         name = path.rsplit("/", 1)[-1]
@@ -451,9 +452,9 @@ def _sorted_out(found: Iterable[tuple[str, int, str]], suffixes: tuple[str, ...]
             continue
         if not _utf8(path) or "\\" in path or is_unwritable(name) or any(ord(ch) < 32 for ch in path):
             refused.append((path.encode("utf-8", "replace").decode(), "its name can't be a file's on every system"))
-        elif mode == _LINK:
+        elif mode == LINK:
             refused.append((path, "is a symbolic link; put the manifest itself here"))
-        elif mode == _SUBMODULE:
+        elif mode == SUBMODULE:
             refused.append((path, "is a submodule; put the manifest itself here"))
         elif mode in _REGULAR:
             files.append(TreeFile(path, sha))
@@ -586,7 +587,7 @@ def blobs_at(directory: Path, commit: str, paths: Iterable[str]) -> dict[str, st
     with Objects(directory) as objects:
         tree = objects.commit(commit).tree.decode()
         found = {path: objects.at(tree, path)[0] for path in paths}
-        return {path: kept.sha for path, kept in found.items() if kept and kept.mode in (_FILE, _EXECUTABLE, 0o100664)}
+        return {path: kept.sha for path, kept in found.items() if kept and kept.mode in (FILE, EXECUTABLE, 0o100664)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -689,13 +690,13 @@ def _write_tree(objects: Objects, tree: str | None, nested: _Nested, pack: PackW
         name = text.encode()
         before = known.get(name)
         if isinstance(content, dict):
-            if before and before[0] != _FOLDER and _adds(content):
+            if before and before[0] != FOLDER and _adds(content):
                 raise GitIntegrationError(
                     Reason.InvalidManifests, f"{text!r} is no folder, and files should go into it"
                 )
-            inner = before[1] if before and before[0] == _FOLDER else None
+            inner = before[1] if before and before[0] == FOLDER else None
             made = _write_tree(objects, inner, content, pack)
-            replaced[name] = (_FOLDER, made) if made else None
+            replaced[name] = (FOLDER, made) if made else None
         elif content is None:
             replaced[name] = None
         elif isinstance(content, TreeEntry):
@@ -703,7 +704,7 @@ def _write_tree(objects: Objects, tree: str | None, nested: _Nested, pack: PackW
         else:
             if before and before[0] not in _REGULAR:
                 raise GitIntegrationError(Reason.InvalidManifests, f"{text!r} is no file, and would be written over")
-            mode = before[0] if before and before[0] in (_FILE, _EXECUTABLE) else _FILE
+            mode = before[0] if before and before[0] in (FILE, EXECUTABLE) else FILE
             replaced[name] = (mode, content)
     raw = _splice(old, known, replaced)
     return pack.add(ShaFile.from_raw_string(Tree.type_num, raw)) if raw else None
@@ -731,7 +732,7 @@ def _splice(
             return raw
     lines = {name: entry for name, entry in trees.entries(old).items() if name not in replaced}
     lines.update({name: entry for name, entry in replaced.items() if entry})
-    ordered = sorted(lines.items(), key=lambda item: item[0] + b"/" if item[1][0] == _FOLDER else item[0])
+    ordered = sorted(lines.items(), key=lambda item: item[0] + b"/" if item[1][0] == FOLDER else item[0])
     return b"".join(b"%o %b\0%b" % (mode, name, bytes.fromhex(sha)) for name, (mode, sha) in ordered)
 
 

@@ -1,0 +1,21 @@
+"""The command line. What a command needs is imported when that command is run: `--help` must not wait for it."""
+
+from __future__ import annotations
+
+from cyclopts import App
+from cyclopts.config import Env
+
+app = App(
+    name="gitintegration",
+    help="Keeps pipeline resources and their manifests in git the same, in both directions.",
+    config=Env("GITINTEGRATION_", command=False),
+)
+app.command(
+    "gitintegration.commands.lint:lint",
+    help="Read a checkout as the operator would, and tell what it would leave alone, and why.",
+)
+app.command("gitintegration.__main__:run", help="Run the operator, against a kubeconfig or in the cluster.")
+app.command(
+    "gitintegration.__main__:serve_gateway", name="serve", help="Serve the REST API over the resources, as its callers."
+)
+app.command("gitintegration.__main__:crds", help="Print the CustomResourceDefinitions.")
