@@ -49,8 +49,9 @@ dist: $(STAMP) helm  ## the archives alone, of the commit that is checked out (W
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: generate verify test test-long bed forge promtool yamljudge kstatus helm testbed node test-node demo recording bench soak fuzz siege
-generate: $(STAMP)  ## write CRDs and the reference page anew from the models
+generate: $(STAMP)  ## write CRDs and the pages of reference anew, from the models, messages and commands
 	$(BIN)/python -m gitintegration.api
+	$(BIN)/python -m gitintegration.commands
 	$(BIN)/python charts/values.py
 
 verify: $(STAMP)  ## format, lint, types, import contracts, generated files
@@ -59,6 +60,7 @@ verify: $(STAMP)  ## format, lint, types, import contracts, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m gitintegration.api --check
+	$(BIN)/python -m gitintegration.commands --check
 	$(BIN)/python charts/values.py --check
 
 bed: $(STAMP)  ## build the control plane of the test bed, once; it is cached outside the checkout

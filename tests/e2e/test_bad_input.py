@@ -82,7 +82,7 @@ CASES = {
 def _check_lint(w: World, directory: Path, told: dict[str, dict[str, str]]) -> None:
     """`gitintegration lint` tells the same of a checkout, but for what the API server alone refuses."""
     git("clone", "-q", str(w.repo.path), str(directory / "checkout"), cwd=directory)
-    command = [SCRIPT, "lint", directory / "checkout", "-n", w.namespace, "-o", "json"]
+    command = [str(SCRIPT), "lint", str(directory / "checkout"), "-n", w.namespace, "-o", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1, done.stderr
     found = {one["path"]: (one["reason"], one["message"]) for one in json.loads(done.stdout)["problems"]}

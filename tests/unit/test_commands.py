@@ -22,7 +22,7 @@ PAGES = sorted(
     path
     for pattern in ("*.md", "docs/*.md", "examples/*.md", "charts/*/README.md", "charts/*/templates/NOTES.txt")
     for path in ROOT.glob(pattern)
-    if path.name not in ("CHANGELOG.md", "messages.md")  # what was, and what the messages are asked for themselves
+    if path.name not in ("CHANGELOG.md", "messages.md", "command-line.md")  # what was, and what is generated
 )
 TOOLS = ("kubectl", "helm", "make", "gitintegration", "curl")
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from cyclopts import App
 from cyclopts.config import Env
 
+OK, DIFFERENT, FAILED = 0, 1, 2
+"""Exit codes, as kubectl diff's: 1 tells of a difference, more of an error."""
+
+_PLUGIN = "kubectl-"
+"""What a program's name begins with that kubectl runs as a command of its own."""
+
 app = App(
-    name="gitintegration",
+    name="kubectl gitintegration" if Path(sys.argv[0]).name.startswith(_PLUGIN) else "gitintegration",
     help="Keeps pipeline resources and their manifests in git the same, in both directions.",
     config=Env("GITINTEGRATION_", command=False),
 )
 app.command(
     "gitintegration.commands.lint:lint",
     help="Read a checkout as the operator would, and tell what it would leave alone, and why.",
+)
+app.command(
+    "gitintegration.commands.status:status",
+    help="Show how integrations stand: what is ahead, in conflict, left alone, and what mends it.",
 )
 app.command("gitintegration.__main__:run", help="Run the operator, against a kubeconfig or in the cluster.")
 app.command(

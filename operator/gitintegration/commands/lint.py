@@ -18,6 +18,7 @@ from gitintegration import messages
 from gitintegration.api.base_model import read_spec
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.api.names import split_api_version
+from gitintegration.commands import DIFFERENT, FAILED, OK
 from gitintegration.commits import files
 from gitintegration.commits.files import ScannedFile, Scope
 from gitintegration.core.invalid import ManifestError, Problem
@@ -30,8 +31,6 @@ from gitintegration.git import checkout as files_of
 from gitintegration.git.objects import TreeFile
 from gitintegration.session.git_index import GitIndex
 
-OK, FOUND, FAILED = 0, 1, 2
-"""Exit codes, as kubectl diff's."""
 _NOWHERE = "https://lint.invalid/checkout.git"
 """A spec has to name a repository; nobody asks it."""
 
@@ -133,7 +132,7 @@ def lint(
         print(f"error: {error.message}", file=sys.stderr)
         return FAILED
     print(VIEWS[output](report))
-    return FOUND if report.problems else OK
+    return DIFFERENT if report.problems else OK
 
 
 def _spec(file: Path | None, prefix: str | None, kinds: Sequence[str]) -> tuple[GitIntegrationSpec, str | None]:

@@ -1,0 +1,171 @@
+"""What commands show to people: tables out of resources, as values. Pure."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from gitintegration.core.text import plain
+
+_SHA = 12
+_COMMITS = 5
+_STEPS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+_GOOD, _BAD, _DIM = "green", "red", "dim"
+
+
+def ago(then: str | None, now: datetime) -> str:
+    """How long ago a time of a status was, in its largest unit."""
+    if not then:
+        return "never"
+    seconds = max(0, int((now - datetime.fromisoformat(then.replace("Z", "+00:00"))).total_seconds()))
+    size, unit = next(((size, unit) for size, unit in _STEPS if seconds >= size), (1, "s"))
+    return f"{seconds // size}{unit} ago"
+
+
+def is_in_sync(integration: Mapping[str, Any]) -> bool:
+    """Whether both sides were the same when they were last looked at, and they are still looked at."""
+    status = integration.get("status") or {}
+    suspended = not (integration.get("spec") or {}).get("enabled", True)
+    return bool(status.get("inSync")) and not suspended and _condition(status, "Ready").get("status") == "True"
+
+
+def overview(integrations: Sequence[Mapping[str, Any]], now: datetime) -> RenderableType:
+    """One line for each. The cluster is ahead of git, or behind it."""
+    table = _table("NAMESPACE", "NAME", "READY", "SYNC", "AHEAD", "BEHIND", "CONFLICTS", "LAST SYNC")
+    for one in integrations:
+        status = one.get("status") or {}
+        ready = _condition(status, "Ready")
+        table.add_row(
+            *(_text(one["metadata"][key]) for key in ("namespace", "name")),
+            _verdict(ready),
+            _yes(status.get("inSync")),
+            *(str(status.get(key, "-")) for key in ("localAheadCount", "remoteAheadCount", "conflictCount")),
+            ago(status.get("lastSuccessfulSyncAt"), now),
+        )
+    return table
+
+
+def detail(integration: Mapping[str, Any], now: datetime) -> RenderableType:
+    """All of one, on one screen: the conditions first, each with the command that mends it."""
+    meta, spec, status = (integration.get(key) or {} for key in ("metadata", "spec", "status"))
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style=_DIM, no_wrap=True)
+    facts.add_column(overflow="fold")
+    connection = status.get("connection") or {}
+    latency = f", {connection['latencyMs']} ms" if connection.get("latencyMs") is not None else ""
+    facts.add_row("repository", _text(f"{spec.get('repositoryURL', '')}{latency}"))
+    branch = f"{status.get('branch') or spec.get('defaultBranch') or '-'} at {_sha(status.get('remoteCommit'))}"
+    facts.add_row("branch", _text(branch))
+    facts.add_row("last sync", _text(ago(status.get("lastSuccessfulSyncAt"), now)))
+    counts = [
+        f"{status.get('pipelineCount', 0)} known",
+        f"{status.get('localAheadCount', 0)} ahead in the cluster",
+        f"{status.get('remoteAheadCount', 0)} ahead in git",
+        f"{status.get('conflictCount', 0)} in conflict",
+    ]
+    facts.add_row("pipelines", _text(", ".join(counts)))
+    if review := status.get("review"):
+        facts.add_row("review", _text(f"branch {review.get('branch')} at {_sha(review.get('commit'))}"))
+    if pull := status.get("pullRequest"):
+        facts.add_row("pull request", _text(f"{pull.get('number')} {pull.get('state')}: {pull.get('url')}"))
+    for condition in status.get("conditions") or ():
+        if condition["type"] in ("Ready", "Connected", "InSync"):
+            state = Text(condition["status"], style=_style(condition))
+            words = _text(f", {condition.get('reason')}: {condition.get('message', '')}")
+            facts.add_row(_text(condition["type"]), Text.assemble(state, words))
+    title = Text(f"{meta.get('namespace')}/{meta.get('name')}", style="bold")
+    parts: list[RenderableType] = [title, Padding(facts, (0, 0, 0, 2))]
+    parts += _lists(status)
+    parts += _list("LAST COMMITS", ("COMMIT", "WHEN", "AUTHOR", "MESSAGE"), _commits(status, now))
+    return Group(*parts)
+
+
+def _lists(status: Mapping[str, Any]) -> list[RenderableType]:
+    ahead = ((_key(e), e.get("side"), e.get("reason"), e.get("path")) for e in status.get("ahead") or ())
+    found = _list("AHEAD", ("PIPELINE", "SIDE", "WHY", "FILE"), ahead, more=bool(status.get("aheadTruncated")))
+    conflicts = (
+        (_key(e), e.get("reason"), ", ".join(e.get("fields") or ()), e.get("path"))
+        for e in status.get("conflicts") or ()
+    )
+    torn = ("PIPELINE", "REASON", "FIELDS", "FILE")
+    found += _list("CONFLICTS", torn, conflicts, more=bool(status.get("conflictsTruncated")))
+    invalid = ((e.get("path"), e.get("reason"), e.get("message")) for e in status.get("invalid") or ())
+    bad = ("FILE", "REASON", "MESSAGE")
+    return found + _list("LEFT ALONE", bad, invalid, more=bool(status.get("invalidTruncated")))
+
+
+def _commits(status: Mapping[str, Any], now: datetime) -> Iterable[tuple[object, ...]]:
+    for one in (status.get("history") or ())[:_COMMITS]:
+        author = str(one.get("author") or "").partition(" <")[0]
+        yield _sha(one.get("sha")), ago(one.get("committedAt"), now), author, one.get("message")
+
+
+def _list(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, more: bool = False
+) -> list[RenderableType]:
+    """A table below its title; nothing where it has no rows. `more`: the status holds only the first of them."""
+    table = _table(*columns)
+    for row in rows:
+        table.add_row(*(_text(str(value or "-")) for value in row))
+    if not table.row_count:
+        return []
+    note = [Padding(Text("and more, which the status does not hold", style=_DIM), (0, 0, 0, 2))] if more else []
+    return [Text(), Text(title, style="bold"), Padding(table, (0, 0, 0, 2)), *note]
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style=_DIM)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    return next((c for c in status.get("conditions") or () if c["type"] == kind), {})
+
+
+def _verdict(condition: Mapping[str, Any]) -> Text:
+    return Text(plain(str(condition.get("reason") or "-")), style=_style(condition))
+
+
+def _style(condition: Mapping[str, Any]) -> str:
+    return _GOOD if condition.get("status") == "True" else _BAD
+
+
+def _yes(value: object) -> Text:
+    return Text("-") if value is None else Text("yes", style=_GOOD) if value else Text("no", style=_BAD)
+
+
+def _key(entry: Mapping[str, Any]) -> str:
+    return f"{entry.get('kind')}/{entry.get('name')}"
+
+
+def _sha(commit: str | None) -> str:
+    return (commit or "-")[:_SHA]
+
+
+def _text(words: str) -> Text:
+    """As it is: no markup, and nothing that a terminal would obey."""
+    return Text(plain(words))
+
+
+def show(what: RenderableType, stream: TextIO, width: int | None = None) -> None:
+    """Print it, in colour on a terminal where NO_COLOR does not forbid it. `width` in columns; None: the terminal's own."""
+    text = io.StringIO()
+    console = Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
+    if console.is_terminal:
+        console.print(what)
+        return
+    Console(file=text, width=console.width, highlight=False, emoji=False, color_system=None).print(what)
+    stream.write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
+
+
+def utcnow() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,193 @@
+"""The command line on the real cluster, as somebody who may what `gitintegration-api-user` may, and no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.bed.cluster import ROOT
+from tests.bed.controlplane import ControlPlane
+from tests.bed.tenants import Tenant
+from tests.bed.world import World, eventually, manifest
+
+MakeWorld = Callable[..., World]
+SCRIPT = str(Path(sys.executable).with_name("gitintegration"))
+
+
+class User:
+    """A tenant, with the command line."""
+
+    def __init__(self, w: World) -> None:
+        self.w, self.tenant = w, Tenant(w, "user")
+        self.tenant.bind("gitintegration-api-user", "get", "gitintegrations")
+
+    def run(self, *arguments: str, kubeconfig: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+        known = {k: v for k, v in os.environ.items() if k not in ("KUBECONFIG", "COLUMNS")}
+        env = {**known, "KUBECONFIG": str(kubeconfig or self.tenant.kubeconfig), **more}
+        return subprocess.run([SCRIPT, *arguments], env=env, capture_output=True, text=True, timeout=60)
+
+    def status(self, *arguments: str, code: int = 0, **more: Any) -> str:
+        done = self.run("status", "-n", self.w.namespace, *arguments, **more)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout or done.stderr
+
+
+@pytest.fixture(scope="module")
+def roles(control_plane: ControlPlane) -> None:
+    """The role comes with the REST API."""
+    control_plane.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests" / "gateway"))
+
+
+@pytest.fixture
+def user(world: MakeWorld, roles: None) -> User:
+    w = world({"pipelines/orders.yaml": manifest("orders")})
+    w.secret()
+    w.integrate()
+    w.in_sync()
+    return User(w)
+
+
+def test_status_says_what_is_and_ends_as_it_is(user: User) -> None:
+    w = user.w
+    text = user.status()
+    head = w.repo.head()
+    assert head
+    assert text.startswith(f"{w.namespace}/gi\n")
+    assert f"main at {head[:12]}" in text
+    assert "True, Succeeded" in text
+    assert user.status("gi") == text or "ago" in text
+    assert user.status("-o", "name") == "gitintegration.planasonix.com/gi\n"
+    told = json.loads(user.status("-o", "json"))
+    assert told["items"][0]["status"]["inSync"] is True
+    assert yaml.safe_load(user.status("-o", "yaml")) == json.loads(user.status("-o", "json"))
+    w.integrate("other", pathPrefix="other", enabled=False)
+    eventually(lambda: w.condition("Ready", "other").get("reason") == "Suspended")
+    lines = user.status(code=1).splitlines()
+    assert lines[0].split()[:3] == ["NAMESPACE", "NAME", "READY"]
+    assert [line.split()[1:3] for line in lines[1:]] == [["gi", "Succeeded"], ["other", "Suspended"]]
+    assert user.status("-o", "wide", code=1).count("repository  ") == 2
+
+
+def test_status_shows_a_conflict_and_a_file_that_is_left_alone(user: User) -> None:
+    w = user.w
+    w.kubectl("patch", "gi", "gi", "--type=merge", "-p", '{"spec": {"sync": {"mode": "Manual"}}}')
+    w.patch("orders", {"owner": "cluster"})
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="git"), "pipelines/bad.yaml": "a: [1\n"})
+    eventually(lambda: (s := w.sync_now()).get("conflictCount") == 1 and s.get("invalid"))
+    text = user.status(code=1, COLUMNS="140")
+    assert "False, " in text
+    sections = {part.split("\n")[0]: part for part in text.split("\n\n")}
+    assert "Pipeline/orders  BothModified  spec.owner  pipelines/orders.yaml" in sections["CONFLICTS"]
+    assert "pipelines/bad.yaml  NotYAML" in sections["LEFT ALONE"]
+    assert "Pipeline/orders  both" in sections["AHEAD"]
+
+
+def test_what_can_not_be_told_is_an_error_in_words(user: User, tmp_path: Path) -> None:
+    assert "error: there is no GitIntegration nothing in" in user.status("nothing", code=2)
+    told = user.run("status", "-A")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "gitintegrations" in told.stderr
+    assert "Traceback" not in told.stderr
+    told = user.run("status", kubeconfig=tmp_path / "none")
+    assert (told.returncode, told.stderr) == (2, f"error: there is no kubeconfig {tmp_path / 'none'}\n")
+    told = user.run("status", "--context", "other")
+    assert told.returncode == 2
+    assert "other" in told.stderr
+    config = json.loads(user.tenant.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    (tmp_path / "dead").write_text(json.dumps(config))
+    told = user.run("status", kubeconfig=tmp_path / "dead")
+    assert told.returncode == 2
+    assert told.stderr.startswith("error: ")
+    assert user.tenant.token not in told.stderr
+
+
+def test_the_namespace_and_the_login_are_the_kubeconfigs(user: User, tmp_path: Path) -> None:
+    """As kubectl's are: the context's namespace, and a program that is asked for a token."""
+    config = json.loads(user.tenant.kubeconfig.read_text())
+    config["contexts"][0]["context"]["namespace"] = user.w.namespace
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": user.tenant.token},
+    }
+    (tmp_path / "token.json").write_text(json.dumps(credential))
+    config["users"][0]["user"] = {
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": "cat",
+            "args": [str(tmp_path / "token.json")],
+            "interactiveMode": "Never",
+        }
+    }
+    (tmp_path / "config").write_text(json.dumps(config))
+    done = user.run("status", kubeconfig=tmp_path / "config")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{user.w.namespace}/gi\n")
+
+
+def test_colour_is_for_terminals(user: User) -> None:
+    """And NO_COLOR is heeded there."""
+
+    def shown(**more: str) -> str:
+        leader, follower = pty.openpty()
+        env = {
+            **os.environ,
+            "KUBECONFIG": str(user.tenant.kubeconfig),
+            "TERM": "xterm-256color",
+            "COLUMNS": "100",
+            **more,
+        }
+        process = subprocess.Popen(
+            [SCRIPT, "status", "-n", user.w.namespace], env=env, stdin=follower, stdout=follower, stderr=follower
+        )
+        os.close(follower)
+        text = b""
+        while True:
+            try:
+                piece = os.read(leader, 1 << 16)
+            except OSError:  # the other side is closed
+                break
+            if not piece:
+                break
+            text += piece
+        os.close(leader)
+        assert process.wait(60) == 0
+        return text.decode()
+
+    assert "\x1b[32mTrue" in shown()
+    assert "\x1b[32m" not in shown(NO_COLOR="1")
+
+
+def test_it_is_a_command_of_kubectl(user: User) -> None:
+    path = f"{Path(SCRIPT).parent}{os.pathsep}{os.environ['PATH']}"
+    kubectl = shutil.which("kubectl", path=path)
+    assert kubectl
+    env = {**os.environ, "KUBECONFIG": str(user.tenant.kubeconfig), "PATH": path}
+    command = [kubectl, "gitintegration", "status", "-n", user.w.namespace, "-o", "name"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "gitintegration.planasonix.com/gi\n", done.stderr
+    told = subprocess.run([kubectl, "gitintegration", "--help"], env=env, capture_output=True, text=True, timeout=60)
+    assert told.stdout.lstrip().startswith("Usage: kubectl gitintegration COMMAND")
+
+
+def test_help_comes_at_once(user: User) -> None:
+    """It imports nothing of what commands need, however fast the machine is."""
+    program = "import sys; from gitintegration.commands import app; app(['--help'], result_action='return_value'); "
+    program += "print(sorted(n for n in sys.modules if n.split('.')[0] in ('kubernetes', 'aiohttp', 'kopf', 'pydantic', 'dulwich')))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.rstrip().endswith("[]"), done.stdout + done.stderr
+    began = time.monotonic()
+    assert user.run("--help").returncode == 0
+    print(f"--help: {time.monotonic() - began:.2f} s")

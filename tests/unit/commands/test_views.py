@@ -1,0 +1,145 @@
+"""What people see, at two widths, without colour: golden texts in `views.golden`, one after the other."""
+
+from __future__ import annotations
+
+import io
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitintegration.commands.views import ago, detail, is_in_sync, overview, show
+
+NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
+GOLDEN = Path(__file__).with_name("views.golden")
+
+
+def condition(kind: str, status: str, reason: str, message: str) -> dict[str, str]:
+    return {"type": kind, "status": status, "reason": reason, "message": message}
+
+
+WELL: dict[str, Any] = {
+    "metadata": {"namespace": "data", "name": "analytics"},
+    "spec": {"repositoryURL": "https://git.example.com/acme/pipelines.git"},
+    "status": {
+        "inSync": True,
+        "branch": "main",
+        "remoteCommit": "1a2b3c4d5e6f7a8b9c0d",
+        "lastSyncedCommit": "1a2b3c4d5e6f7a8b9c0d",
+        "lastSuccessfulSyncAt": "2026-11-27T11:58:00Z",
+        "pipelineCount": 12,
+        "localAheadCount": 0,
+        "remoteAheadCount": 0,
+        "conflictCount": 0,
+        "connection": {"reachable": True, "latencyMs": 18},
+        "conditions": [
+            condition("Ready", "True", "Succeeded", "12 pipelines are the same"),
+            condition("InSync", "True", "InSync", "12 pipelines are the same"),
+        ],
+        "history": [
+            {
+                "sha": "1a2b3c4d5e6f7a8b9c0d",
+                "message": "update orders",
+                "author": "Ann <ann@example.com>",
+                "committedAt": "2026-11-27T09:00:00Z",
+            }
+        ],
+    },
+}
+TROUBLED: dict[str, Any] = {
+    "metadata": {"namespace": "team", "name": "etl"},
+    "spec": {"repositoryURL": "ssh://git@git.example.com/acme/etl.git"},
+    "status": {
+        "inSync": False,
+        "branch": "main",
+        "remoteCommit": "ffffffffffffffffffff",
+        "lastSuccessfulSyncAt": "2026-11-25T12:00:00Z",
+        "pipelineCount": 3,
+        "localAheadCount": 1,
+        "remoteAheadCount": 1,
+        "conflictCount": 1,
+        "conditions": [
+            condition("Ready", "False", "Conflicts", "orders is in conflict; settle it: kubectl apply -f resolve.yaml")
+        ],
+        "ahead": [
+            {
+                "kind": "Pipeline",
+                "name": "orders",
+                "side": "both",
+                "reason": "Conflict",
+                "path": "pipelines/orders.yaml",
+            },
+            {"kind": "Pipeline", "name": "fresh", "side": "cluster", "reason": "Pending"},
+        ],
+        "aheadTruncated": True,
+        "conflicts": [
+            {
+                "kind": "Pipeline",
+                "name": "orders",
+                "reason": "BothModified",
+                "fields": ["spec.schedule", "spec.steps[name=load].image"],
+                "path": "pipelines/orders.yaml",
+            }
+        ],
+        "invalid": [
+            {"path": "pipelines/[red]bad[/].yaml", "reason": "NotYAML", "message": "line 2: \x1b[31mno\x1b[0m\nend"}
+        ],
+        "review": {"branch": "cluster-changes", "commit": "abcdefabcdefabcd"},
+        "pullRequest": {"number": 7, "state": "open", "url": "https://git.example.com/acme/etl/pulls/7"},
+    },
+}
+NEW: dict[str, Any] = {"metadata": {"namespace": "team", "name": "new"}, "spec": {"repositoryURL": "https://x/y"}}
+VIEWS = {
+    "overview": overview([WELL, TROUBLED, NEW], NOW),
+    "well": detail(WELL, NOW),
+    "troubled": detail(TROUBLED, NOW),
+    "new": detail(NEW, NOW),
+}
+
+
+def rendered() -> str:
+    texts = []
+    for width in (80, 140):
+        for name, view in VIEWS.items():
+            out = io.StringIO()
+            show(view, out, width)
+            assert all(len(line) <= width for line in out.getvalue().splitlines())
+            texts.append(f"=== {name} at {width}\n{out.getvalue()}")
+    return "".join(texts)
+
+
+def test_views_are_as_agreed() -> None:
+    """`GOLDEN=1 pytest` writes them anew."""
+    if "GOLDEN" in os.environ:
+        GOLDEN.write_text(rendered())
+    assert rendered() == GOLDEN.read_text()
+
+
+def test_what_others_wrote_is_shown_as_it_is() -> None:
+    """No markup of theirs, and no escape that a terminal would obey."""
+    assert "[red]bad[/]" in rendered()
+    assert "\x1b" not in rendered()
+
+
+@pytest.mark.parametrize(
+    ("then", "words"),
+    [
+        (None, "never"),
+        ("2026-11-27T12:00:00Z", "0s ago"),
+        ("2026-11-27T11:59:01Z", "59s ago"),
+        ("2026-11-27T11:00:00Z", "1h ago"),
+        ("2026-11-20T11:00:00Z", "7d ago"),
+        ("2026-11-27T12:00:30Z", "0s ago"),
+    ],
+)
+def test_times(then: str | None, words: str) -> None:
+    assert ago(then, NOW) == words
+
+
+def test_only_what_is_still_looked_at_is_in_sync() -> None:
+    assert is_in_sync(WELL)
+    assert not is_in_sync(TROUBLED)
+    assert not is_in_sync(NEW)
+    assert not is_in_sync({**WELL, "spec": {**WELL["spec"], "enabled": False}})
