@@ -7,6 +7,7 @@ import base64
 import functools
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import asyncssh
@@ -24,6 +25,7 @@ from gitintegration.errors import CredentialError, Reason, RemoteUnavailable
 from gitintegration.git.keys import Keys
 from gitintegration.git.remote import SshKey, Tls
 from gitintegration.git.workers import Workers
+from tests.bed.pki import Authority
 
 ROUNDS = 2**32 - 1
 
@@ -160,6 +162,20 @@ async def test_trust_and_client_certificates_are_bounded(keys: Keys) -> None:
     ):
         with pytest.raises(CredentialError, match=told):
             await keys.tls(tls)
+
+
+async def test_a_few_authorities_need_no_worker(tmp_path: Path) -> None:
+    async def run(seconds: float, cpu: float, function: Any, *args: Any) -> Any:
+        asked.append(len(args[0]))
+        return (function(*args),)
+
+    asked: list[int] = []
+    authority = Authority(tmp_path).certificate.read_text()
+    few, many = Tls(ca=authority), Tls(ca=authority * (1 + (16 << 10) // len(authority)))
+    assert await Keys(run).tls(few) == few
+    assert asked == []
+    assert await Keys(run).tls(many) == many
+    assert asked == [len(many.ca or "")]
 
 
 async def test_what_was_read_once_is_not_read_again() -> None:
