@@ -683,3 +683,30 @@ def test_no_history_of_moving_claims_loses_anything(place: str, moves: list[Move
         assert len(w.api.writes) == before
 
     together(place, act)
+
+
+def test_others_come_while_what_a_neighbour_remembers_is_read() -> None:
+    """As when an operator starts: integrations of all namespaces are seen while the first of them run."""
+
+    async def act(w: Twins) -> None:
+        await w.settle()
+        w.restart(wipe=True)
+        for name in ("a", "b"):
+            await w.controller.seen(w.body_of(name))
+        request, numbers = w.api.request, itertools.count()
+
+        async def meanwhile(*asked: Any, **more: Any) -> Any:
+            body, number = w.body_of("a"), next(numbers)
+            there = {**body["metadata"], "namespace": f"other-{number}", "uid": f"uid-{number}"}
+            await w.controller.seen({**body, "metadata": there})
+            return await request(*asked, **more)
+
+        w.api.request = meanwhile  # type: ignore[method-assign]
+        for name in ("a", "b"):
+            w.deliver()
+            await w.controller.run((NAMESPACE, name), Priority.requested)
+            assert w.outcomes[name].error is None, w.outcomes[name].error
+        assert next(numbers) > 4
+
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(act(Twins(Path(directory) / "cache", "same")))

@@ -384,11 +384,10 @@ class Controller:
             if (name[0], other) in self._entries:
                 self.dispatcher.add((name[0], other), Priority.changed)
 
-    def _neighbours(self, name: IntegrationKey) -> Iterator[tuple[str, Integration, GitIntegrationSpec]]:
-        """The others of its namespace that claim something, those of another shard too, by name."""
-        for other, entry in chain(self._others(name), self._elsewhere.get(name[0], {}).items()):
-            if spec := self._claimant(entry):
-                yield other, entry, spec
+    def _neighbours(self, name: IntegrationKey) -> list[tuple[str, Integration, GitIntegrationSpec]]:
+        """The others of its namespace that claim something now, those of another shard too, by name."""
+        others = chain(self._others(name), self._elsewhere.get(name[0], {}).items())
+        return [(other, entry, spec) for other, entry in others if (spec := self._claimant(entry))]
 
     def _claimant(self, entry: Integration) -> GitIntegrationSpec | None:
         """The spec of one that claims what it selects: not of one that is suspended, is going or can't work."""
@@ -405,7 +404,7 @@ class Controller:
         """The other integrations of its namespace, by their names."""
         for (namespace, other), entry in self._entries.items() if self._namespaces[name[0]] > 1 else ():
             if namespace == name[0] and other != name[1]:
-                yield other, entry
+                yield other, entry  # to be gone through without an await: others come and go meanwhile
 
     def _nudge(self, name: IntegrationKey, entry: Integration) -> None:
         """Have the other integrations look at what both claim, and at what they wait for this one to have."""
