@@ -101,7 +101,6 @@ class Reconciler:
             await self.mirror.look_elsewhere(session, request.remote, request.kinds, folder, scope)
         stats.let_go, session.untold = session.untold, []
         stats.damaged = session.records.told_lost()
-        stats.damaged = session.records.told_lost()
         return outcome_of(session, request, head, stats, error), stats
 
     def _is_at_rest(self, session: SyncSession, request: RunRequest, head: RemoteHeads) -> bool:
