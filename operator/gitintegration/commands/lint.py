@@ -14,7 +14,6 @@ from urllib.parse import quote
 from cyclopts import Parameter
 from cyclopts.types import ExistingDirectory, ExistingFile
 
-from gitintegration import messages
 from gitintegration.api.base_model import read_spec
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.api.names import split_api_version
@@ -29,6 +28,7 @@ from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import GitIntegrationError, LimitExceeded, Reason, SpecError
 from gitintegration.git import checkout as files_of
 from gitintegration.git.objects import TreeFile
+from gitintegration.messages import SOMEWHERE, counted
 from gitintegration.session.git_index import GitIndex
 
 _NOWHERE = "https://lint.invalid/checkout.git"
@@ -53,8 +53,8 @@ class Report:
     @property
     def words(self) -> str:
         """In a line."""
-        read = f"{messages.counted(self.manifests, 'manifest')} in {messages.counted(self.files, 'file')}"
-        return f"{read}: {messages.counted(len(self.problems), 'problem')}" if self.problems else f"{read}: all is well"
+        read = f"{counted(self.manifests, 'manifest')} in {counted(self.files, 'file')}"
+        return f"{read}: {counted(len(self.problems), 'problem')}" if self.problems else f"{read}: all is well"
 
 
 def inspect(checkout: Path, spec: GitIntegrationSpec, namespace: str | None, limits: ReadLimits) -> Report:
@@ -203,7 +203,7 @@ def _escaped(text: str, more: str = "") -> str:
 
 def _told(problem: Problem) -> str:
     """A problem in words, without what a terminal would obey."""
-    return plain(messages.SOMEWHERE.joined(problem.words))
+    return plain(SOMEWHERE.joined(problem.words))
 
 
 VIEWS: Mapping[Output, Callable[[Report], str]] = {

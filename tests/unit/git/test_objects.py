@@ -81,7 +81,7 @@ def test_an_object_that_claims_too_much_is_not_begun(tmp_path: Path, entries: li
 
 def test_a_file_that_is_far_too_large_is_taken_in_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is known as git knows it, nothing of it is held, and what comes with it is there as ever."""
-    monkeypatch.setattr(objects, "_MAX_WHOLE", 1 << 16)
+    monkeypatch.setattr(objects, "MAX_WHOLE", 1 << 16)
     repo = tmp_path / "repo.git"
     git("init", "--quiet", "--bare", "--initial-branch=main", str(repo))
     contents = [b"small", bytes(1 << 16), b"x" * ((1 << 16) + 1), random.Random(1).randbytes(300_000)]
@@ -102,7 +102,7 @@ def test_a_file_that_is_far_too_large_is_taken_in_by_its_name(tmp_path: Path, mo
 def test_a_change_of_a_file_that_is_far_too_large_is_as_if_it_had_not_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objects, "_MAX_WHOLE", 1 << 16)
+    monkeypatch.setattr(objects, "MAX_WHOLE", 1 << 16)
     monkeypatch.setattr(objects, "_MAX_UNFOLDED", 1 << 15)
     repo = tmp_path / "repo.git"
     git("init", "--quiet", "--bare", "--initial-branch=main", str(repo))
