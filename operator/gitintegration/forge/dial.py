@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -28,21 +29,11 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         try:
-            async with asyncio.timeout(timeout):
-                found = await self._egress.resolve(host, port)
-        except TimeoutError:
-            raise httpcore.ConnectTimeout from None
-        except OSError:
+            with _failing_as(httpcore.ConnectError, httpcore.ConnectTimeout):
+                async with asyncio.timeout(timeout):
+                    return _Stream(*await asyncio.open_connection(sock=await self._egress.connect(host, port)))
+        except socket.gaierror:
             raise UnknownHost(host) from None
-        failure: httpcore.ConnectError | httpcore.ConnectTimeout = httpcore.ConnectError("no address")
-        for _, (address, _) in found:
-            try:
-                with _failing_as(httpcore.ConnectError, httpcore.ConnectTimeout):
-                    async with asyncio.timeout(timeout):
-                        return _Stream(*await asyncio.open_connection(address, port))
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -94,6 +85,8 @@ def _failing_as(error: type[Exception], late: type[Exception]) -> Iterator[None]
         yield
     except TimeoutError:
         raise late from None
+    except socket.gaierror:
+        raise
     except OSError as why:  # ssl.SSLError is one
         raise error(str(why)) from None
 
