@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from gitintegration.api import git_names
 from gitintegration.api.base_model import Model
 from gitintegration.api.durations import PATTERN, parse_duration
-from gitintegration.api.names import API_VERSION, KIND, LABEL_LENGTH, NAME_LENGTH, SUBDOMAIN
+from gitintegration.api.names import API_VERSION, KIND, LABEL_LENGTH, NAME_LENGTH, SUBDOMAIN, split_api_version
 
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=SUBDOMAIN)]
 LONGEST_TIMEOUT = 600.0
@@ -280,6 +280,18 @@ class GitIntegrationSpec(Model):
         None, description="Secret with the keys address, username and password of an HTTP proxy."
     )
     history_limit: int = Field(10, ge=0, le=50, description="Commits shown in status.history.")
+
+    @property
+    def listed(self) -> frozenset[tuple[str, str]]:
+        """The kinds that it names, by group and kind, whether they can be worked with now or not."""
+        return frozenset((split_api_version(r.api_version)[0], r.kind) for r in self.resources)
+
+    @property
+    def anywhere(self) -> frozenset[tuple[str, str]]:
+        """The kinds whose manifests may name another namespace."""
+        return frozenset(
+            (split_api_version(r.api_version)[0], r.kind) for r in self.resources if r.namespace == "Ignore"
+        )
 
 
 class Condition(Model):

@@ -16,7 +16,6 @@ from cyclopts.types import ExistingDirectory, ExistingFile
 
 from gitintegration.api.base_model import read_spec
 from gitintegration.api.integration import GitIntegrationSpec
-from gitintegration.api.names import split_api_version
 from gitintegration.commands import DIFFERENT, FAILED, OK
 from gitintegration.commits import files
 from gitintegration.commits.files import ScannedFile, Scope
@@ -62,9 +61,8 @@ def inspect(checkout: Path, spec: GitIntegrationSpec, namespace: str | None, lim
 
     `namespace`: where it is synced to; None: manifests may name any.
     """
-    kinds = {(split_api_version(r.api_version)[0], r.kind): r.namespace for r in spec.resources}
-    anywhere = frozenset(kind for kind, where in kinds.items() if where == "Ignore" or namespace is None)
-    scope = Scope(kinds.keys(), namespace or "", limits, anywhere)
+    anywhere = spec.listed if namespace is None else spec.anywhere
+    scope = Scope(spec.listed, namespace or "", limits, anywhere)
     layout = _layout(spec, "")
     found = files_of.listing(checkout, layout.prefix, SUFFIXES, IGNORE_FILE)
     ignore = f"{layout.prefix}{IGNORE_FILE}"

@@ -75,8 +75,7 @@ class RunRequest:
     @property
     def listed(self) -> frozenset[tuple[str, str]]:
         """The kinds that the spec names, by group and kind, whether they can be worked with now or not."""
-        named = ((resource.api_version, resource.kind) for resource in self.spec.resources)
-        return frozenset((split_api_version(version)[0], kind) for version, kind in named)
+        return self.spec.listed
 
     @property
     def selection(self) -> str:
@@ -95,8 +94,7 @@ class RunRequest:
     @property
     def anywhere(self) -> frozenset[tuple[str, str]]:
         """The kinds whose manifests may name another namespace."""
-        named = ((r.api_version, r.kind) for r in self.spec.resources if r.namespace == "Ignore")
-        return frozenset((split_api_version(version)[0], kind) for version, kind in named)
+        return self.spec.anywhere
 
     @property
     def author(self) -> str:
