@@ -271,6 +271,38 @@ def test_a_schema_that_becomes_another_writes_nothing_to_git(kinds: Kinds, what:
     assert w.repo.count() == 2
 
 
+def test_a_field_that_the_schema_knows_again_comes_from_git(kinds: Kinds) -> None:
+    """While it was unknown the server dropped it, and nobody took it away."""
+    w = kinds.w
+    fields = [
+        v["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+        for v in kinds.tekton_like["spec"]["versions"]
+    ]
+    for each in fields:
+        each["grace"] = {"type": "string"}
+    kinds.install()
+    kinds.allow()
+    text = kinds.flow() + "  grace: 5m  # as agreed\n"
+    w.repo.commit({"pipelines/flow.yaml": text})
+    w.integrate(resources=kinds.resources[:1])
+    w.in_sync()
+    for each in fields:
+        each.pop("grace", None)
+    kinds.install()
+    eventually(lambda: "grace" not in kinds.get("flows", "build")["spec"])
+    text = text.replace("value: a", "value: b")
+    w.repo.commit({"pipelines/flow.yaml": text})
+    eventually(lambda: kinds.get("flows", "build")["spec"]["tasks"][0]["params"][0]["value"] == "b")
+    w.in_sync()
+    for each in fields:
+        each["grace"] = {"type": "string"}
+    kinds.install()
+    eventually(lambda: kinds.get("flows", "build")["spec"].get("grace") == "5m", 60)
+    w.in_sync()
+    assert w.repo.read("pipelines/flow.yaml") == text
+    assert w.repo.count() == 2
+
+
 def test_an_aggregated_api_that_is_down_waits_alone(kinds: Kinds) -> None:
     """The route of a group leads to a server that is not there, then back."""
     w = both(kinds)

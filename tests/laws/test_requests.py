@@ -51,10 +51,10 @@ def asked(w: World) -> list[str]:
             ["fetch", "GET object", LOG, "PUT object", "push", CHECKPOINT],
             id="merge",
         ),
-        pytest.param([_LIVE, _GIT], ["fetch", "GET object", "PUT object dry"], id="conflict"),
+        pytest.param([_LIVE, _GIT], ["fetch", "GET object", "PUT object dry", "GET object"], id="conflict"),
         pytest.param(
             [Edit("cluster", "a", "set", "f1")],
-            ["GET object", "PUT object dry", LOG, "push", CHECKPOINT],
+            ["GET object", "PUT object dry", "GET object", LOG, "push", CHECKPOINT],
             id="a live field that may be the server's",
         ),
         pytest.param([Edit("cluster", "b", "set")], ["GET object", LOG, "push", CHECKPOINT], id="new live"),

@@ -135,3 +135,71 @@ def test_what_a_user_wrote_is_an_edit_also_where_the_schema_changed() -> None:
     directory, w = world()
     with directory:
         asyncio.run(act())
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("edited", ["", "git", "cluster"])
+def test_what_the_server_could_not_store_is_brought_in_once_it_can(edited: str, restart: bool) -> None:
+    async def act() -> None:
+        history = await begun(w)
+        w.api.pruned.add("f1")
+        history.play(Edit("git", "a", "set", "f1"))
+        await settle(w)
+        kept = parse(w.git.files())["a"]["f1"]
+        assert "f1" not in w.api.specs()["a"]
+        w.api.pruned.discard("f1")
+        w.api.written = "2100-01-01T00:00:00Z"
+        if restart:
+            w.restart()
+        if edited:
+            history.play(Edit(edited, "a", "set", "f0"))
+        head = w.git.head
+        await settle(w)
+        assert w.api.specs()["a"]["f1"] == parse(w.git.files())["a"]["f1"] == kept
+        assert w.api.specs()["a"]["f0"] == parse(w.git.files())["a"]["f0"]
+        assert (w.git.head == head) == (edited != "cluster")
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["agreed", "met"])
+@pytest.mark.parametrize("crowded", [False, True])
+@pytest.mark.parametrize("what", ["leaves", "returns"])
+def test_a_schema_that_changes_between_two_requests_is_nobodys_edit(what: str, crowded: bool, known: bool) -> None:
+    """What was read by the one and what was asked by the other differ, and nobody wrote it."""
+    at, requests = 0, 1
+    while at < requests:
+        requests = asyncio.run(_changed_at(at, what, crowded=crowded, known=known))
+        at += 1
+    assert at > 3
+
+
+async def _changed_at(at: int, what: str, *, crowded: bool, known: bool) -> int:
+    """Have the schema change before this request of a sync; how many requests the sync made."""
+    directory, w = world(crowded=crowded)
+    with directory:
+        history = await begun(w)
+        history.play(Edit("git", "a", "set", "f1"))
+        await settle(w)
+        kept = parse(w.git.files())["a"]["f1"]
+        if what == "returns":
+            w.api.pruned.add("f1")
+        if not known:
+            w.api.forget_memory()
+            w.restart()
+        history.play(Edit("git", "a", "set", "f0"))
+        begun_at = w.steps.count
+        w.steps.before[begun_at + at] = lambda: w.api.pruned.symmetric_difference_update({"f1"})
+        await sync(w)
+        requests = w.steps.count - begun_at
+        w.steps.before.clear()
+        await settle(w)
+        w.api.pruned.discard("f1")
+        outcome = await settle(w)
+        assert parse(w.git.files())["a"]["f1"] == kept, f"at request {at}"
+        if known:
+            assert w.api.specs()["a"]["f1"] == kept, f"at request {at}"
+            assert not outcome.conflicts
+        return requests

@@ -119,6 +119,8 @@ class ApiServer:
         """Uid of the CRD; None: it is not there, and nothing is served."""
         self.made = "2020-01-01T00:00:00Z"
         """When it was made."""
+        self.written = self.made
+        """When it was written last."""
         self.pruned: set[str] = {"junk"}
         self.defaults: dict[str, str] = {"mode": "auto"}
         self.webhook: dict[str, str] = {}
@@ -179,7 +181,8 @@ class ApiServer:
     def _read_definition(self) -> Any:
         if self.definition is None:
             raise NotFoundError("there is no such CRD", "pipelines.planasonix.com")
-        return {"metadata": {"uid": self.definition, "creationTimestamp": self.made}}
+        managed = [{"time": self.written}, {"time": "2101-01-01T00:00:00Z", "subresource": "status"}]
+        return {"metadata": {"uid": self.definition, "creationTimestamp": self.made, "managedFields": managed}}
 
     def forget_memory(self) -> None:
         for key in [key for key in self.objects if key[0] != "pipelines"]:
@@ -230,8 +233,12 @@ class ApiServer:
             return self._read_definition()
         if path == f"/api/v1/namespaces/{NAMESPACE}":
             return {"metadata": {"name": NAMESPACE, **({"deletionTimestamp": "now"} if self.leaving else {})}}
+        if path == "/openapi/v3":
+            return {
+                "paths": {f"apis/{API}": {"serverRelativeURL": f"/openapi/v3/apis/{API}?hash={sorted(self.pruned)}"}}
+            }
         if path.startswith("/openapi/"):
-            return _OPENAPI
+            return _openapi({"f0", "f1"} - self.pruned)
         if path.endswith("/events"):
             self.events.append((body["reason"], body["message"]))
             return body
@@ -339,20 +346,14 @@ _STEPS = {
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["name"],
 }
-_OPENAPI = {
-    "components": {
-        "schemas": {
-            "pipeline": {
-                "properties": {
-                    "spec": {"properties": {"steps": _STEPS, "mode": {"type": "string", "default": "auto"}}}
-                },
-                "x-kubernetes-group-version-kind": [
-                    {"group": "planasonix.com", "version": "v1alpha1", "kind": "Pipeline"}
-                ],
-            }
-        }
-    }
-}
+
+
+def _openapi(fields: set[str]) -> dict[str, Any]:
+    known = {"steps": _STEPS, "mode": {"type": "string", "default": "auto"}}
+    spec = {"properties": known | {name: {"type": "string"} for name in fields}}
+    gvk = {"group": "planasonix.com", "version": "v1alpha1", "kind": "Pipeline"}
+    pipeline = {"properties": {"spec": spec}, "x-kubernetes-group-version-kind": [gvk]}
+    return {"components": {"schemas": {"pipeline": pipeline}}}
 
 
 class GitHost:

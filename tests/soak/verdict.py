@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import time
 from collections.abc import Iterable
 from itertools import pairwise
@@ -19,6 +20,7 @@ from tests.soak.authors import Ledger
 from tests.soak.chaos import Bed
 
 _SETTLED = 180.0
+_NOTICED = 60.0
 _OPERATOR = OperatorAuthor().name
 _INTERVAL = 10.0
 
@@ -49,6 +51,8 @@ def judged(w: World, ledger: Ledger) -> list[str]:
             else:
                 words = f"in the cluster {name in live}, in git {name in in_git}"
                 wrong.append(f"{namespace}/{name}: left {'there' if left else 'deleted'}, {words}")
+    with contextlib.suppress(AssertionError):  # that a schema became another is noticed after a while
+        eventually(lambda: not gauges.wrong(w, ledger.levels), _NOTICED)
     wrong += gauges.wrong(w, ledger.levels)
     time.sleep(_INTERVAL + 2)  # an echo would come by now
     if w.repo.head() != head:

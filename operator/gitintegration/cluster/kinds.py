@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from gitintegration.api.names import is_api_version, split_api_version
-from gitintegration.cluster.client import Cluster
+from gitintegration.cluster.client import METADATA, Cluster
 from gitintegration.cluster.paths import Path, api_path, version_path
 from gitintegration.core.schema import Schema
 from gitintegration.core.state.evidence import Definition
@@ -19,6 +19,8 @@ from gitintegration.errors import Forbidden
 _MISSING_FOR = 10.0
 """Seconds for which a kind that is not there is not asked for again."""
 _KEPT_FOR = 300.0
+_NOTICED_WITHIN = 30.0
+"""Seconds after which it is seen at the next run that a schema became another: a small request for each kind, and one for all."""
 _DEFINITIONS = "apiextensions.k8s.io/v1"
 
 
@@ -55,8 +57,10 @@ class Kinds:
         self._served: tuple[float, frozenset[str]] = (0.0, frozenset())
         self._definitions: dict[tuple[str, str], tuple[float, Definition | None]] = {}
         self._kinds: dict[str, tuple[float, dict[str, ResourceKind]]] = {}
-        self._schemas: dict[str, tuple[float, dict[tuple[str, str, str], Schema]]] = {}
+        self._schemas: dict[str, tuple[str, dict[tuple[str, str, str], Schema]]] = {}
+        self._index: tuple[float, dict[str, str]] = (0.0, {})
         self._asking = asyncio.Lock()
+        self._asking_index = asyncio.Lock()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def resolve(self, api_version: str, kind: str) -> ResourceKind | None:
@@ -87,6 +91,7 @@ class Kinds:
         """The next `resolve` asks the server."""
         self._kinds.pop(api_version, None)
         self._schemas.pop(api_version, None)
+        self._index = (0.0, {})
         if api_version not in self._served[1]:
             self._served = (0.0, frozenset())
 
@@ -96,25 +101,26 @@ class Kinds:
             return None
         key = (kind.group, kind.plural)
         at, known = self._definitions.get(key, (0.0, None))
-        if fresh or not at or time.monotonic() - at > _KEPT_FOR:
+        if fresh or not at or time.monotonic() - at > (_NOTICED_WITHIN if known else _KEPT_FOR):
             known = await self._read_definition(kind)
             self._definitions[key] = (time.monotonic(), known)
         return known
 
     async def _read_definition(self, kind: ResourceKind) -> Definition | None:
+        path = version_path(_DEFINITIONS, "customresourcedefinitions", f"{kind.plural}.{kind.group}")
         try:
-            found = await self._cluster.get(
-                version_path(_DEFINITIONS, "customresourcedefinitions", f"{kind.plural}.{kind.group}")
-            )
+            found = await self._cluster.get(path, accept=METADATA)
         except Forbidden:
             return None
         if found is None:
             return None
         metadata = found["metadata"]
-        conditions = (found.get("status") or {}).get("conditions") or ()
-        leaving = any((c.get("type"), c.get("status")) == ("Terminating", "True") for c in conditions)
-        made = datetime.fromisoformat(metadata["creationTimestamp"].replace("Z", "+00:00"))
-        return Definition(metadata["uid"], made, leaving or "deletionTimestamp" in metadata)
+        made = _moment(metadata["creationTimestamp"])
+        writes = [
+            _moment(m["time"]) for m in metadata.get("managedFields") or () if "time" in m and "subresource" not in m
+        ]
+        changed, generation = max(writes, default=made), metadata.get("generation", 0)
+        return Definition(metadata["uid"], made, "deletionTimestamp" in metadata, changed, generation)
 
     async def listed(self, kind: ResourceKind) -> bool:
         """Whether the server, asked now, serves the kind with all its verbs: one that is being removed takes nothing new."""
@@ -146,14 +152,25 @@ class Kinds:
 
     async def schema(self, kind: ResourceKind) -> Schema:
         """The kind's schema; an empty one where the server publishes none (yet)."""
+        key = (kind.group, kind.version, kind.kind)
         async with self._locks[kind.api_version]:
-            at, known = self._schemas.get(kind.api_version, (0.0, {}))
-            key = (kind.group, kind.version, kind.kind)
-            age = time.monotonic() - at
-            if not at or age > _KEPT_FOR or (key not in known and age > _MISSING_FOR):
+            revision, known = self._schemas.get(kind.api_version, ("", {}))
+            published = await self._revision(kind, _NOTICED_WITHIN if key in known else _MISSING_FOR)
+            if published != revision:
                 known = await self._read_schemas(kind)
-                self._schemas[kind.api_version] = (time.monotonic(), known)
+                self._schemas[kind.api_version] = (published, known)
             return known.get(key) or Schema({}, {})
+
+    async def _revision(self, kind: ResourceKind, max_age: float) -> str:
+        """Of the document with the kind's schema, as an index not older than this (seconds) names it; empty: there is none."""
+        async with self._asking_index:
+            at, index = self._index
+            if not at or time.monotonic() - at > max_age:
+                found = await self._cluster.get(api_path("openapi", "v3")) or {}
+                paths = found.get("paths") or {}
+                index = {name: str(entry.get("serverRelativeURL", "")) for name, entry in paths.items()}
+                self._index = (time.monotonic(), index)
+            return index.get(_document(kind), "")
 
     async def _read_schemas(self, kind: ResourceKind) -> dict[tuple[str, str, str], Schema]:
         document: dict[str, Any] = await self._cluster.get(schema_path(kind)) or {}
@@ -165,8 +182,15 @@ class Kinds:
         }
 
 
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
 def schema_path(kind: ResourceKind) -> Path:
     """Of the OpenAPI document that holds it."""
-    if kind.group:
-        return api_path("openapi", "v3", "apis", kind.group, kind.version)
-    return api_path("openapi", "v3", "api", kind.version)
+    return api_path("openapi", "v3", *_document(kind).split("/"))
+
+
+def _document(kind: ResourceKind) -> str:
+    """As the index of all OpenAPI documents names the one that holds it."""
+    return f"apis/{kind.api_version}" if kind.group else f"api/{kind.api_version}"

@@ -16,6 +16,7 @@ from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.controller.credentials import Login
 from gitintegration.core.layout import folder_of
+from gitintegration.core.schema import Schema
 from gitintegration.core.state.evidence import Definition
 from gitintegration.core.status import Outcome, parse_timestamp
 from gitintegration.git.remote import Remote
@@ -43,6 +44,8 @@ class Integration:
     kinds: dict[tuple[str, str], Kind] = field(default_factory=dict)
     definitions: dict[tuple[str, str], Definition] = field(default_factory=dict)
     """Of each kind, what made the server serve it when it was last watched."""
+    schemas: dict[tuple[str, str], tuple[int, Schema]] = field(default_factory=dict)
+    """Of each kind, the schema that its objects were looked at with, and the generation of its definition."""
     away: set[tuple[str, str]] = field(default_factory=set)
     """Kinds that the server did not serve when they were last asked for."""
     overlaps: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from gitintegration.cluster.informer import Informer, Informers
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import of_kind
 from gitintegration.controller.integration import Integration, IntegrationKey
+from gitintegration.core.schema import Schema
 from gitintegration.core.state.evidence import Definition, Standing, standing
 from gitintegration.core.view import Pointer
 from gitintegration.errors import (
@@ -118,6 +119,7 @@ class Watches:
             definition = await self._identify(entry, found)
         pointers = tuple(Pointer.parse(text) for text in resource.ignore_fields or ())
         schema = await self._kinds.schema(found)
+        await self._note_schema(entry, found, schema)
         return Kind(resource, found, informer, schema, pointers, user, definition, outages)
 
     async def _resolve(self, resource: Resource) -> ResourceKind | None:
@@ -155,10 +157,25 @@ class Watches:
             entry.session.remade.add(kind_id)
         elif was_away and (before is None or now is None):
             entry.session.returned.add(kind_id)
+        elif agreed is not None and now is not None and now.changed is not None and now.changed >= agreed:
+            entry.session.redefined.add(kind_id)
         entry.away.discard(kind_id)
         if now is not None:
             entry.definitions[kind_id] = now
         return now
+
+    async def _note_schema(self, entry: Integration, kind: ResourceKind, schema: Schema) -> None:
+        """Where the kind's schema is not the one that its objects were looked at with, they are looked at again.
+
+        That it became another and is the same again is seen by how often its definition changed.
+        """
+        kind_id = (kind.group, kind.kind)
+        definition = await self._kinds.definition(kind)
+        generation = definition.generation if definition else 0
+        known = entry.schemas.get(kind_id)
+        if known is not None and not (known[0] == generation and schema.is_as(known[1])):
+            entry.session.redefined.add(kind_id)
+        entry.schemas[kind_id] = generation, schema
 
     def _watch(self, name: IntegrationKey, kind: ResourceKind, user: str) -> Informer:
         kind_id = (kind.group, kind.kind)

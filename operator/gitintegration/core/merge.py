@@ -152,6 +152,23 @@ def without(base: Base, changes: Sequence[Change]) -> Base:
         return base
 
 
+def unstored(v: Versions, base: Base, list_keys: ListKeys = no_list_keys) -> list[Change]:
+    """What git holds still and the live side still lacks since both were agreed on: the server did not store it then."""
+    if base.git is base.live:
+        return []
+    missing = [c for c in diff(base.live, base.git, list_keys) if c.old is ABSENT and c.path[-1:] != (ORDER,)]
+    return [c for c in missing if get(v.live, c.path) is ABSENT and _alike(get(v.git, c.path), c.new)]
+
+
+def with_storable(base: Base, unstored: Sequence[Change], stored: Json) -> Base:
+    """The base without what of it the server would store by now: git has it to bring in still.
+
+    `stored` is what the server makes now of git's manifest.
+    """
+    back = [c.inverse() for c in unstored if get(stored, c.path) is not ABSENT]
+    return Base(apply(back, base.git), base.live) if back else base
+
+
 def _is_in(stored: Json, live: Json, change: Change) -> bool:
     if change.path[-1:] == (ORDER,):
         return holds(stored, change)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
-from gitintegration.core.diff import ABSENT, KeyFields, same
+from gitintegration.core.diff import ABSENT, KeyFields, Path, same
 from gitintegration.core.values import Json
+
+_OPEN: Final = "x-kubernetes-preserve-unknown-fields"
 
 
 class Schema:
@@ -17,6 +19,10 @@ class Schema:
         self._root = root
         self._definitions = definitions
         self.list_keys = lru_cache(maxsize=4096)(self._list_keys)
+
+    def is_as(self, other: Schema) -> bool:
+        """Whether both say the same of a kind's fields; what they refer to apart, which only a new API server changes."""
+        return self._root == other._root
 
     def _open(self, node: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Follows `$ref`, and `allOf` with one member, which is how a default stands beside a reference."""
@@ -48,6 +54,18 @@ class Schema:
             return None
         fields = self._open(node.get("items")).get("properties", {})
         return tuple((key, self._open(fields.get(key)).get("default", ABSENT)) for key in keys)
+
+    def may_hold(self, path: Path) -> bool:
+        """Whether a field may have a place in the kind; False only where the server would drop it."""
+        node = self._open(self._root)
+        for step in path:
+            name = step if isinstance(step, str) else "*"
+            fields = node.get("properties", {})
+            is_open = not fields or node.get(_OPEN) or node.get("additionalProperties")
+            if name != "*" and name not in fields and not is_open:
+                return False
+            node = self._child(node, name)
+        return True
 
     def strip_defaults(self, value: Json) -> Json:
         """`value` without the fields that the API server would fill in again just so."""

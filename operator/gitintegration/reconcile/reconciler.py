@@ -207,6 +207,9 @@ class Reconciler:
                 forget_base(session, keys)
             session.remade.discard(kind_id)
             session.returned.discard(kind_id)
+        changed = session.redefined & request.kinds.keys()
+        session.table.suspect([key for key in session.records.marks if (key.group, key.kind) in changed])
+        session.redefined -= changed
 
     async def advance_to(self, session: SyncSession, request: RunRequest, head: RemoteHeads) -> Layout:
         """Have the workspace hold what git holds at `head`."""

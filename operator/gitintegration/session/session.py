@@ -59,6 +59,8 @@ class SyncSession:
     """Kinds that are defined anew since both sides agreed: their objects went with the old definition."""
     returned: set[tuple[str, str]] = field(default_factory=set)
     """Kinds that are served again, of which it is not known whether their objects are the ones they were."""
+    redefined: set[tuple[str, str]] = field(default_factory=set)
+    """Kinds whose schema became another since both sides agreed: what the server did not store then, it may store now."""
     selection: str | None = None
     """The kinds and labels that all items were looked at for."""
     let_go: dict[ObjectKey, None] = field(default_factory=dict)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitintegration.core.diff import ABSENT, Item
 from gitintegration.core.invalid import ManifestError
 from gitintegration.core.layout import (
     Layout,
@@ -393,6 +394,24 @@ def test_a_schema_tells_list_keys_and_defaults() -> None:
     assert SCHEMA.strip_defaults(value) == {"spec": {"steps": [{"name": "a", "port": 80}], "free": {"y": 2}}}
     assert SCHEMA.strip_defaults({"spec": {"mode": "auto"}}) == {}
     assert SCHEMA.strip_defaults({"spec": {"mode": "other"}}) == {"spec": {"mode": "other"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "has"),
+    [
+        (("spec", "mode"), True),
+        (("spec", "steps", Item(("name",), ("a",), (ABSENT,)), "tries"), True),
+        (("spec", "steps", Item(("name",), ("a",), (ABSENT,)), "junk"), False),
+        (("spec", "free", "y"), False),
+        (("spec", "free", "x"), True),
+        (("other",), False),
+        (("spec", "mode", "deeper"), True),
+    ],
+)
+def test_a_schema_tells_which_fields_have_a_place(path: tuple[Any, ...], has: bool) -> None:
+    assert SCHEMA.may_hold(path) is has
+    assert Schema({}, {}).may_hold(path)
+    assert Schema({"x-kubernetes-preserve-unknown-fields": True, "properties": {}}, {}).may_hold(path)
 
 
 WORKFLOW = """apiVersion: planasonix.com/v1alpha1

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitintegration.core.diff import ABSENT, apply, diff, format_path, get, same
-from gitintegration.core.merge import Base, Decision, Strategy, Versions, Write, decide, rebase
+from gitintegration.core.merge import (
+    Base,
+    Decision,
+    Strategy,
+    Versions,
+    Write,
+    decide,
+    rebase,
+    unstored,
+    with_storable,
+)
 
 
 def obj(**spec: Any) -> dict[str, Any]:
@@ -195,3 +205,28 @@ def test_theirs_takes_a_created_pipeline_over_whole() -> None:
     git, live = {"spec": {"a": 1}}, {"spec": {"a": 1, "more": {"b": 2}}}
     decision = decide(Versions(None, git, live), Strategy.theirs)
     assert decision.cluster == Write(git)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "git", "live", "stored", "back"),
+    [
+        pytest.param(obj(), obj(x=1), obj(), obj(x=1), ["spec.x"], id="stored by now"),
+        pytest.param(obj(), obj(x=1), obj(), obj(), [], id="not stored yet"),
+        pytest.param(obj(), obj(x=2), obj(), obj(x=2), [], id="another value since: git's own change"),
+        pytest.param(obj(), obj(), obj(), obj(x=1), [], id="gone from git"),
+        pytest.param(obj(), obj(x=1), obj(x=3), obj(x=1), [], id="somebody set it in the cluster"),
+        pytest.param(obj(x=1), obj(x=1), obj(), obj(x=1), [], id="it was stored, and somebody removed it"),
+    ],
+)
+def test_what_the_server_did_not_store_is_gits_to_bring_in_once_it_does(
+    agreed: Any, git: Any, live: Any, stored: Any, back: list[str]
+) -> None:
+    base = Base(obj(x=1), agreed)
+    versions = Versions(base, git, live)
+    since = with_storable(base, unstored(versions, base), stored)
+    assert [format_path(c.path) for c in diff(since.git, base.git)] == back
+    assert since.live == agreed
+    if back:
+        decision = decide(Versions(since, git, live))
+        assert decision.cluster == Write(git)
+        assert decision.git is None

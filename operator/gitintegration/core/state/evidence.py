@@ -22,6 +22,10 @@ class Definition:
     made: datetime
     leaving: bool = False
     """It is being removed, and its objects with it."""
+    changed: datetime | None = None
+    """When it was written last, its status apart."""
+    generation: int = 0
+    """Counts its changes."""
 
 
 class Standing(Enum):
