@@ -417,6 +417,27 @@ def test_push_and_pull_answer_with_an_operation_that_ends(client: Client) -> Non
     client("GET", "/operations/gitop_missing", 404)
 
 
+def test_conflicts_have_values_and_are_settled_by_a_pull(client: Client) -> None:
+    configured(client)
+    in_sync(client)
+    w = client.w
+    w.patch("orders", {"owner": "cluster"})
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="git")})
+    client("POST", "/pull", 202, dry_run=True)
+    (torn,) = eventually(lambda: client("GET", "/status")["data"]["conflicts"])
+    told = {"field": "spec.owner", "base": '"ann"', "ours": '"cluster"', "theirs": '"git"'}
+    assert torn["values"] == [told]
+    bad = [{"pipeline_id": "orders", "take": "base"}]
+    assert "field" in client("POST", "/pull", 422, resolutions=bad)["error"]["fields"][0]["field"]
+    settle = [{"pipeline_id": "orders", "field": "spec.owner", "value": "both"}]
+    answer = client("POST", "/pull", 202, resolutions=settle)["data"]
+    assert client.ended(answer["operation_id"])["status"] == "succeeded"
+    assert w.spec("orders")["owner"] == "both"
+    client("POST", "/push", 202, branch="main")
+    eventually(lambda: w.repo.read("pipelines/orders.yaml") == manifest("orders", owner="both"))
+    eventually(lambda: client("GET", "/status")["data"]["conflicts"] == [])
+
+
 def test_a_connection_is_tested_saved_or_given(client: Client) -> None:
     given: dict[str, Any] = {
         "repository_url": client.w.repo.url(),

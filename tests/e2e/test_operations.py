@@ -11,7 +11,7 @@ import pytest
 
 from tests.bed.gitserver import READER, git
 from tests.bed.operator import OperatorProcess
-from tests.bed.world import World, eventually, manifest, pipeline
+from tests.bed.world import API, World, eventually, manifest, pipeline
 
 MakeWorld = Callable[..., World]
 _numbers = itertools.count(1)
@@ -224,6 +224,69 @@ def test_pull_brings_the_default_branch_and_settles_conflicts(world: MakeWorld) 
     assert ask(w, "push")["counts"]["updated"] == 1
     assert w.repo.read("pipelines/users.yaml") == manifest("users", owner="cluster")
     assert w.in_sync()
+
+
+def test_conflicts_are_shown_with_values_and_settled_field_by_field(
+    world: MakeWorld, operator: OperatorProcess
+) -> None:
+    w = started(world)
+    w.in_sync()
+    w.integrate(
+        resources=[{"apiVersion": API, "kind": "Pipeline", "redact": ["/spec/token", "/spec/steps/*/sql"]}],
+        sync={"mode": "Manual"},
+    )
+    w.patch("orders", {"owner": "cluster", "schedule": "@daily", "token": "s3cr3t-of-the-cluster"})
+    text = manifest("orders", owner="git", schedule="@hourly") + "  token: s3cr3t-of-git\n"
+    w.repo.commit({"pipelines/orders.yaml": text})
+    status = w.sync_now()
+    (torn,) = status["conflicts"]
+    values = {v["field"]: v for v in torn["values"]}
+    assert values["spec.owner"] == {"field": "spec.owner", "base": '"ann"', "ours": '"cluster"', "theirs": '"git"'}
+    told = {"field": "spec.schedule", "base": '"0 5 * * *"', "ours": '"@daily"', "theirs": '"@hourly"'}
+    assert values["spec.schedule"] == told
+    assert "•••" in values["spec.token"]["ours"]
+    assert values["spec.token"]["ours"] != values["spec.token"]["theirs"]
+    half = ask(w, "pull", resolutions=[{"pipeline": "orders", "field": "spec.owner", "take": "base"}])
+    assert why(half)[:2] == ("Failed", "Conflicts")
+    assert "spec.schedule" in why(half)[2]
+    wanted = [
+        {"pipeline": "orders", "field": "spec.owner", "take": "base"},
+        {"pipeline": "orders", "field": "spec.schedule", "value": "@weekly"},
+        {"pipeline": "orders", "field": "spec.token", "take": "ours"},
+    ]
+    plan = ask(w, "pull", resolutions=wanted, dryRun=True)
+    other = ask(w, "pull", resolutions=[*wanted[:2], {**wanted[2], "take": "theirs"}], planDigest=plan["planDigest"])
+    assert why(other)[:2] == ("Failed", "PlanStale")
+    done = ask(w, "pull", resolutions=wanted, planDigest=plan["planDigest"])
+    assert done["phase"] == "Succeeded", done
+    spec = w.spec("orders")
+    assert (spec["owner"], spec["schedule"], spec["token"]) == ("ann", "@weekly", "s3cr3t-of-the-cluster")
+    status = w.sync_now()
+    assert (status["conflictCount"], status["localAheadCount"], status["remoteAheadCount"]) == (0, 1, 0)
+    assert ask(w, "push")["counts"]["updated"] == 1
+    text = text.replace("owner: git", "owner: ann").replace("@hourly", "@weekly")
+    assert w.repo.read("pipelines/orders.yaml") == text.replace("s3cr3t-of-git", "s3cr3t-of-the-cluster")
+    w.in_sync()
+    assert "s3cr3t" not in w.kubectl("get", "gi,gitop,ev", "-o", "yaml")
+    assert "s3cr3t" not in operator.log()
+
+
+@pytest.mark.parametrize(
+    ("resolution", "words"),
+    [
+        ({"pipeline": "orders", "take": "base"}, "only ours and theirs settle a whole pipeline"),
+        ({"pipeline": "orders"}, "needs one of take and value"),
+        ({"pipeline": "orders", "field": "spec.x", "take": "ours", "value": 1}, "needs one of take and value"),
+        ({"pipeline": "orders", "field": "spec.x"}, "needs one of take and value"),
+    ],
+)
+def test_a_resolution_that_says_nothing_or_two_things_is_refused(
+    world: MakeWorld, resolution: dict[str, Any], words: str
+) -> None:
+    w = started(world)
+    done = ask(w, "pull", resolutions=[resolution])
+    assert why(done)[:2] == ("Failed", "InvalidSpec")
+    assert words in why(done)[2]
 
 
 def test_pull_from_a_feature_branch_makes_the_cluster_ahead(world: MakeWorld) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import pytest
@@ -122,6 +123,30 @@ def test_while_a_kind_cannot_be_read_nothing_is_written_and_no_edit_is_lost() ->
 _edits = st.builds(
     Edit, st.sampled_from(["cluster", "git"]), st.sampled_from(NAMES), st.just("set"), st.sampled_from(FIELDS)
 )
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+def test_what_was_synced_since_a_kind_was_defined_anew_says_nothing_of_its_objects(noticed: bool) -> None:
+    """Other kinds were, while this one was not seen to be back; then the process ended."""
+
+    async def act() -> None:
+        await begun(w)
+        await sync(w)
+        w.api.uninstall()
+        if noticed:
+            with contextlib.suppress(GitIntegrationError):
+                await sync(w)
+        w.api.install()
+        w.status["lastSuccessfulSyncAt"] = "2100-01-01T00:00:00Z"
+        w.restart(wipe=True)
+        await settle(w)
+        assert {*NAMES, ANCHOR} == set(w.api.specs()) == set(parse(w.git.files()))
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
 _outages = st.sampled_from(["uninstall", "install", "trouble", "calm", "sync", "restart"])
 
 

@@ -128,6 +128,47 @@ def test_a_pull_killed_at_any_request_ends_with_the_counts_it_began_with(crowded
                 assert found == wanted, f"killed {'after' if after else 'before'} request {at}"
 
 
+@pytest.mark.parametrize("crowded", [False, True], ids=["one portion", "portions"])
+def test_what_is_settled_by_a_pull_killed_at_any_request_reaches_both_sides(crowded: bool) -> None:
+    wanted = {"f0": "settled", "f1": "cluster", "s0": "git", "f2": "before"}
+    resolutions = [
+        {"pipeline": "a", "field": "spec.f0", "value": "settled"},
+        {"pipeline": "a", "field": "spec.f1", "take": "ours"},
+        {"pipeline": "a", "field": "spec.s0", "take": "theirs"},
+        {"pipeline": "a", "field": "spec.f2", "take": "base"},
+    ]
+
+    async def act(w: World, at: int | None, after: bool) -> int:
+        fields = tuple(wanted)
+        w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", dict.fromkeys(fields, "before"))})
+        await settle(w)
+        w.configure("Manual")
+        w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", dict.fromkeys(fields, "git"))})
+        w.api.put("a", dict.fromkeys(fields, "cluster"))
+        w.deliver()
+        await w.sync()
+        operation = Operation(w, PullOperation.model_validate({"resolutions": resolutions}))
+        begun = w.steps.count
+        if at is not None:
+            (w.steps.after if after else w.steps.before)[begun + at] = w.steps.crash
+        await operation.to_its_end()
+        requests = w.steps.count - begun
+        outcome = await settle(w)
+        assert not outcome.conflicts, f"killed {'after' if after else 'before'} request {at}"
+        assert w.api.specs()["a"].items() >= wanted.items()
+        assert parse(w.git.files())["a"].items() >= wanted.items()
+        return requests
+
+    directory, w = world(crowded=crowded)
+    with directory:
+        most = asyncio.run(act(w, None, False))
+    for at in range(most):
+        for after in (False, True):
+            directory, w = world(crowded=crowded)
+            with directory:
+                asyncio.run(act(w, at, after))
+
+
 class Meanwhile:
     """Somebody who edits a pipeline in the cluster right before a pull writes it, so many times."""
 

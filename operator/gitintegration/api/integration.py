@@ -144,6 +144,12 @@ class Resource(Model):
         description="Field managers whose writes are nobody's edits, an autoscaler's say: what they change in an object is not "
         "carried to git. A change in git is carried all the same.",
     )
+    redact: list[Annotated[str, Field(max_length=256, pattern="^/")]] | None = Field(
+        None,
+        max_length=64,
+        description="JSON pointers, as in ignoreFields, to fields whose values are shown nowhere: where a conflict tells values, "
+        "these are ••• and a digest. Fields whose format is password in the kind's schema are among them.",
+    )
     on_create: bool = Field(
         False,
         description="Carry the ignored fields once, when an object or a file is made; neither compared nor carried later.",
@@ -319,6 +325,15 @@ class Connection(Model):
     checked_at: str | None = Field(None, description="When.", json_schema_extra={"format": "date-time"})
 
 
+class ConflictValues(Model):
+    """What was agreed on of a field in conflict, and what each side holds now: JSON, of 200 characters at most."""
+
+    field: str | None = Field(None, description="The field.")
+    base: str | None = Field(None, description="Its value when both sides were the same; absent: it had none.")
+    ours: str | None = Field(None, description="Its value in the cluster; absent: it has none.")
+    theirs: str | None = Field(None, description="Its value in git; absent: it has none.")
+
+
 class ConflictStatus(Model):
     """A pipeline that both sides changed; neither side is written until it is settled."""
 
@@ -328,6 +343,9 @@ class ConflictStatus(Model):
     path: str | None = Field(None, description="Its file.")
     fields: list[str] | None = Field(None, description="The fields that disagree.")
     reason: str | None = Field(None, description="BothModified, BothCreated, DeletedInGit or DeletedInCluster.")
+    values: list[ConflictValues] | None = Field(
+        None, description="What they hold of the first of these fields; of many, or long ones, some are left out."
+    )
 
 
 class AheadStatus(Model):
@@ -459,6 +477,9 @@ class GitIntegrationStatus(Model):
     )
     observed_selection: str | None = Field(
         None, description="Digest of the kinds and labels that all pipelines were looked at for."
+    )
+    observed_definitions: dict[str, str] | None = Field(
+        None, description="UID of each kind's CustomResourceDefinition that what both sides agreed on belongs to."
     )
     observed_prefix: str | None = Field(
         None,

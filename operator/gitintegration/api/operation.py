@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from gitintegration.api import git_names
 from gitintegration.api.base_model import Model
@@ -83,10 +83,29 @@ class PushOperation(Model):
 
 
 class Resolution(Model):
-    """Settles the conflict of one pipeline."""
+    """Settles the conflict of one pipeline, or of one field of it."""
 
     pipeline: PipelineRef = Field(description="Its id or name.")
-    take: Literal["ours", "theirs"] = Field(description="The cluster's values (ours) or the repository's (theirs).")
+    field: str | None = Field(
+        None, min_length=1, max_length=1024, description="A field, as status.conflicts names it. Default: all of them."
+    )
+    take: Literal["ours", "theirs", "base"] | None = Field(
+        None,
+        description="The cluster's values (ours), the repository's (theirs), or what both were before (base; needs a field).",
+    )
+    value: Any = Field(
+        None,
+        description="The field's value on both sides, in place of `take`.",
+        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Resolution:
+        if (self.take is None) == (self.value is None):
+            raise ValueError("needs one of take and value")
+        if self.field is None and self.take not in ("ours", "theirs"):
+            raise ValueError("names no field: only ours and theirs settle a whole pipeline")
+        return self
 
 
 class PullOperation(Model):

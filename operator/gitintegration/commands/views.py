@@ -90,12 +90,16 @@ def detail(integration: Mapping[str, Any], now: datetime) -> RenderableType:
 def _lists(status: Mapping[str, Any]) -> list[RenderableType]:
     ahead = ((_key(e), e.get("side"), e.get("reason"), e.get("path")) for e in status.get("ahead") or ())
     found = _list("AHEAD", ("PIPELINE", "SIDE", "WHY", "FILE"), ahead, more=bool(status.get("aheadTruncated")))
-    conflicts = (
-        (_key(e), e.get("reason"), ", ".join(e.get("fields") or ()), e.get("path"))
-        for e in status.get("conflicts") or ()
+    torn = status.get("conflicts") or ()
+    conflicts = ((_key(e), e.get("reason"), ", ".join(e.get("fields") or ()), e.get("path")) for e in torn)
+    heads = ("PIPELINE", "REASON", "FIELDS", "FILE")
+    found += _list("CONFLICTS", heads, conflicts, more=bool(status.get("conflictsTruncated")))
+    values = (
+        (_key(e), v.get("field"), *(v.get(side, "-") for side in ("base", "ours", "theirs")))
+        for e in torn
+        for v in e.get("values") or ()
     )
-    torn = ("PIPELINE", "REASON", "FIELDS", "FILE")
-    found += _list("CONFLICTS", torn, conflicts, more=bool(status.get("conflictsTruncated")))
+    found += _list("IN CONFLICT", ("PIPELINE", "FIELD", "BEFORE", "CLUSTER (ours)", "GIT (theirs)"), values)
     invalid = ((e.get("path"), e.get("reason"), e.get("message")) for e in status.get("invalid") or ())
     bad = ("FILE", "REASON", "MESSAGE")
     return found + _list("LEFT ALONE", bad, invalid, more=bool(status.get("invalidTruncated")))

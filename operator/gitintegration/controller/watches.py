@@ -14,8 +14,9 @@ from gitintegration.cluster.informer import Informer, Informers
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import of_kind
 from gitintegration.controller.integration import Integration, IntegrationKey
+from gitintegration.core.redaction import Redaction
 from gitintegration.core.schema import Schema
-from gitintegration.core.state.evidence import Definition, Standing, standing
+from gitintegration.core.state.evidence import Definition, Standing, remembered, standing
 from gitintegration.core.view import Pointer
 from gitintegration.errors import (
     ClusterError,
@@ -120,7 +121,9 @@ class Watches:
         pointers = tuple(Pointer.parse(text) for text in resource.ignore_fields or ())
         schema = await self._kinds.schema(found)
         await self._note_schema(entry, found, schema)
-        return Kind(resource, found, informer, schema, pointers, user, definition, outages)
+        redacted = (*map(Pointer.parse, resource.redact or ()), *map(Pointer, schema.passwords))
+        redaction = Redaction(redacted, entry.session.uid)
+        return Kind(resource, found, informer, schema, pointers, user, definition, outages, redaction)
 
     async def _resolve(self, resource: Resource) -> ResourceKind | None:
         try:
@@ -150,9 +153,10 @@ class Watches:
         """What defines a kind that begins to be watched. What was agreed on with an older definition is let go."""
         kind_id = (kind.group, kind.kind)
         was_away = kind_id in entry.away
-        before = entry.definitions.get(kind_id)
+        known = entry.definitions.get(kind_id)
+        before = known or remembered(entry.status, kind_id)
         now = await self._kinds.definition(kind, fresh=was_away)
-        agreed = entry.agreed_at if before is None else None
+        agreed = entry.agreed_at if known is None else None
         if standing(before, now, listed=True, agreed_at=agreed) is Standing.remade:
             entry.session.remade.add(kind_id)
         elif was_away and (before is None or now is None):

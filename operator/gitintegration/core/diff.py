@@ -276,6 +276,11 @@ def moved(base: Sequence[Item], side: Sequence[Item]) -> bool:
     return [i for i in side if i in base] != [i for i in base if i in side]
 
 
+def is_within(path: Path, outer: Path) -> bool:
+    """Whether a path leads to another's place, or into what stands there."""
+    return path[: len(outer)] == outer
+
+
 def format_path(path: Path) -> str:
     """For people: `spec.steps[name=load].sql`, `metadata.labels["a.b/c"]`."""
     text = ""

@@ -7,9 +7,11 @@ to the other. What the server did to a manifest is thus in both of its values, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeAlias
 
 from gitintegration.core.diff import (
     ABSENT,
@@ -22,6 +24,7 @@ from gitintegration.core.diff import (
     diff,
     format_path,
     get,
+    is_within,
     merge_order,
     moved,
     no_list_keys,
@@ -68,7 +71,33 @@ class Versions:
 @dataclass(frozen=True, slots=True)
 class Conflict:
     reason: ConflictReason
-    fields: tuple[str, ...] = ()
+    paths: tuple[Path, ...] = ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that disagree, for people."""
+        return tuple(dict.fromkeys(format_path(path) for path in self.paths))
+
+
+class Take(StrEnum):
+    """Whose value a field in conflict gets: the cluster's, git's, or the one that both had before."""
+
+    ours = "ours"
+    theirs = "theirs"
+    base = "base"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What somebody decided of one field in conflict. `take` None: it gets `value` on both sides."""
+
+    take: Take | None
+    value: Json = None
+
+
+Settlements: TypeAlias = Mapping[str, Settlement]
+"""By field, as a conflict names it."""
+UNSETTLED: Settlements = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +129,15 @@ class Decision:
         return not (self.local_ahead or self.remote_ahead or self.conflict)
 
 
-def decide(v: Versions, strategy: Strategy = Strategy.merge, list_keys: ListKeys = no_list_keys) -> Decision:
-    """The table of what a sync means, for one item."""
+def decide(
+    v: Versions,
+    strategy: Strategy = Strategy.merge,
+    list_keys: ListKeys = no_list_keys,
+    settled: Settlements = UNSETTLED,
+) -> Decision:
+    """The table of what a sync means, for one item. `settled` goes before the strategy."""
     if v.base is None:
-        return _without_base(v, strategy, list_keys)
+        return _without_base(v, strategy, list_keys, settled)
     if v.git is None or v.live is None:
         return _with_delete(v, v.base, strategy, list_keys)
     local = diff(v.base.live, v.live, list_keys)
@@ -111,6 +145,8 @@ def decide(v: Versions, strategy: Strategy = Strategy.merge, list_keys: ListKeys
     local, remote = _open(local, v.git, remote), _open(remote, v.live, local)
     if v.git_as_live is not None:
         local, remote = _converged(local, remote, v.git_as_live, v.live)
+    if settled:
+        local, remote = _settle_fields(v, v.base, local, remote, settled)
     return _merged(v.git, v.live, local, remote, strategy, ConflictReason.BothModified)
 
 
@@ -157,7 +193,7 @@ def unstored(v: Versions, base: Base, list_keys: ListKeys = no_list_keys) -> lis
     if base.git is base.live:
         return []
     missing = [c for c in diff(base.live, base.git, list_keys) if c.old is ABSENT and c.path[-1:] != (ORDER,)]
-    return [c for c in missing if get(v.live, c.path) is ABSENT and _alike(get(v.git, c.path), c.new)]
+    return [c for c in missing if get(v.live, c.path) is ABSENT and alike(get(v.git, c.path), c.new)]
 
 
 def with_storable(base: Base, unstored: Sequence[Change], stored: Json) -> Base:
@@ -172,22 +208,23 @@ def with_storable(base: Base, unstored: Sequence[Change], stored: Json) -> Base:
 def _is_in(stored: Json, live: Json, change: Change) -> bool:
     if change.path[-1:] == (ORDER,):
         return holds(stored, change)
-    return _alike(get(stored, change.path), get(live, change.path))
+    return alike(get(stored, change.path), get(live, change.path))
 
 
 def _converged(
     local: list[Change], remote: list[Change], stored: Json, live: Json
 ) -> tuple[list[Change], list[Change]]:
     """Without the changes that are the same once the API server has stored them."""
-    left = [c for c in remote if c.path[-1:] == (ORDER,) or not _alike(get(stored, c.path), get(live, c.path))]
+    left = [c for c in remote if c.path[-1:] == (ORDER,) or not alike(get(stored, c.path), get(live, c.path))]
     return [c for c in local if not holds(stored, c)], left
 
 
-def _alike(a: Json, b: Json) -> bool:
+def alike(a: Json, b: Json) -> bool:
+    """Whether two values, or their absence, are the same."""
     return a is b if a is ABSENT or b is ABSENT else same(a, b)
 
 
-def _without_base(v: Versions, strategy: Strategy, list_keys: ListKeys) -> Decision:
+def _without_base(v: Versions, strategy: Strategy, list_keys: ListKeys, settled: Settlements) -> Decision:
     if v.git is None and v.live is None:
         return Decision()
     if v.git is None:
@@ -198,18 +235,32 @@ def _without_base(v: Versions, strategy: Strategy, list_keys: ListKeys) -> Decis
     changes = diff(stored, v.live, list_keys)
     if not changes or same(v.git, v.live):
         return Decision()
-    winner = strategy if strategy is not Strategy.merge else None
-    conflict = None if winner else Conflict(ConflictReason.BothCreated, _names(c.path for c in changes))
-    back = diff(v.live, stored, list_keys)
+    to_git, contested = list[Change](), list[Change]()
+    for change in changes:
+        match settled.get(format_path(change.path)) or _BY_STRATEGY.get(strategy):
+            case Settlement(Take.ours):
+                to_git.append(change)
+            case Settlement(Take.theirs):
+                pass
+            case Settlement(None, value) if change.path[-1:] != (ORDER,):
+                to_git.append(Change(change.path, change.old, value))
+            case _:
+                contested.append(change)
+    back = diff(v.live, apply(to_git, stored), list_keys)
+    if contested:
+        conflict = Conflict(ConflictReason.BothCreated, _paths(c.path for c in contested))
+        return Decision(tuple(changes), tuple(back), conflict, None, None, local_ahead=True, remote_ahead=True)
     return Decision(
-        local=tuple(changes) if winner is not Strategy.theirs else (),
-        remote=tuple(back) if winner is not Strategy.ours else (),
-        conflict=conflict,
-        git=Write(apply(changes, v.git)) if winner is Strategy.ours else None,
-        cluster=Write(apply(back, v.live)) if winner is Strategy.theirs else None,
-        local_ahead=winner is not Strategy.theirs,
-        remote_ahead=winner is not Strategy.ours,
+        local=tuple(to_git),
+        remote=tuple(back),
+        git=Write(apply(to_git, v.git)) if to_git else None,
+        cluster=Write(apply(back, v.live)) if back else None,
+        local_ahead=bool(to_git),
+        remote_ahead=bool(back),
     )
+
+
+_BY_STRATEGY = {Strategy.ours: Settlement(Take.ours), Strategy.theirs: Settlement(Take.theirs)}
 
 
 def _with_delete(v: Versions, base: Base, strategy: Strategy, list_keys: ListKeys) -> Decision:
@@ -220,7 +271,7 @@ def _with_delete(v: Versions, base: Base, strategy: Strategy, list_keys: ListKey
         if not changes:
             return Decision(cluster=Write(None), remote_ahead=True)
         if strategy is Strategy.merge:
-            conflict = Conflict(ConflictReason.DeletedInGit, _names(c.path for c in changes))
+            conflict = Conflict(ConflictReason.DeletedInGit, _paths(c.path for c in changes))
             return Decision(local=tuple(changes), conflict=conflict, local_ahead=True, remote_ahead=True)
         if strategy is Strategy.ours:
             return Decision(local=tuple(changes), git=Write(v.live), local_ahead=True)
@@ -229,7 +280,7 @@ def _with_delete(v: Versions, base: Base, strategy: Strategy, list_keys: ListKey
     if not changes:
         return Decision(git=Write(None), local_ahead=True)
     if strategy is Strategy.merge:
-        conflict = Conflict(ConflictReason.DeletedInCluster, _names(c.path for c in changes))
+        conflict = Conflict(ConflictReason.DeletedInCluster, _paths(c.path for c in changes))
         return Decision(remote=tuple(changes), conflict=conflict, local_ahead=True, remote_ahead=True)
     if strategy is Strategy.theirs:
         return Decision(remote=tuple(changes), cluster=Write(v.git), remote_ahead=True)
@@ -250,7 +301,7 @@ def _merged(
     try:
         new_live, new_git = apply(to_live, live), apply(to_git, git)
     except UnappliableError as error:
-        fields = _names(c.path for c in (*local, *remote)) or (str(error),)
+        fields = _paths(c.path for c in (*local, *remote)) or ((str(error),),)
         return Decision(tuple(local), tuple(remote), Conflict(reason, fields), None, None, bool(local), bool(remote))
     to_cluster, to_repository = not same(new_live, live), not same(new_git, git)
     return Decision(
@@ -262,6 +313,32 @@ def _merged(
         remote_ahead=to_cluster,
         overlapping=bool(pairs),
     )
+
+
+def _settle_fields(
+    v: Versions, base: Base, local: list[Change], remote: list[Change], settled: Settlements
+) -> tuple[list[Change], list[Change]]:
+    """The changes of both sides where the fields that they disagree on and that are settled are as was decided."""
+    pairs: dict[Path, list[tuple[Change, Change]]] = {}
+    for ours, theirs in _overlaps(local, remote):
+        pairs.setdefault(min(ours.path, theirs.path, key=len), []).append((ours, theirs))
+    for path, disagreeing in pairs.items():
+        is_order = path[-1:] == (ORDER,)
+        match settled.get(format_path(path)):
+            case Settlement(Take.ours | Take.theirs as take) if is_order:
+                lost = {id(theirs if take is Take.ours else ours) for ours, theirs in disagreeing}
+                local, remote = [c for c in local if id(c) not in lost], [c for c in remote if id(c) not in lost]
+            case Settlement(Take.ours | Take.theirs as take):
+                local, remote = _settle(disagreeing, local, remote, v.git, v.live, Strategy(take.value))
+            case Settlement(take, value) if not is_order:
+                value = get(base.git, path) if take is Take.base else value
+                local = [*_outside(path, local), Change(path, get(v.git, path), value)]
+                remote = [*_outside(path, remote), Change(path, get(v.live, path), value)]
+    return local, remote
+
+
+def _outside(path: Path, changes: list[Change]) -> list[Change]:
+    return [c for c in changes if not is_within(c.path, path)]
 
 
 def _open(changes: list[Change], other: Json, others: list[Change]) -> list[Change]:
@@ -279,7 +356,7 @@ def holds(value: Json, change: Change) -> bool:
         items = get(value, change.path[:-1])
         there = isinstance(items, list) and all(any(step.matches(i) for i in items) for step in change.new)
         return there and _is_no_change(change, value)
-    return _alike(get(value, change.path), change.new)
+    return alike(get(value, change.path), change.new)
 
 
 def _is_no_change(change: Change, value: Json) -> bool:
@@ -331,8 +408,18 @@ def _agree(a: Change, b: Change) -> bool:
 def _conflicting(
     local: list[Change], remote: list[Change], pairs: list[tuple[Change, Change]], reason: ConflictReason
 ) -> Decision:
-    fields = _names(min(a.path, b.path, key=len) for a, b in pairs)
-    return Decision(tuple(local), tuple(remote), Conflict(reason, fields), None, None, bool(local), bool(remote), True)
+    paths = _contested(pairs)
+    return Decision(tuple(local), tuple(remote), Conflict(reason, paths), None, None, bool(local), bool(remote), True)
+
+
+def contested(base: Base, git: Json, live: Json, list_keys: ListKeys = no_list_keys) -> tuple[Path, ...]:
+    """The fields that both sides changed since the base, and disagree on; orders of lists apart."""
+    pairs = _overlaps(diff(base.live, live, list_keys), diff(base.git, git, list_keys))
+    return tuple(path for path in _contested(pairs) if path[-1:] != (ORDER,))
+
+
+def _contested(pairs: Sequence[tuple[Change, Change]]) -> tuple[Path, ...]:
+    return _paths(min(a.path, b.path, key=len) for a, b in pairs)
 
 
 def _settle(
@@ -353,13 +440,13 @@ def _settle(
     local, remote = [c for c in local if id(c) not in lost], [c for c in remote if id(c) not in lost]
     winner, value, other = (local, live, git) if ours_win else (remote, git, live)
     for path in {min(a.path, b.path, key=len) for a, b in pairs if a.path != b.path}:
-        winner[:] = [c for c in winner if c.path[: len(path)] != path]
+        winner[:] = [c for c in winner if not is_within(c.path, path)]
         winner.append(Change(path, get(other, path), get(value, path)))
     return local, remote
 
 
-def _names(paths: Iterable[Path]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(format_path(path) for path in paths))
+def _paths(paths: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(paths))
 
 
 def rebase(decision: Decision, git: Json | None, live: Json | None, *, pulled: bool, pushed: bool) -> Base | None:

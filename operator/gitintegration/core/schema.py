@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from gitintegration.core.diff import ABSENT, KeyFields, Path, same
 from gitintegration.core.values import Json
 
 _OPEN: Final = "x-kubernetes-preserve-unknown-fields"
+_MOST_NODES: Final = 100_000
+_DEEPEST: Final = 32
+"""Of a schema, looked at for passwords from the root on, and steps gone down: it may refer to itself."""
 
 
 class Schema:
@@ -66,6 +70,26 @@ class Schema:
                 return False
             node = self._child(node, name)
         return True
+
+    @cached_property
+    def passwords(self) -> tuple[tuple[str, ...], ...]:
+        """The paths of fields whose format is password; `*` stands for any item, and any key of an open map."""
+        found: list[tuple[str, ...]] = []
+        nodes: deque[tuple[tuple[str, ...], Mapping[str, Any]]] = deque([((), self._open(self._root))])
+        for _ in range(_MOST_NODES):
+            if not nodes:
+                break
+            path, node = nodes.popleft()
+            if node.get("format") == "password":
+                found.append(path)
+            if len(path) == _DEEPEST:
+                continue
+            below = list(node.get("properties", {}).items())
+            below += [
+                ("*", node[name]) for name in ("items", "additionalProperties") if isinstance(node.get(name), dict)
+            ]
+            nodes.extend(((*path, step), self._open(field)) for step, field in below)
+        return tuple(found)
 
     def strip_defaults(self, value: Json) -> Json:
         """`value` without the fields that the API server would fill in again just so."""

@@ -16,6 +16,7 @@ import orjson
 from gitintegration import messages
 from gitintegration.api.base_model import API_VERSION
 from gitintegration.core.bounds import bounded, touched
+from gitintegration.core.plan.conflict_values import ConflictValue
 from gitintegration.core.text import plain, plain_values
 from gitintegration.errors import CredentialError, GitIntegrationError, Reason, RemoteError, Words
 from gitintegration.messages import SOMEWHERE, Place, counted, named
@@ -40,14 +41,16 @@ class ConflictEntry:
     path: str
     reason: str
     fields: tuple[str, ...]
+    values: tuple[ConflictValue, ...] = ()
 
     def order(self) -> tuple[str, str]:
         """By which they are listed everywhere."""
         return self.kind, self.name
 
     def to_status(self) -> dict[str, Any]:
-        entry = {"kind": self.kind, "name": self.name, "id": self.id, "path": self.path}
-        return {**entry, "fields": sorted(self.fields), "reason": self.reason}
+        named = {"kind": self.kind, "name": self.name, "id": self.id, "path": self.path}
+        told = {**named, "fields": sorted(self.fields), "reason": self.reason}
+        return {**told, **({"values": [v.to_status() for v in self.values]} if self.values else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,8 @@ class Outcome:
     """Names of what the spec selected, and does no more."""
     selection: str | None = None
     """Digest of the kinds and labels that all items were looked at for."""
+    definitions: Mapping[str, str | None] | None = None
+    """UIDs of the definitions of the kinds that are listed; None: of one that is away, or has none that may be seen."""
     branch: str | None = None
     memory: str | None = None
     """Digest of what both sides agreed on."""
@@ -193,13 +198,13 @@ def build_status(
     if outcome.remote_commit is not None:
         status["remoteCommit"] = outcome.remote_commit
     if outcome.observed and not outcome.suspended:
-        status.update(bounded(plain_values(_observed(outcome))))
+        status.update(bounded(plain_values(_observed(previous, outcome))))
     if outcome.suspended:
         return _same_or(previous, status)
     return _stamped(previous, status, outcome, now)
 
 
-def _observed(outcome: Outcome) -> dict[str, Any]:
+def _observed(previous: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
     status: dict[str, Any] = {
         "inSync": outcome.in_sync,
         "pipelineCount": outcome.pipelines,
@@ -230,11 +235,19 @@ def _observed(outcome: Outcome) -> dict[str, Any]:
         status["observedPrefix"] = outcome.prefix
     if outcome.selection is not None:
         status["observedSelection"] = outcome.selection
+    if outcome.definitions is not None:
+        status["observedDefinitions"] = _definitions(previous.get("observedDefinitions") or {}, outcome.definitions)
     if outcome.branch is not None:
         status["observedBranch"] = outcome.branch
     if outcome.memory is not None:
         status["observedMemory"] = outcome.memory
     return status
+
+
+def _definitions(before: Mapping[str, str], found: Mapping[str, str | None]) -> dict[str, str]:
+    """Those of the kinds that are listed; of one that is away, the last."""
+    known = {name: uid or before.get(name) for name, uid in sorted(found.items())}
+    return {name: uid for name, uid in known.items() if uid}
 
 
 def _touched(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ labels and annotations, without the keys that other tools keep for themselves.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from gitintegration.core.values import Json
@@ -70,6 +70,38 @@ def restore(whole: Json, synced: Json, ignore: Sequence[Pointer] = ()) -> Json:
         result["status"] = whole["status"]
     result["metadata"] = metadata
     return _in_order(whole, with_ignored(result, whole, ignore))
+
+
+def places(value: Json, pointer: Pointer) -> Iterator[tuple[tuple[str, ...], Json]]:
+    """The steps to each value that a pointer names, and the value."""
+    for steps in _places(value, pointer.steps):
+        yield steps, _get(value, steps)[1]
+
+
+def replaced(value: Json, pointer: Pointer, made: Callable[[Json], Json]) -> Json:
+    """A copy with each value that a pointer names made into another."""
+    if not pointer.steps:
+        return made(value)
+    step, rest = pointer.steps[0], Pointer(pointer.steps[1:])
+    for name in _matching(value, step):
+        if isinstance(value, dict):
+            value = {**value, name: replaced(value[name], rest, made)}
+        else:
+            at = int(name)
+            value = [*value[:at], replaced(value[at], rest, made), *value[at + 1 :]]
+    return value
+
+
+def fits(steps: Sequence[str], pointer: Pointer) -> bool:
+    """Whether a pointer may name the place that these steps lead to; a step `*` of theirs stands for some item of a list."""
+    if len(steps) != len(pointer.steps):
+        return False
+    return all(
+        (wanted == "*" or wanted.isdigit())
+        if step == "*"
+        else step == wanted or ("*" in wanted and _fits(step, wanted.split("*")))
+        for step, wanted in zip(steps, pointer.steps, strict=True)
+    )
 
 
 def _in_order(model: Json, value: Json) -> Json:

@@ -292,7 +292,13 @@ async def push(caller: As, body: models.PushBody) -> Data[models.Accepted]:
 
 
 async def pull(caller: As, body: models.PullBody) -> Data[models.Accepted]:
-    block = {"branch": body.branch, "strategy": body.strategy, "pipelines": body.pipeline_ids, "dryRun": body.dry_run}
+    block = {
+        "branch": body.branch,
+        "strategy": body.strategy,
+        "pipelines": body.pipeline_ids,
+        "resolutions": [resolution.spec() for resolution in body.resolutions] if body.resolutions else None,
+        "dryRun": body.dry_run,
+    }
     return await _operate(caller, "pull", block, force=body.force)
 
 
@@ -520,6 +526,10 @@ def _conflicts(told: dict[str, Any]) -> list[models.ConflictEntry]:
             path=c.get("path"),
             fields=c.get("fields") or [],
             reason=c.get("reason"),
+            values=[
+                models.ConflictValue(**{name: v.get(name) for name in models.ConflictValue.model_fields})
+                for v in c.get("values") or ()
+            ],
         )
         for c in told.get("conflicts") or ()
     ]

@@ -158,12 +158,41 @@ class PushBody(Body):
         return self
 
 
+class ResolutionBody(Body):
+    """Settles the conflict of one pipeline, or of one field of it."""
+
+    pipeline_id: Annotated[str, Field(min_length=1, max_length=253)] = Field(description="Which.")
+    field: Annotated[str, Field(min_length=1, max_length=1024)] | None = Field(
+        None, description="As conflicts name it; all of them where it is left out."
+    )
+    take: Literal["ours", "theirs", "base"] | None = Field(
+        None, description="The cluster's values, the repository's, or what both were before (of a field)."
+    )
+    value: Any = Field(None, description="The field's value, in place of take.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ResolutionBody:
+        if (self.take is None) == (self.value is None):
+            raise _together("needs one of take and value", "take", "value")
+        if self.field is None and self.take not in ("ours", "theirs"):
+            raise _together("is required: only ours and theirs settle a whole pipeline", "field")
+        return self
+
+    def spec(self) -> dict[str, Any]:
+        """A resolution of a GitOperation."""
+        made = {"pipeline": self.pipeline_id, "field": self.field, "take": self.take, "value": self.value}
+        return {k: v for k, v in made.items() if v is not None}
+
+
 class PullBody(Body):
     """Bring pipelines of a branch into the cluster."""
 
     branch: Branch | None = Field(None, description="Default: the default branch.")
     strategy: Literal["merge", "ours", "theirs"] = Field("merge", description="Who wins a conflict.")
     pipeline_ids: Ids | None = Field(None, description="Which; all where it is left out.")
+    resolutions: Annotated[list[ResolutionBody], Field(max_length=1000)] | None = Field(
+        None, description="Settle named conflicts."
+    )
     dry_run: bool = Field(False, description="Only tell what would be done.")
     force: bool = Field(False, description="Also where the integration is disabled.")
 
@@ -240,12 +269,22 @@ class ActiveOperation(BaseModel):
     started_at: str
 
 
+class ConflictValue(BaseModel):
+    """What was agreed on of a field, and what the cluster (ours) and git (theirs) hold, as JSON; null: nothing."""
+
+    field: str | None
+    base: str | None
+    ours: str | None
+    theirs: str | None
+
+
 class ConflictEntry(BaseModel):
     pipeline_id: str | None
     name: str | None
     path: str | None
     fields: list[str]
     reason: str | None
+    values: list[ConflictValue]
 
 
 class AheadEntry(BaseModel):

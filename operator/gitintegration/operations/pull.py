@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +13,7 @@ from gitintegration import messages
 from gitintegration.api.operation import PullOperation
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout
-from gitintegration.core.merge import Decision, Strategy, Write
+from gitintegration.core.merge import Decision, Settlement, Strategy, Take, Write
 from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.item import Phase
@@ -30,6 +31,7 @@ from gitintegration.operations.result import (
     OperationResult,
     PartialFailure,
     change,
+    check_conflicts,
     check_deletes,
     check_digest,
     check_expected,
@@ -91,12 +93,15 @@ class Pull:
             rest = unmoved(session, request, keys)
         portions = self._portions(source, asked, keys, wanted)
         plan, problems = await self._plan(asked, source, portions, rest)
+        plan = replace(plan, resolved=_resolved(asked))
         told: dict[str, Any] = {"branch": source.branch, "baseCommit": head.commit or "", "commit": source.commit or ""}
         told |= plan.to_status()
         begun = order.status.get("phase") == "Running" and bool(order.status.get("planDigest"))
         if not begun:
             order.found.update(undone(plan, head.commit or ""))
         check_named(problems, plan.conflicts, wanted.pipelines)
+        settled = {(key.kind, key.name) for key in asked.may.settled}
+        check_conflicts([c for c in plan.conflicts if (c.kind, c.name) in settled], [name for _, name in settled])
         if not begun:
             check_digest(wanted.plan_digest, plan)
         if wanted.dry_run:
@@ -228,15 +233,21 @@ class Pull:
             rests = session.table.open.get(item.key)
             item.held = not item.carried and rests is not None and rests.phase is Phase.HELD
             item.pulled = item.pulled or (item.decision.conflict is None and item.decision.cluster is None)
+            item.decision = replace(item.decision, git=None)  # what git lacks stays ahead: nothing of it is under way
         self._reconciler.checkpoint(session, items)
 
     def _settled(self, session: SyncSession, request: RunRequest, wanted: PullOperation) -> RunRequest:
         """The request with the operation's strategy and resolutions."""
         takes: dict[ObjectKey, Strategy] = {}
+        settled: dict[ObjectKey, dict[str, Settlement]] = {}
         for resolution in wanted.resolutions or ():
             for key in chosen(session, request, [resolution.pipeline]):
-                takes[key] = Strategy(resolution.take)
-        return replace(request, policy=Policy.of_pull(request.spec, wanted, takes))
+                take = Take(resolution.take) if resolution.take else None
+                if resolution.field is not None:
+                    settled.setdefault(key, {})[resolution.field] = Settlement(take, resolution.value)
+                elif take is not None:
+                    takes[key] = Strategy(take.value)
+        return replace(request, policy=Policy.of_pull(request.spec, wanted, takes, settled))
 
     async def _elsewhere(
         self, session: SyncSession, request: RunRequest, head: RemoteHeads
@@ -321,6 +332,17 @@ class _Writes:
         """What became of these. What somebody was faster with is tried again, unless it was the `last` time."""
         self.made |= {item.key: item.version for item in items if item.pulled}
         self.refused |= {item.key: item.problem for item in items if item.problem and (last or not item.raced)}
+
+
+def _resolved(request: RunRequest) -> str:
+    """Names how single fields are settled."""
+    rows = [
+        [*key, field, settlement.take, settlement.value]
+        for key, settled in request.may.settled.items()
+        for field, settlement in settled.items()
+    ]
+    rows.sort(key=lambda row: row[:4])
+    return hashlib.sha256(orjson.dumps(rows, option=orjson.OPT_SORT_KEYS)).hexdigest() if rows else ""
 
 
 def _check_held(session: SyncSession, request: RunRequest, keys: Sequence[ObjectKey], revision: str) -> None:

@@ -190,7 +190,8 @@ def check_deletes(
 def conflict_of(item: Item) -> ConflictEntry:
     conflict = item.decision.conflict
     assert conflict is not None
-    return ConflictEntry(item.key.kind, item.key.name, item.id, item.path, conflict.reason.value, conflict.fields)
+    told = item.key.kind, item.key.name, item.id, item.path, conflict.reason.value, conflict.fields
+    return ConflictEntry(*told, item.conflict_values)
 
 
 def count_invalid(session: SyncSession) -> int:

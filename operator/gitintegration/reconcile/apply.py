@@ -60,7 +60,8 @@ class Applier:
             item.problem = Problem(item.path, InvalidReason.Refused, "moved while it was written")
             return
         except (Refused, Forbidden) as error:
-            item.problem = Problem(item.path, InvalidReason.Refused, f"{item.key}: {error.message}", error.remedy)
+            said = item.kind.redaction.concealed(error.message, value, before.view if before else None)
+            item.problem = Problem(item.path, InvalidReason.Refused, f"{item.key}: {said}", error.remedy)
             return
         except KindUnavailable as error:
             session.away[item.kind.id] = error

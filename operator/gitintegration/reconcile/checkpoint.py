@@ -83,7 +83,7 @@ def rests(item: Item, *, pushed: bool = False) -> OpenItem | None:
         phase = Phase.CONFLICT
     else:
         phase = Phase.WAITING if item.waits else Phase.AHEAD
-    return OpenItem(phase, local, remote, item.path, item.id, decision.conflict, problem)
+    return OpenItem(phase, local, remote, item.path, item.id, decision.conflict, problem, item.conflict_values)
 
 
 # --- of what is edited, and not pushed yet ------------------------------------------------------------------------------

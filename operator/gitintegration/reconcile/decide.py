@@ -12,6 +12,7 @@ from gitintegration.core.diff import format_path, same
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.managers import is_owned
 from gitintegration.core.merge import (
+    UNSETTLED,
     Base,
     Decision,
     Versions,
@@ -80,19 +81,20 @@ class Decider:
             item.decision = Decision(remote_ahead=True, local_ahead=is_edited(item))
             return
         strategy, list_keys = request.may.strategy_for(item.key), item.kind.schema.list_keys
+        settled = request.may.settled.get(item.key, UNSETTLED)
         versions = Versions(base, item.git_view, live)
-        item.decision = decide(versions, strategy, list_keys)
+        item.decision = decide(versions, strategy, list_keys, settled)
         if base is not None and item.git is not None and item.live is not None:
             since = await self._base_of_now(session, request, item, base)
             since = await self._with_storable(request, item, replace(versions, base=since), since)
             if since != base:
                 versions = replace(versions, base=since)
-                item.decision = decide(versions, strategy, list_keys)
+                item.decision = decide(versions, strategy, list_keys, settled)
         unsure = item.decision.overlapping or (base is None and item.git_view != live)
         if unsure and item.git is not None and item.live is not None:
             with contextlib.suppress(Refused, Forbidden):
                 stored = await self._as_stored(request, item, item.manifest)
-                item.decision = decide(replace(versions, git_as_live=stored), strategy, list_keys)
+                item.decision = decide(replace(versions, git_as_live=stored), strategy, list_keys, settled)
         if request.may.reverts and item.decision.local_ahead and versions.base is not None:
             edited = dict.fromkeys(format_path(change.path) for change in item.decision.local)
             item.drift = tuple(edited) or ("deleted",)

@@ -15,6 +15,7 @@ from gitintegration.commits.files import GitItem
 from gitintegration.core.invalid import Problem
 from gitintegration.core.layout import Summary, commit_message
 from gitintegration.core.merge import Decision
+from gitintegration.core.plan.conflict_values import ConflictValue, conflict_values
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.record import ItemRecord
 from gitintegration.core.state.table import ABSENT
@@ -192,6 +193,14 @@ class Item:
             goal = self.kind.schema.strip_defaults(value) if is_new else value
             self._goal = known = self.decision, self.git_view, goal
         return known[2]
+
+    @property
+    def conflict_values(self) -> tuple[ConflictValue, ...]:
+        """What both sides hold of the fields in conflict, as it may be shown."""
+        if self.decision.conflict is None:
+            return ()
+        base, live = self.record.base if self.record else None, self.live.view if self.live else None
+        return conflict_values(self.decision.conflict, base, live, self.git_view, self.kind.redaction)
 
     @property
     def released(self) -> bool:

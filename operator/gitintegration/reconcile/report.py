@@ -8,6 +8,7 @@ from heapq import nsmallest
 from gitintegration import messages
 from gitintegration.core.layout import folder_of
 from gitintegration.core.plan.policy import Policy, Side
+from gitintegration.core.state.evidence import definition_name
 from gitintegration.core.state.item import Left, OpenItem, Phase, Why
 from gitintegration.core.status import SHOWN, AheadEntry, ConflictEntry, HeldCopies, InvalidEntry, Outcome
 from gitintegration.core.values import ObjectKey
@@ -31,7 +32,7 @@ def outcome_of(
     pending = session.table.open
     ahead = ahead_of(session, request, head)
     conflicts = [
-        ConflictEntry(key.kind, key.name, p.id, p.path, p.conflict.reason.value, p.conflict.fields)
+        ConflictEntry(key.kind, key.name, p.id, p.path, p.conflict.reason.value, p.conflict.fields, p.values)
         for key, p in pending.items()
         if p.conflict
     ]
@@ -74,9 +75,19 @@ def outcome_of(
         elsewhere=session.elsewhere,
         let_go=[key.name for key in session.let_go],
         selection=None if error or session.away or request.refusals else session.selection,
+        definitions=None if error else _definitions(session, request),
         branch=head.branch,
         memory=session.records.digest,
     )
+
+
+def _definitions(session: SyncSession, request: RunRequest) -> dict[str, str | None]:
+    """By kind and group, of all kinds that the spec lists."""
+    found: dict[str, str | None] = {definition_name(kind_id): None for kind_id in request.listed}
+    for kind_id, kind in request.kinds.items():
+        if kind.definition is not None and kind_id not in session.away:
+            found[definition_name(kind_id)] = kind.definition.uid
+    return found
 
 
 def _count(session: SyncSession) -> int:

@@ -17,6 +17,7 @@ from gitintegration.cluster.informer import Informer
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects, of_kind
 from gitintegration.core.managers import Owned, owned_by
+from gitintegration.core.redaction import NOTHING_REDACTED, Redaction
 from gitintegration.core.schema import Schema
 from gitintegration.core.selection import selects
 from gitintegration.core.state.evidence import Definition, Standing, standing
@@ -80,6 +81,7 @@ class Kind:
     """What made the server serve it when it was first watched, as far as that may be seen."""
     outages: int = 0
     """Of its informer, when this was made ready."""
+    redaction: Redaction = NOTHING_REDACTED
 
     @property
     def id(self) -> tuple[str, str]:
@@ -112,7 +114,10 @@ class LiveObjects:
         if await self._kinds.leaving(namespace):
             return Standing.away
         now = await self._kinds.definition(kind.kind, fresh=True)
-        return standing(kind.definition, now, listed=await self._kinds.listed(kind.kind))
+        found = standing(kind.definition, now, listed=await self._kinds.listed(kind.kind))
+        if found is Standing.remade:
+            kind.definition = now
+        return found
 
     def forget(self, kind: Kind, *api_versions: str) -> None:
         """What was known of these versions of it is asked for again."""

@@ -81,6 +81,10 @@ TROUBLED: dict[str, Any] = {
                 "reason": "BothModified",
                 "fields": ["spec.schedule", "spec.steps[name=load].image"],
                 "path": "pipelines/orders.yaml",
+                "values": [
+                    {"field": "spec.schedule", "base": '"0 5 * * *"', "ours": '"@daily"', "theirs": '"[red]@hourly"'},
+                    {"field": "spec.steps[name=load].image", "ours": '"etl:2"', "theirs": "••• 1a2b3c4d"},
+                ],
             }
         ],
         "invalid": [

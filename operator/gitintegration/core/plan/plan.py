@@ -66,12 +66,15 @@ class Plan:
     conflicts: Sequence[ConflictEntry] = ()
     unchanged: int = 0
     invalid: int = 0
+    resolved: str = ""
+    """How conflicts of single fields are settled; a change of the other side that follows from it is in no row."""
 
     @property
     def digest(self) -> str:
         """Names exactly these changes; where the branch stands is not in it, so that what others do beside does not matter."""
         rows = sorted([*c.key, c.path, c.action, c.content] for c in self.changes)
-        return hashlib.sha256(orjson.dumps([self.kind, self.branch, rows])).hexdigest()[:16]
+        parts = [self.kind, self.branch, rows, *([self.resolved] if self.resolved else [])]
+        return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:16]
 
     @property
     def counts(self) -> dict[str, int]:

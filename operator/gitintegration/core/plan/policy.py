@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from gitintegration.api.integration import GitIntegrationSpec, Mode
 from gitintegration.api.operation import PullOperation, PushOperation
-from gitintegration.core.merge import Decision, Strategy, Write
+from gitintegration.core.merge import Decision, Settlements, Strategy, Write
 from gitintegration.core.values import ObjectKey
 
 
@@ -26,6 +26,8 @@ class Policy:
     """Whether an item that one side deleted goes from the other."""
     takes: Mapping[ObjectKey, Strategy] = field(default_factory=dict)
     """Who wins the conflicts of single items, whatever the strategy says."""
+    settled: Mapping[ObjectKey, Settlements] = field(default_factory=dict)
+    """What was decided of single fields of items."""
     reverts: bool = False
     """Whether edits of the cluster give way to what git holds."""
 
@@ -53,10 +55,16 @@ class Policy:
         )
 
     @classmethod
-    def of_pull(cls, spec: GitIntegrationSpec, wanted: PullOperation, takes: Mapping[ObjectKey, Strategy]) -> Policy:
-        """`takes`: the operation's resolutions, by item."""
+    def of_pull(
+        cls,
+        spec: GitIntegrationSpec,
+        wanted: PullOperation,
+        takes: Mapping[ObjectKey, Strategy],
+        settled: Mapping[ObjectKey, Settlements],
+    ) -> Policy:
+        """`takes`, `settled`: the operation's resolutions, of whole items and of fields."""
         usual = cls.of(spec)
-        return cls(True, False, Strategy(wanted.strategy), usual.prune or bool(wanted.pipelines), takes)
+        return cls(True, False, Strategy(wanted.strategy), usual.prune or bool(wanted.pipelines), takes, settled)
 
     def observe_only(self) -> Policy:
         """The same, carrying nothing: what is ahead is told as it is."""

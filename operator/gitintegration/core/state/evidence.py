@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum, StrEnum
+from typing import Any
 
 from gitintegration.core.values import ObjectKey
 
@@ -26,6 +27,18 @@ class Definition:
     """When it was written last, its status apart."""
     generation: int = 0
     """Counts its changes."""
+
+
+def definition_name(kind_id: tuple[str, str]) -> str:
+    """By which a status remembers the definition of a kind: its name and group."""
+    group, kind = kind_id
+    return f"{kind}.{group}" if group else kind
+
+
+def remembered(status: Mapping[str, Any], kind_id: tuple[str, str]) -> Definition | None:
+    """The definition that what both sides agreed on belongs to, as a process before this one told it."""
+    uid = (status.get("observedDefinitions") or {}).get(definition_name(kind_id))
+    return Definition(uid, datetime.min.replace(tzinfo=UTC)) if uid else None
 
 
 class Standing(Enum):

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from gitintegration.core.invalid import Problem
 from gitintegration.core.merge import Conflict
+from gitintegration.core.plan.conflict_values import ConflictValue
 
 
 class Phase(StrEnum):
@@ -75,6 +76,8 @@ class OpenItem:
     id: str = ""
     conflict: Conflict | None = None
     problem: Problem | None = None
+    values: tuple[ConflictValue, ...] = ()
+    """What is held of the fields in conflict."""
     rival: str = ""
     """The integration that claims it as well, or has it now."""
 

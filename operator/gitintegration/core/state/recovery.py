@@ -6,8 +6,19 @@ edit of the same field would be a conflict.
 
 from __future__ import annotations
 
-from gitintegration.core.diff import ListKeys, UnappliableError, apply, diff, no_list_keys
-from gitintegration.core.merge import Base, holds
+from gitintegration.core.diff import (
+    ABSENT,
+    Change,
+    ListKeys,
+    Path,
+    UnappliableError,
+    apply,
+    diff,
+    get,
+    is_within,
+    no_list_keys,
+)
+from gitintegration.core.merge import Base, alike, contested, holds
 from gitintegration.core.state.record import Intent
 from gitintegration.core.values import Json
 
@@ -36,16 +47,43 @@ def recover(
         return Base(intent.git.goal, intent.cluster.goal) if _holds_all(git, intent.git.goal, list_keys) else base
     if base is None:
         return None
+    decided = _contested(base, intent, git, live, list_keys)
     agreed = [
         change
         for side, now in ((intent.cluster, live), (intent.git, git))
         for change in diff(side.before, side.goal, list_keys)
-        if now is not None and holds(now, change)
+        if now is not None and holds(now, change) and not any(is_within(change.path, path) for path in decided)
     ]
+    agreed += [change for change in decided.values() if change is not None]
     try:
         return Base(apply(agreed, base.git), apply(agreed, base.live))
     except UnappliableError:
         return base
+
+
+def _contested(
+    base: Base, intent: Intent, git: Json | None, live: Json | None, list_keys: ListKeys
+) -> dict[Path, Change | None]:
+    """What becomes of the base in each field that was in conflict, and decided.
+
+    Where one side has what was decided and the other is as it was, the base is as the other: so the change is found ahead, and
+    carried on.
+    """
+    sides = (intent.git, git), (intent.cluster, live)
+    if any(value is None for side, now in sides for value in (side.before, side.goal, now)):
+        return {}
+    found: dict[Path, Change | None] = {}
+    for path in contested(base, intent.git.before, intent.cluster.before, list_keys):
+        done = [alike(get(now, path), get(side.goal, path)) for side, now in sides]
+        waiting = [now for side, now in sides if alike(get(now, path), get(side.before, path))]
+        if all(done):
+            found[path] = Change(path, ABSENT, get(git, path))
+        elif any(done) and waiting:
+            behind = git if not done[0] else live
+            found[path] = Change(path, ABSENT, get(behind, path)) if any(behind is now for now in waiting) else None
+        else:
+            found[path] = None
+    return found
 
 
 def _holds_all(now: Json | None, wanted: Json | None, list_keys: ListKeys) -> bool:

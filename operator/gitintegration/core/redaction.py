@@ -1,0 +1,74 @@
+"""Which values are not shown, wherever values of pipelines are shown: what `spec.resources[].redact` names, and passwords of the schema."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from gitintegration.core.diff import ORDER, Path
+from gitintegration.core.text import plain
+from gitintegration.core.values import Json
+from gitintegration.core.view import Pointer, fits, places, replaced
+
+MARK = "•••"
+_SHOWN = 200
+"""Characters of a value."""
+_SHORT = 3
+"""A text of fewer characters is in too many others to be taken out of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    pointers: Sequence[Pointer] = ()
+    salt: str = field(default="", repr=False)
+    """Makes digests of one value differ between integrations."""
+
+    def shown(self, path: Path, value: Json) -> str:
+        """The value that stands at a path, as JSON of 200 characters at most."""
+        hidden = self._hidden(path, value)
+        text = hidden if isinstance(hidden, str) and hidden.startswith(MARK) else orjson.dumps(hidden).decode()
+        return plain(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")
+
+    def concealed(self, text: str, *values: Json | None) -> str:
+        """A text of somebody else's about these values, without what is not to be shown of them."""
+        for value in values:
+            for secret in sorted(self._secrets(value), key=len, reverse=True):
+                text = text.replace(secret, MARK)
+        return text
+
+    def _hidden(self, path: Path, value: Json) -> Json:
+        steps = tuple(step if isinstance(step, str) else "*" for step in path if step is not ORDER)
+        for pointer in self.pointers:
+            if len(pointer.steps) <= len(steps) and fits(steps[: len(pointer.steps)], pointer):
+                return self._mark(value)
+            if fits(steps, Pointer(pointer.steps[: len(steps)])):
+                value = replaced(value, Pointer(pointer.steps[len(steps) :]), self._mark)
+        return value
+
+    def _mark(self, value: Json) -> str:
+        digest = hashlib.sha256(self.salt.encode() + orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return f"{MARK} {digest[:8]}"
+
+    def _secrets(self, value: Json) -> set[str]:
+        found: set[str] = set()
+        for pointer in self.pointers:
+            for _, inner in places(value, pointer):
+                found |= {text for text in _texts(inner) if len(text) >= _SHORT}
+        return found
+
+
+NOTHING_REDACTED = Redaction()
+
+
+def _texts(value: Json) -> set[str]:
+    if isinstance(value, dict):
+        return set[str]().union(*map(_texts, value.values()))
+    if isinstance(value, list):
+        return set[str]().union(*map(_texts, value))
+    if value is None or isinstance(value, bool):
+        return set()
+    text = str(value)
+    return {text, orjson.dumps(text).decode()[1:-1], *text.splitlines()}
