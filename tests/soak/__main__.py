@@ -14,6 +14,9 @@ from tests.soak import authors, gauges, verdict
 from tests.soak.authors import Author, Ledger
 from tests.soak.chaos import Bed, Chaos
 
+_LINES = 400
+"""Of each log, shown where something went wrong."""
+
 
 def soak(minutes: float, seed: int, integrations: int, *, node: bool = False) -> list[str]:
     """What went wrong; prints what happened. To be called in the main thread. `node`: as Pods on a real node."""
@@ -57,6 +60,9 @@ def _soak(bed: Bed, minutes: float, seed: int, integrations: int) -> list[str]:
     wrong += [*verdict.leaks(bed, worlds), *ledger.ended]
     for what, count in sorted(ledger.counts.items()):
         print(f"{count:7} {what}")
+    if wrong:
+        for place, text in bed.replicas.texts():
+            print(f"--- {place}", *text.splitlines()[-_LINES:], sep="\n")
     return wrong
 
 
