@@ -93,6 +93,113 @@ def test_status_shows_a_conflict_and_a_file_that_is_left_alone(user: User) -> No
     assert "Pipeline/orders  both" in sections["AHEAD"]
 
 
+def test_a_push_and_a_pull_are_planned_carried_out_and_told(user: User) -> None:
+    w = user.w
+    w.integrate(sync={"mode": "Manual"})
+    w.patch("orders", {"owner": "cluster"})
+    eventually(lambda: w.sync_now().get("localAheadCount") == 1)
+    planned = user.run("push", "-n", w.namespace, "--dry-run", COLUMNS="140")
+    assert planned.returncode == 1, planned.stderr
+    assert "update  Pipeline/orders  spec.owner  pipelines/orders.yaml" in planned.stdout
+    digest = planned.stdout.split("planDigest ")[1].split()[0]
+    head = w.repo.head()
+    assert user.run("push", "-n", w.namespace, "--plan", "0" * 16).returncode == 2
+    assert w.repo.head() == head
+    done = user.run("push", "gi", "-n", w.namespace, "--plan", digest, "-m", "Orders, by hand", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"]["commit"] == w.repo.head() != head
+    assert w.repo.read("pipelines/orders.yaml") == manifest("orders", owner="cluster")
+    w.repo.commit({"pipelines/users.yaml": manifest("users")})
+    done = user.run("pull", "-n", w.namespace)
+    assert (done.returncode, "create" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert w.names() == {"orders", "users"}
+    again = user.run("pull", "-n", w.namespace, "--dry-run")
+    assert again.returncode == 0, again.stdout
+    failed = user.run("push", "-n", w.namespace, "--pipeline", "nobody")
+    assert (failed.returncode, "nobody" in failed.stdout) == (2, True)
+    assert "no GitIntegration other" in user.run("pull", "other", "-n", w.namespace).stderr
+
+
+def torn(w: World) -> None:
+    """Two pipelines in conflict, one of them in two fields."""
+    w.repo.commit({"pipelines/users.yaml": manifest("users")})
+    w.in_sync()
+    w.integrate(sync={"mode": "Manual"})
+    w.patch("orders", {"owner": "cluster", "schedule": "@daily"})
+    w.patch("users", {"owner": "cluster"})
+    files = {"orders": manifest("orders", owner="git", schedule="@hourly"), "users": manifest("users", owner="git")}
+    w.repo.commit({f"pipelines/{name}.yaml": text for name, text in files.items()})
+    eventually(lambda: w.sync_now().get("conflictCount") == 2)
+
+
+def test_conflicts_are_settled_by_a_script(user: User) -> None:
+    w = user.w
+    torn(w)
+    place = ("-n", w.namespace)
+    assert "name --take" in user.run("resolve", *place).stderr
+    assert "not in conflict: x" in user.run("resolve", *place, "--pipeline", "x", "--take", "ours").stderr
+    half = user.run("resolve", *place, "--pipeline", "orders", "--field", "spec.owner", "--take", "ours")
+    assert half.returncode == 2
+    assert "spec.schedule" in half.stdout
+    planned = user.run("resolve", *place, "--take", "theirs", "--dry-run")
+    assert planned.returncode == 1
+    assert w.spec("orders")["owner"] == "cluster"
+    done = user.run("resolve", *place, "--pipeline", "orders", "--take", "base")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = user.run("resolve", *place, "--take", "theirs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (w.spec("orders")["owner"], w.spec("orders")["schedule"]) == ("ann", "0 5 * * *")
+    assert w.spec("users")["owner"] == "git"
+    assert w.sync_now()["conflictCount"] == 0
+    assert "nothing is in conflict" in user.run("resolve", *place).stdout
+    assert user.run("push", *place).returncode == 0
+    assert w.repo.read("pipelines/orders.yaml") == manifest("orders")
+
+
+def test_conflicts_are_settled_at_a_terminal_field_by_field(user: User) -> None:
+    w = user.w
+    torn(w)
+    leader, follower = pty.openpty()
+    env = {**os.environ, "KUBECONFIG": str(user.tenant.kubeconfig), "COLUMNS": "140", "NO_COLOR": "1", "TERM": "xterm"}
+    command = [SCRIPT, "resolve", "-n", w.namespace]
+    process = subprocess.Popen(command, env=env, stdin=follower, stdout=follower, stderr=follower)
+    os.close(follower)
+    said, answers = (
+        "",
+        iter(
+            [
+                ("spec.owner", "x"),
+                ("spec.owner", "v"),
+                ("YAML", "[1"),
+                ("YAML", "both"),
+                ("spec.schedule", "t"),
+                ("users", "s"),
+            ]
+        ),
+    )
+    wanted, answer = next(answers)
+    seen = 0
+    while True:
+        try:
+            piece = os.read(leader, 1 << 16)
+        except OSError:  # the other side is closed
+            break
+        said += piece.decode()
+        last = said[seen:].rsplit("\n", 1)[-1]
+        if wanted and wanted in last and last.rstrip().endswith(("?", ":")):
+            seen = len(said)
+            os.write(leader, f"{answer}\n".encode())
+            wanted, answer = next(answers, ("", ""))
+    os.close(leader)
+    assert process.wait(60) == 0, said
+    print(said)
+    assert '"cluster"' in said
+    assert '"git"' in said
+    assert (w.spec("orders")["owner"], w.spec("orders")["schedule"]) == ("both", "@hourly")
+    assert w.spec("users")["owner"] == "cluster"
+    assert w.sync_now()["conflictCount"] == 1
+
+
 def test_what_can_not_be_told_is_an_error_in_words(user: User, tmp_path: Path) -> None:
     assert "error: there is no GitIntegration nothing in" in user.status("nothing", code=2)
     told = user.run("status", "-A")

@@ -27,6 +27,12 @@ app.command(
     "gitintegration.commands.status:status",
     help="Show how integrations stand: what is ahead, in conflict, left alone, and what mends it.",
 )
+app.command("gitintegration.commands.operate:push", help="Push pipelines of the cluster to a branch, as one commit.")
+app.command("gitintegration.commands.operate:pull", help="Bring pipelines of a branch into the cluster.")
+app.command(
+    "gitintegration.commands.resolve:resolve",
+    help="Settle conflicts, field by field: the cluster's value, git's, what both were before, or another.",
+)
 app.command("gitintegration.__main__:run", help="Run the operator, against a kubeconfig or in the cluster.")
 app.command(
     "gitintegration.__main__:serve_gateway", name="serve", help="Serve the REST API over the resources, as its callers."

@@ -87,22 +87,54 @@ def detail(integration: Mapping[str, Any], now: datetime) -> RenderableType:
     return Group(*parts)
 
 
+def operation_view(operation: Mapping[str, Any]) -> RenderableType:
+    """How an operation ended: what it says, what it did or would do, and what is left."""
+    status = operation.get("status") or {}
+    condition = _condition(status, "Succeeded")
+    style = _GOOD if condition.get("status") == "True" else _BAD
+    parts: list[RenderableType] = [
+        Text.assemble(Text(str(status.get("phase")), style=style), _text(f": {condition.get('message', '')}"))
+    ]
+    changes = (
+        (c.get("action"), _key(c), ", ".join(c.get("fields") or ()), c.get("path")) for c in status.get("changes") or ()
+    )
+    more = bool(status.get("changesTruncated"))
+    parts += _list("CHANGES", ("ACTION", "PIPELINE", "FIELDS", "FILE"), changes, more=more)
+    return Group(*parts, *_torn(status))
+
+
+def conflict_view(conflict: Mapping[str, Any]) -> RenderableType:
+    """One conflict, with what all three hold."""
+    title = Text.assemble(
+        Text(_key(conflict), style="bold"), _text(f"  {conflict.get('reason')}  {conflict.get('path')}")
+    )
+    return Group(title, *_values([conflict]))
+
+
 def _lists(status: Mapping[str, Any]) -> list[RenderableType]:
     ahead = ((_key(e), e.get("side"), e.get("reason"), e.get("path")) for e in status.get("ahead") or ())
     found = _list("AHEAD", ("PIPELINE", "SIDE", "WHY", "FILE"), ahead, more=bool(status.get("aheadTruncated")))
+    found += _torn(status)
+    invalid = ((e.get("path"), e.get("reason"), e.get("message")) for e in status.get("invalid") or ())
+    bad = ("FILE", "REASON", "MESSAGE")
+    return found + _list("LEFT ALONE", bad, invalid, more=bool(status.get("invalidTruncated")))
+
+
+def _torn(status: Mapping[str, Any]) -> list[RenderableType]:
+    """What is in conflict, and what all three hold of it."""
     torn = status.get("conflicts") or ()
-    conflicts = ((_key(e), e.get("reason"), ", ".join(e.get("fields") or ()), e.get("path")) for e in torn)
-    heads = ("PIPELINE", "REASON", "FIELDS", "FILE")
-    found += _list("CONFLICTS", heads, conflicts, more=bool(status.get("conflictsTruncated")))
-    values = (
+    rows = ((_key(e), e.get("reason"), ", ".join(e.get("fields") or ()), e.get("path")) for e in torn)
+    more = bool(status.get("conflictsTruncated"))
+    return _list("CONFLICTS", ("PIPELINE", "REASON", "FIELDS", "FILE"), rows, more=more) + _values(torn)
+
+
+def _values(torn: Iterable[Mapping[str, Any]]) -> list[RenderableType]:
+    rows = (
         (_key(e), v.get("field"), *(v.get(side, "-") for side in ("base", "ours", "theirs")))
         for e in torn
         for v in e.get("values") or ()
     )
-    found += _list("IN CONFLICT", ("PIPELINE", "FIELD", "BEFORE", "CLUSTER (ours)", "GIT (theirs)"), values)
-    invalid = ((e.get("path"), e.get("reason"), e.get("message")) for e in status.get("invalid") or ())
-    bad = ("FILE", "REASON", "MESSAGE")
-    return found + _list("LEFT ALONE", bad, invalid, more=bool(status.get("invalidTruncated")))
+    return _list("IN CONFLICT", ("PIPELINE", "FIELD", "BEFORE", "CLUSTER (ours)", "GIT (theirs)"), rows)
 
 
 def _commits(status: Mapping[str, Any], now: datetime) -> Iterable[tuple[object, ...]]:

@@ -1,0 +1,232 @@
+"""`gitintegration push` and `pull`: an operation is made, followed to its end, and told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import yaml
+from cyclopts import Parameter
+from rich.console import Console
+
+from gitintegration.api.base_model import API_VERSION
+from gitintegration.cluster.client import Cluster
+from gitintegration.cluster.integrations import Integrations
+from gitintegration.cluster.operations import KIND
+from gitintegration.commands import DIFFERENT, FAILED, OK
+from gitintegration.commands.access import Access, carried_out
+from gitintegration.commands.views import operation_view, show
+from gitintegration.errors import GitIntegrationError, Reason
+
+_LOOKS = 0.5
+"""Seconds between looks at an operation that runs."""
+_KEPT = 86400
+"""Seconds for which it is kept once it has ended."""
+
+
+class Output(StrEnum):
+    text = "text"
+    json = "json"
+    yaml = "yaml"
+    name = "name"
+
+
+Pipelines = Annotated[tuple[str, ...], Parameter(name="--pipeline", negative=())]
+DryRun = Annotated[bool, Parameter(negative=())]
+Force = Annotated[bool, Parameter(negative=())]
+Format = Annotated[Output, Parameter(alias="-o")]
+
+
+def push(
+    name: str | None = None,
+    /,
+    *,
+    access: Access = Access(),  # noqa: B008 - of values
+    pipeline: Pipelines = (),
+    branch: str | None = None,
+    message: Annotated[str | None, Parameter(alias="-m")] = None,
+    pull_request: Annotated[bool, Parameter(name="--pr", negative=())] = False,
+    dry_run: DryRun = False,
+    plan: str | None = None,
+    force: Force = False,
+    output: Format = Output.text,
+) -> int:
+    """Push pipelines of the cluster to a branch, as one commit.
+
+    It ends with 0 where that was done, or there was nothing to do; 1 where a dry run finds something to do, or some is in
+    conflict; 2 where it failed.
+
+    Parameters
+    ----------
+    name
+        Of a GitIntegration. Default: the only one of the namespace.
+    pipeline
+        Id or name; may be given more than once. Default: all that are ahead.
+    branch
+        Default: the default branch.
+    message
+        Of the commit. Default: made from the plan.
+    pull_request
+        Open, or update, a pull request from that branch to the default branch.
+    dry_run
+        Only tell what would be done.
+    plan
+        Digest of a dry run: do that, or nothing where it is another by now.
+    force
+        Also where the integration is suspended.
+    output
+        text, json or yaml (the GitOperation), or name.
+    """
+    block = {
+        "branch": branch,
+        "message": message,
+        "pipelines": list(pipeline) or None,
+        "createPullRequest": pull_request or None,
+        "dryRun": dry_run or None,
+        "planDigest": plan,
+    }
+    return carried_out(_operate(access, name, "push", block, force=force, output=output))
+
+
+def pull(
+    name: str | None = None,
+    /,
+    *,
+    access: Access = Access(),  # noqa: B008 - of values
+    pipeline: Pipelines = (),
+    branch: str | None = None,
+    strategy: Literal["merge", "ours", "theirs"] | None = None,
+    revision: str | None = None,
+    dry_run: DryRun = False,
+    plan: str | None = None,
+    force: Force = False,
+    output: Format = Output.text,
+) -> int:
+    """Bring pipelines of a branch into the cluster.
+
+    It ends with 0 where that was done, or there was nothing to do; 1 where a dry run finds something to do, or some is in
+    conflict; 2 where it failed.
+
+    Parameters
+    ----------
+    name
+        Of a GitIntegration. Default: the only one of the namespace.
+    pipeline
+        Id or name; may be given more than once. Default: all.
+    branch
+        Default: the default branch.
+    strategy
+        Who wins a conflict: nobody (merge), the cluster (ours), or git (theirs).
+    revision
+        Commit: restore the pipelines that are named as they stood there.
+    dry_run
+        Only tell what would be done.
+    plan
+        Digest of a dry run: do that, or nothing where it is another by now.
+    force
+        Also where the integration is suspended.
+    output
+        text, json or yaml (the GitOperation), or name.
+    """
+    block = {
+        "branch": branch,
+        "strategy": strategy,
+        "pipelines": list(pipeline) or None,
+        "revision": revision,
+        "dryRun": dry_run or None,
+        "planDigest": plan,
+    }
+    return carried_out(_operate(access, name, "pull", block, force=force, output=output))
+
+
+async def _operate(
+    access: Access, name: str | None, kind: str, block: Mapping[str, Any], *, force: bool, output: Output
+) -> int:
+    async with access.cluster() as cluster:
+        integration = await the_one(Integrations(cluster), access.place, name)
+        done = await ended(cluster, await make(cluster, integration, kind, block, force=force))
+    match output:
+        case Output.json:
+            print(json.dumps(done, indent=2))
+        case Output.yaml:
+            print(yaml.safe_dump(done, sort_keys=False), end="")
+        case Output.name:
+            print(f"gitoperation.planasonix.com/{done['metadata']['name']}")
+        case _:
+            show(operation_view(done), sys.stdout)
+    return code_of(done)
+
+
+async def the_one(integrations: Integrations, namespace: str, name: str | None) -> dict[str, Any]:
+    """The integration of this name, or the only one. Raises GitIntegrationError where there is none, or several."""
+    if name is not None:
+        one = await integrations.get(namespace, name)
+        if one is None:
+            raise GitIntegrationError(Reason.InvalidSpec, f"there is no GitIntegration {name} in namespace {namespace}")
+        return one
+    found = await integrations.all(namespace)
+    if len(found) != 1:
+        names = ", ".join(sorted(one["metadata"]["name"] for one in found))
+        there = f"namespace {namespace} has several GitIntegrations: name one of {names}" if found else None
+        words = there or f"there is no GitIntegration in namespace {namespace}; name another with -n"
+        raise GitIntegrationError(Reason.InvalidSpec, words)
+    return found[0]
+
+
+async def make(
+    cluster: Cluster, integration: Mapping[str, Any], kind: str, block: Mapping[str, Any], *, force: bool = False
+) -> dict[str, Any]:
+    """Create a GitOperation. Raises ClusterError where the API server says no to it."""
+    metadata = integration["metadata"]
+    spec = {
+        "integrationRef": {"name": metadata["name"]},
+        "kind": kind,
+        kind: {field: value for field, value in block.items() if value is not None},
+        "ttlSecondsAfterFinished": _KEPT,
+        **({"force": True} if force else {}),
+    }
+    body = {
+        "apiVersion": API_VERSION,
+        "kind": KIND.kind,
+        "metadata": {"generateName": f"{kind}-", "namespace": metadata["namespace"]},
+        "spec": spec,
+    }
+    query = {"fieldValidation": "Strict"}
+    made: dict[str, Any] = await cluster.request("POST", KIND.path(metadata["namespace"]), query=query, body=body)
+    return made
+
+
+async def ended(cluster: Cluster, operation: dict[str, Any]) -> dict[str, Any]:
+    """The operation once it has ended; meanwhile a terminal is told how it stands."""
+    metadata = operation["metadata"]
+    path = KIND.path(metadata["namespace"], metadata["name"])
+    console = Console(stderr=True)
+    with console.status("waits") if console.is_terminal else nullcontext() as progress:
+        while not (operation.get("status") or {}).get("finishedAt"):
+            if progress is not None:
+                progress.update(_progress(operation.get("status") or {}))
+            await asyncio.sleep(_LOOKS)
+            operation = await cluster.request("GET", path)
+    return operation
+
+
+def _progress(status: Mapping[str, Any]) -> str:
+    told, total = status.get("progress") or {}, ""
+    if told.get("total"):
+        total = f", {told.get('done', 0)} of {told['total']}"
+    return f"{status.get('phase', 'Pending')}{total}"
+
+
+def code_of(operation: Mapping[str, Any]) -> int:
+    """The exit code that an operation's end stands for."""
+    status, spec = operation["status"], operation["spec"]
+    if status.get("phase") != "Succeeded":
+        return FAILED
+    block = spec.get(spec["kind"]) or {}
+    is_open = status.get("conflicts") or (block.get("dryRun") and status.get("changes"))
+    return DIFFERENT if is_open else OK

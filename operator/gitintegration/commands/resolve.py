@@ -1,0 +1,140 @@
+"""`gitintegration resolve`: walks through the conflicts, field by field, and settles them by one operation."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import yaml
+from cyclopts import Parameter
+
+from gitintegration.cluster.integrations import Integrations
+from gitintegration.commands import FAILED, OK
+from gitintegration.commands.access import Access, carried_out
+from gitintegration.commands.operate import DryRun, Pipelines, code_of, ended, make, the_one
+from gitintegration.commands.views import conflict_view, operation_view, show
+from gitintegration.core.text import plain
+from gitintegration.errors import GitIntegrationError, Reason
+
+Take = Literal["ours", "theirs", "base"]
+_KEYS = {"o": "ours", "t": "theirs", "b": "base"}
+Ask = Callable[[str], str]
+
+
+def resolve(
+    name: str | None = None,
+    /,
+    *,
+    access: Access = Access(),  # noqa: B008 - of values
+    pipeline: Pipelines = (),
+    field: Annotated[tuple[str, ...], Parameter(name="--field", negative=())] = (),
+    take: Take | None = None,
+    dry_run: DryRun = False,
+) -> int:
+    """Settle conflicts: the cluster's value (ours), git's (theirs), what both were before (base), or another.
+
+    Without --take each field is shown and asked for. What is taken from git or before goes to the cluster at once; what is
+    taken from the cluster goes to git with the next push.
+
+    Parameters
+    ----------
+    name
+        Of a GitIntegration. Default: the only one of the namespace.
+    pipeline
+        Id or name; may be given more than once. Default: all that are in conflict.
+    field
+        As the conflict names it; may be given more than once. With --take: the others stay in conflict. Default: all.
+    take
+        Take this everywhere, without asking.
+    dry_run
+        Only tell what would be done.
+    """
+    return carried_out(_resolve(access, name, pipeline, field, take, dry_run=dry_run))
+
+
+async def _resolve(
+    access: Access,
+    name: str | None,
+    pipelines: tuple[str, ...],
+    fields: tuple[str, ...],
+    take: Take | None,
+    *,
+    dry_run: bool,
+) -> int:
+    async with access.cluster() as cluster:
+        integration = await the_one(Integrations(cluster), access.place, name)
+        conflicts = _wanted((integration.get("status") or {}).get("conflicts") or (), pipelines)
+        if not conflicts:
+            print("nothing is in conflict")
+            return OK
+        if take is None and not sys.stdin.isatty():
+            words = "nobody can be asked here: name --take ours, theirs or base"
+            raise GitIntegrationError(Reason.InvalidSpec, words)
+        resolutions = [one for conflict in conflicts for one in settled(conflict, fields, take, input)]
+        if not resolutions:
+            print("nothing is settled")
+            return FAILED
+        named = sorted({r["pipeline"] for r in resolutions})
+        block = {"resolutions": resolutions, "pipelines": named, "dryRun": dry_run or None}
+        done = await ended(cluster, await make(cluster, integration, "pull", block))
+    show(operation_view(done), sys.stdout)
+    return code_of(done)
+
+
+def _wanted(conflicts: Sequence[dict[str, Any]], pipelines: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Raises GitIntegrationError where one that is named is in no conflict."""
+    named = {name for conflict in conflicts for name in (conflict.get("id"), conflict.get("name"))}
+    if unknown := [name for name in pipelines if name not in named]:
+        raise GitIntegrationError(Reason.UnknownPipeline, f"not in conflict: {', '.join(unknown)}")
+    return [c for c in conflicts if not pipelines or {c.get("id"), c.get("name")} & set(pipelines)]
+
+
+def settled(
+    conflict: Mapping[str, Any], fields: tuple[str, ...], take: Take | None, ask: Ask
+) -> Iterator[dict[str, Any]]:
+    """What is decided of one conflict: of the pipeline, where one side deleted it, else of each field."""
+    pipeline = str(conflict.get("id") or conflict.get("name"))
+    is_gone = str(conflict.get("reason")).startswith("Deleted")
+    if take is None:
+        show(conflict_view(conflict), sys.stdout)
+    if is_gone or (take in ("ours", "theirs") and not fields):
+        chosen = take or _asked(f"{pipeline}: [o]urs, [t]heirs, [s]kip? ", ask, {"o", "t"})
+        if chosen == "base":
+            words = f"{pipeline} was deleted on one side: only --take ours or theirs settles that"
+            raise GitIntegrationError(Reason.InvalidSpec, words)
+        if chosen is not None:
+            yield {"pipeline": pipeline, "take": chosen}
+        return
+    found = []
+    for name in [f for f in conflict.get("fields") or () if not fields or f in fields]:
+        chosen = take or _asked(f"{name}: [o]urs, [t]heirs, [b]ase, [v]alue, [s]kip {pipeline}? ", ask, {*_KEYS, "v"})
+        if chosen is None:
+            return
+        decided = {"value": _value(ask)} if chosen == "value" else {"take": chosen}
+        found.append({"pipeline": pipeline, "field": name, **decided})
+    yield from found
+
+
+def _asked(question: str, ask: Ask, keys: set[str]) -> str | None:
+    """What was chosen; None: nothing."""
+    while True:
+        try:
+            answer = ask(plain(question)).strip().lower()[:1]
+        except EOFError:
+            return None
+        if answer == "s":
+            return None
+        if answer in keys:
+            return _KEYS.get(answer, "value")
+
+
+def _value(ask: Ask) -> Any:
+    while True:
+        try:
+            value = yaml.safe_load(ask("  value, as YAML: "))
+        except yaml.YAMLError as error:
+            print(f"  that is no YAML: {error}")
+            continue
+        if value is not None:
+            return value
