@@ -14,7 +14,7 @@ from gitintegration.cluster.client import METADATA, Cluster
 from gitintegration.cluster.paths import Path, api_path, version_path
 from gitintegration.core.schema import Schema
 from gitintegration.core.state.evidence import Definition
-from gitintegration.errors import Forbidden
+from gitintegration.errors import ClusterUnavailable, Forbidden
 
 _MISSING_FOR = 10.0
 """Seconds for which a kind that is not there is not asked for again."""
@@ -166,9 +166,14 @@ class Kinds:
         async with self._asking_index:
             at, index = self._index
             if not at or time.monotonic() - at > max_age:
-                found = await self._cluster.get(api_path("openapi", "v3")) or {}
-                paths = found.get("paths") or {}
-                index = {name: str(entry.get("serverRelativeURL", "")) for name, entry in paths.items()}
+                try:
+                    found = await self._cluster.get(api_path("openapi", "v3")) or {}
+                except ClusterUnavailable:
+                    if not at:
+                        raise
+                else:  # else the last one serves until the next look
+                    paths = found.get("paths") or {}
+                    index = {name: str(entry.get("serverRelativeURL", "")) for name, entry in paths.items()}
                 self._index = (time.monotonic(), index)
             return index.get(_document(kind), "")
 

@@ -174,9 +174,12 @@ class Watches:
         That it became another and is the same again is seen by how often its definition changed.
         """
         kind_id = (kind.group, kind.kind)
-        definition = await self._kinds.definition(kind)
-        generation = definition.generation if definition else 0
         known = entry.schemas.get(kind_id)
+        try:
+            definition = await self._kinds.definition(kind)
+        except ClusterUnavailable:  # it is asked again at the next run
+            return
+        generation = definition.generation if definition else 0
         if known is not None and not (known[0] == generation and schema.is_as(known[1])):
             entry.session.redefined.add(kind_id)
         entry.schemas[kind_id] = generation, schema

@@ -24,6 +24,9 @@ from gitintegration.messages import SOMEWHERE, Place, counted, named
 SHOWN = 50
 """So many conflicts and invalid manifests are listed."""
 
+_WITH_VALUES = 20
+"""So many conflicts are listed with what both sides hold."""
+
 REFRESH = timedelta(minutes=10)
 """How old `lastSyncAt` may become while nothing else of the status changes."""
 
@@ -47,10 +50,16 @@ class ConflictEntry:
         """By which they are listed everywhere."""
         return self.kind, self.name
 
-    def to_status(self) -> dict[str, Any]:
+    def to_status(self, *, values: bool = True) -> dict[str, Any]:
         named = {"kind": self.kind, "name": self.name, "id": self.id, "path": self.path}
         told = {**named, "fields": sorted(self.fields), "reason": self.reason}
-        return {**told, **({"values": [v.to_status() for v in self.values]} if self.values else {})}
+        return {**told, **({"values": [v.to_status() for v in self.values]} if values and self.values else {})}
+
+
+def told_conflicts(conflicts: Sequence[ConflictEntry]) -> list[dict[str, Any]]:
+    """The first of them, as a status lists them, and the values of the first of these: what has no room is left out in that order."""
+    first = sorted(conflicts, key=ConflictEntry.order)[:SHOWN]
+    return [conflict.to_status(values=number < _WITH_VALUES) for number, conflict in enumerate(first)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +221,7 @@ def _observed(previous: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         "remoteAheadCount": outcome.remote_ahead,
         "conflictCount": len(outcome.conflicts),
         "ahead": [entry.to_status() for entry in outcome.ahead[:SHOWN]],
-        "conflicts": [c.to_status() for c in sorted(outcome.conflicts, key=ConflictEntry.order)[:SHOWN]],
+        "conflicts": told_conflicts(outcome.conflicts),
         "invalid": [i.to_status() for i in sorted(outcome.invalid, key=InvalidEntry.order)[:SHOWN]],
     }
     if len(outcome.ahead) > SHOWN:

@@ -11,7 +11,7 @@ import orjson
 
 from gitintegration.core.bounds import bounded
 from gitintegration.core.diff import ListKeys, diff, format_path
-from gitintegration.core.status import SHOWN, ConflictEntry
+from gitintegration.core.status import SHOWN, ConflictEntry, told_conflicts
 from gitintegration.core.text import plain
 from gitintegration.core.values import Json, ObjectKey
 
@@ -94,7 +94,7 @@ class Plan:
         told: dict[str, Any] = {
             "counts": self.counts,
             "changes": [change.to_status() for change in ordered[:CHANGES_SHOWN]],
-            "conflicts": [c.to_status() for c in sorted(self.conflicts, key=ConflictEntry.order)[:SHOWN]],
+            "conflicts": told_conflicts(self.conflicts),
             "planDigest": self.digest,
         }
         if len(ordered) > CHANGES_SHOWN:
