@@ -120,6 +120,41 @@ def test_a_push_and_a_pull_are_planned_carried_out_and_told(user: User) -> None:
     assert "no GitIntegration other" in user.run("pull", "other", "-n", w.namespace).stderr
 
 
+def test_a_sync_is_asked_for_and_waited_for(user: User) -> None:
+    w = user.w
+    w.integrate(sync={"interval": "1h"})
+    w.in_sync()
+    w.repo.commit({"pipelines/users.yaml": manifest("users")})
+    done = user.run("sync", "-n", w.namespace)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"main at {(w.repo.head() or '')[:12]}" in done.stdout
+    assert w.names() == {"orders", "users"}
+    w.repo.commit({"pipelines/bad.yaml": "a: [1\n"})
+    done = user.run("sync", "gi", "-n", w.namespace)
+    assert (done.returncode, "pipelines/bad.yaml" in done.stdout) == (1, True), done.stdout
+    assert user.run("sync", "-n", w.namespace, "--no-wait").returncode == 0
+
+
+def test_what_was_deleted_is_found_in_the_history_and_restored(user: User) -> None:
+    w = user.w
+    w.repo.commit({"pipelines/users.yaml": manifest("users")}, message="Users come")
+    w.in_sync()
+    then = w.repo.head()
+    assert then
+    w.repo.commit({"pipelines/users.yaml": None}, message="Users go")
+    eventually(lambda: w.sync_now().get("inSync") and w.names() == {"orders"})
+    told = user.run("history", "-n", w.namespace, "--limit", "2", COLUMNS="140")
+    assert told.returncode == 0, told.stderr
+    rows = [line.split() for line in told.stdout.splitlines() if "Users" in line]
+    assert [(row[0], row[-1]) for row in rows] == [((w.repo.head() or "")[:12], "users"), (then[:12], "users")]
+    planned = user.run("restore", "users", "--to", then, "-n", w.namespace, "--dry-run")
+    assert (planned.returncode, w.names()) == (1, {"orders"}), planned.stdout + planned.stderr
+    done = user.run("restore", "users", "--to", then[:12], "-n", w.namespace)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert w.names() == {"orders", "users"}
+    eventually(lambda: w.repo.read("pipelines/users.yaml"))
+
+
 def torn(w: World) -> None:
     """Two pipelines in conflict, one of them in two fields."""
     w.repo.commit({"pipelines/users.yaml": manifest("users")})

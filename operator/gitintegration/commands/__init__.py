@@ -29,6 +29,12 @@ app.command(
 )
 app.command("gitintegration.commands.operate:push", help="Push pipelines of the cluster to a branch, as one commit.")
 app.command("gitintegration.commands.operate:pull", help="Bring pipelines of a branch into the cluster.")
+app.command("gitintegration.commands.sync:sync", help="Have an integration synced now, and tell how it stands then.")
+app.command("gitintegration.commands.operate:history", help="Show which commits touched pipelines, newest first.")
+app.command(
+    "gitintegration.commands.operate:restore",
+    help="Bring pipelines back as they stood at a commit, also where they were deleted since.",
+)
 app.command(
     "gitintegration.commands.resolve:resolve",
     help="Settle conflicts, field by field: the cluster's value, git's, what both were before, or another.",

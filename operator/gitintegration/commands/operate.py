@@ -20,7 +20,7 @@ from gitintegration.cluster.integrations import Integrations
 from gitintegration.cluster.operations import KIND
 from gitintegration.commands import DIFFERENT, FAILED, OK
 from gitintegration.commands.access import Access, carried_out
-from gitintegration.commands.views import operation_view, show
+from gitintegration.commands.views import operation_view, show, utcnow
 from gitintegration.errors import GitIntegrationError, Reason
 
 _LOOKS = 0.5
@@ -144,6 +144,80 @@ def pull(
     return carried_out(_operate(access, name, "pull", block, force=force, output=output))
 
 
+def restore(
+    pipeline: str,
+    /,
+    *more: str,
+    to: str,
+    access: Access = Access(),  # noqa: B008 - of values
+    integration: Annotated[str | None, Parameter(alias="-i")] = None,
+    branch: str | None = None,
+    dry_run: DryRun = False,
+    plan: str | None = None,
+    output: Format = Output.text,
+) -> int:
+    """Bring pipelines back as they stood at a commit, also where they were deleted since.
+
+    They come back in the cluster; the next push carries them to git. It ends as pull does.
+
+    Parameters
+    ----------
+    pipeline
+        Id or name.
+    more
+        Others.
+    to
+        Commit, seven characters of it at least.
+    integration
+        Name of a GitIntegration. Default: the only one of the namespace.
+    branch
+        That the commit is on. Default: the default branch.
+    dry_run
+        Only tell what would be done.
+    plan
+        Digest of a dry run: do that, or nothing where it is another by now.
+    output
+        text, json or yaml (the GitOperation), or name.
+    """
+    block = {
+        "branch": branch,
+        "pipelines": [pipeline, *more],
+        "revision": to,
+        "dryRun": dry_run or None,
+        "planDigest": plan,
+    }
+    return carried_out(_operate(access, integration, "pull", block, force=False, output=output))
+
+
+def history(
+    name: str | None = None,
+    /,
+    *,
+    access: Access = Access(),  # noqa: B008 - of values
+    branch: str | None = None,
+    path: str | None = None,
+    limit: int = 30,
+    output: Format = Output.text,
+) -> int:
+    """Show which commits touched pipelines, newest first.
+
+    Parameters
+    ----------
+    name
+        Of a GitIntegration. Default: the only one of the namespace.
+    branch
+        Default: the default branch.
+    path
+        Only commits that touched this file or folder. Default: the prefix.
+    limit
+        So many commits at most.
+    output
+        text, json or yaml (the GitOperation), or name.
+    """
+    block = {"branch": branch, "path": path, "limit": limit}
+    return carried_out(_operate(access, name, "history", block, force=False, output=output))
+
+
 async def _operate(
     access: Access, name: str | None, kind: str, block: Mapping[str, Any], *, force: bool, output: Output
 ) -> int:
@@ -158,7 +232,7 @@ async def _operate(
         case Output.name:
             print(f"gitoperation.planasonix.com/{done['metadata']['name']}")
         case _:
-            show(operation_view(done), sys.stdout)
+            show(operation_view(done, utcnow()), sys.stdout)
     return code_of(done)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -13,7 +14,7 @@ from gitintegration.cluster.integrations import Integrations
 from gitintegration.commands import FAILED, OK
 from gitintegration.commands.access import Access, carried_out
 from gitintegration.commands.operate import DryRun, Pipelines, code_of, ended, make, the_one
-from gitintegration.commands.views import conflict_view, operation_view, show
+from gitintegration.commands.views import conflict_view, operation_view, show, utcnow
 from gitintegration.core.text import plain
 from gitintegration.errors import GitIntegrationError, Reason
 
@@ -78,7 +79,7 @@ async def _resolve(
         named = sorted({r["pipeline"] for r in resolutions})
         block = {"resolutions": resolutions, "pipelines": named, "dryRun": dry_run or None}
         done = await ended(cluster, await make(cluster, integration, "pull", block))
-    show(operation_view(done), sys.stdout)
+    show(operation_view(done, utcnow()), sys.stdout)
     return code_of(done)
 
 
@@ -111,8 +112,10 @@ def settled(
         chosen = take or _asked(f"{name}: [o]urs, [t]heirs, [b]ase, [v]alue, [s]kip {pipeline}? ", ask, {*_KEYS, "v"})
         if chosen is None:
             return
-        decided = {"value": _value(ask)} if chosen == "value" else {"take": chosen}
-        found.append({"pipeline": pipeline, "field": name, **decided})
+        value = _value(ask) if chosen == "value" else None
+        if chosen == "value" and value is None:
+            return
+        found.append({"pipeline": pipeline, "field": name, **({"take": chosen} if value is None else {"value": value})})
     yield from found
 
 
@@ -130,9 +133,13 @@ def _asked(question: str, ask: Ask, keys: set[str]) -> str | None:
 
 
 def _value(ask: Ask) -> Any:
+    """What was given; None: nothing."""
     while True:
         try:
-            value = yaml.safe_load(ask("  value, as YAML: "))
+            given = yaml.safe_load(ask("  value, as YAML: "))
+            value = json.loads(json.dumps(given, default=str))  # a date is its text, as in a manifest
+        except EOFError:
+            return None
         except yaml.YAMLError as error:
             print(f"  that is no YAML: {error}")
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -87,7 +87,7 @@ def detail(integration: Mapping[str, Any], now: datetime) -> RenderableType:
     return Group(*parts)
 
 
-def operation_view(operation: Mapping[str, Any]) -> RenderableType:
+def operation_view(operation: Mapping[str, Any], now: datetime) -> RenderableType:
     """How an operation ended: what it says, what it did or would do, and what is left."""
     status = operation.get("status") or {}
     condition = _condition(status, "Succeeded")
@@ -100,7 +100,17 @@ def operation_view(operation: Mapping[str, Any]) -> RenderableType:
     )
     more = bool(status.get("changesTruncated"))
     parts += _list("CHANGES", ("ACTION", "PIPELINE", "FIELDS", "FILE"), changes, more=more)
-    return Group(*parts, *_torn(status))
+    commits = _list("COMMITS", ("COMMIT", "WHEN", "AUTHOR", "MESSAGE", "PIPELINES"), _history(status, now))
+    return Group(*parts, *_torn(status), *commits)
+
+
+def _history(status: Mapping[str, Any], now: datetime) -> Iterator[tuple[object, ...]]:
+    for one in status.get("history") or ():
+        touched = one.get("pipelinesTouched") or ()
+        more = int(one.get("pipelinesTouchedCount") or len(touched)) - len(touched[:_COMMITS])
+        names = ", ".join([*touched[:_COMMITS], *([f"and {more} more"] if more > 0 else [])])
+        author = str(one.get("author") or "").partition(" <")[0]
+        yield _sha(one.get("sha")), ago(one.get("committedAt"), now), author, one.get("message"), names
 
 
 def conflict_view(conflict: Mapping[str, Any]) -> RenderableType:

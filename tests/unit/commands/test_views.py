@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gitintegration.commands.views import ago, detail, is_in_sync, overview, show
+from gitintegration.commands.views import ago, conflict_view, detail, is_in_sync, operation_view, overview, show
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 GOLDEN = Path(__file__).with_name("views.golden")
@@ -95,11 +95,44 @@ TROUBLED: dict[str, Any] = {
     },
 }
 NEW: dict[str, Any] = {"metadata": {"namespace": "team", "name": "new"}, "spec": {"repositoryURL": "https://x/y"}}
+OPERATION: dict[str, Any] = {
+    "metadata": {"namespace": "data", "name": "pull-x7k2p"},
+    "spec": {"kind": "pull", "pull": {"dryRun": True}},
+    "status": {
+        "phase": "Succeeded",
+        "conditions": [
+            condition("Succeeded", "True", "Succeeded", "dry run: 1 updated; do it with planDigest 0a1b2c3d")
+        ],
+        "changes": [
+            {
+                "kind": "Pipeline",
+                "name": "users",
+                "action": "update",
+                "fields": ["spec.owner", "spec.schedule"],
+                "path": "pipelines/[red]users[/].yaml",
+            }
+        ],
+        "changesTruncated": True,
+        "conflicts": TROUBLED["status"]["conflicts"],
+        "history": [
+            {
+                "sha": "9f8e7d6c5b4a39281706",
+                "message": "Users\x1b[31m go",
+                "author": "Ada <ada@example.com>",
+                "committedAt": "2026-11-26T12:00:00Z",
+                "pipelinesTouched": ["a", "b", "c", "d", "e", "f"],
+                "pipelinesTouchedCount": 40,
+            }
+        ],
+    },
+}
 VIEWS = {
     "overview": overview([WELL, TROUBLED, NEW], NOW),
     "well": detail(WELL, NOW),
     "troubled": detail(TROUBLED, NOW),
     "new": detail(NEW, NOW),
+    "operation": operation_view(OPERATION, NOW),
+    "conflict": conflict_view(TROUBLED["status"]["conflicts"][0]),
 }
 
 
