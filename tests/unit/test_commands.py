@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from gitintegration import commands as command_line
 from gitintegration.gateway import app, models
 from gitintegration.messages import ALL, Place
 from tests.bed.cluster import ROOT
@@ -118,7 +119,7 @@ def help_of(command: str) -> str:
 
 def test_every_flag_that_is_shown_alone_is_one() -> None:
     """Of a command of ours, or one of those that the text around them says to give to kubectl or helm."""
-    ours = "".join(map(help_of, ("run", "serve", "lint")))
+    ours = "".join(help_of(name) for name in command_line.app if not name.startswith("-"))
     known = set(re.findall(r"--[a-z][a-z-]+", ours)) | {"--from-literal", "--set"}
     shown = {
         (str(page.relative_to(ROOT)), flag)
