@@ -49,6 +49,12 @@ class Kinds:
             {"apiVersion": f"{self.group}/v1alpha1", "kind": "Workflow"},
         ]
 
+    @property
+    def fields(self) -> list[dict[str, Any]]:
+        """Of Flow's spec, as each version defines them; to be changed."""
+        versions = self.tekton_like["spec"]["versions"]
+        return [v["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"] for v in versions]
+
     def install(self) -> None:
         self.w.plane.apply(self.tekton_like, self.argo_like)
         self.w.kubectl("wait", "--for=condition=Established", f"crd/flows.{self.group}", "--timeout=30s")
@@ -243,9 +249,7 @@ def test_a_kind_whose_conversion_webhook_is_down_waits_alone(kinds: Kinds) -> No
 @pytest.mark.parametrize("what", ["field leaves", "default comes"])
 def test_a_schema_that_becomes_another_writes_nothing_to_git(kinds: Kinds, what: str) -> None:
     w = kinds.w
-    tasks = kinds.tekton_like["spec"]["versions"]
-    fields = [v["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"] for v in tasks]
-    for each in fields:
+    for each in (fields := kinds.fields):
         each["grace"] = {"type": "string"}
     kinds.install()
     kinds.allow()
@@ -274,11 +278,7 @@ def test_a_schema_that_becomes_another_writes_nothing_to_git(kinds: Kinds, what:
 def test_a_field_that_the_schema_knows_again_comes_from_git(kinds: Kinds) -> None:
     """While it was unknown the server dropped it, and nobody took it away."""
     w = kinds.w
-    fields = [
-        v["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-        for v in kinds.tekton_like["spec"]["versions"]
-    ]
-    for each in fields:
+    for each in (fields := kinds.fields):
         each["grace"] = {"type": "string"}
     kinds.install()
     kinds.allow()

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from gitintegration.api.names import is_api_version, split_api_version
@@ -14,6 +13,7 @@ from gitintegration.cluster.client import METADATA, Cluster
 from gitintegration.cluster.paths import Path, api_path, version_path
 from gitintegration.core.schema import Schema
 from gitintegration.core.state.evidence import Definition
+from gitintegration.core.status import parse_timestamp
 from gitintegration.errors import ClusterUnavailable, Forbidden
 
 _MISSING_FOR = 10.0
@@ -115,9 +115,11 @@ class Kinds:
         if found is None:
             return None
         metadata = found["metadata"]
-        made = _moment(metadata["creationTimestamp"])
+        made = parse_timestamp(metadata["creationTimestamp"])
         writes = [
-            _moment(m["time"]) for m in metadata.get("managedFields") or () if "time" in m and "subresource" not in m
+            parse_timestamp(m["time"])
+            for m in metadata.get("managedFields") or ()
+            if "time" in m and "subresource" not in m
         ]
         changed, generation = max(writes, default=made), metadata.get("generation", 0)
         return Definition(metadata["uid"], made, "deletionTimestamp" in metadata, changed, generation)
@@ -185,10 +187,6 @@ class Kinds:
             for definition in definitions.values()
             for entry in definition.get("x-kubernetes-group-version-kind", [])
         }
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def schema_path(kind: ResourceKind) -> Path:

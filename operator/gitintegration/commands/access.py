@@ -13,9 +13,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gitintegration.cluster.client import Cluster
+from gitintegration.cluster.integrations import Integrations
 from gitintegration.cluster.kubeconfig import connect, namespace_of
 from gitintegration.commands import FAILED
-from gitintegration.errors import GitIntegrationError
+from gitintegration.errors import GitIntegrationError, Reason
 
 
 @Parameter(name="*")
@@ -54,6 +55,22 @@ class Access:
     @property
     def _path(self) -> str | None:
         return self.kubeconfig or os.environ.get("KUBECONFIG")
+
+
+async def the_one(integrations: Integrations, namespace: str, name: str | None) -> dict[str, Any]:
+    """The integration of this name, or the only one. Raises GitIntegrationError where there is none, or several."""
+    if name is not None:
+        one = await integrations.get(namespace, name)
+        if one is None:
+            raise GitIntegrationError(Reason.InvalidSpec, f"there is no GitIntegration {name} in namespace {namespace}")
+        return one
+    found = await integrations.all(namespace)
+    if len(found) != 1:
+        names = ", ".join(sorted(one["metadata"]["name"] for one in found))
+        there = f"namespace {namespace} has several GitIntegrations: name one of {names}" if found else None
+        words = there or f"there is no GitIntegration in namespace {namespace}; name another with -n"
+        raise GitIntegrationError(Reason.InvalidSpec, words)
+    return found[0]
 
 
 def carried_out(work: Coroutine[Any, Any, int]) -> int:

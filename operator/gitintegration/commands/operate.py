@@ -19,9 +19,8 @@ from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.cluster.operations import KIND
 from gitintegration.commands import DIFFERENT, FAILED, OK
-from gitintegration.commands.access import Access, carried_out
+from gitintegration.commands.access import Access, carried_out, the_one
 from gitintegration.commands.views import operation_view, show, utcnow
-from gitintegration.errors import GitIntegrationError, Reason
 
 _LOOKS = 0.5
 """Seconds between looks at an operation that runs."""
@@ -37,9 +36,12 @@ class Output(StrEnum):
 
 
 Pipelines = Annotated[tuple[str, ...], Parameter(name="--pipeline", negative=())]
-DryRun = Annotated[bool, Parameter(negative=())]
-Force = Annotated[bool, Parameter(negative=())]
-Format = Annotated[Output, Parameter(alias="-o")]
+DryRun = Annotated[bool, Parameter(negative=(), help="Only tell what would be done.")]
+PlanDigest = Annotated[
+    str | None, Parameter(help="Digest of a dry run: do that, or nothing where it is another by now.")
+]
+Force = Annotated[bool, Parameter(negative=(), help="Also where the integration is suspended.")]
+Format = Annotated[Output, Parameter(alias="-o", help="text, json or yaml (the GitOperation), or name.")]
 
 
 def push(
@@ -52,7 +54,7 @@ def push(
     message: Annotated[str | None, Parameter(alias="-m")] = None,
     pull_request: Annotated[bool, Parameter(name="--pr", negative=())] = False,
     dry_run: DryRun = False,
-    plan: str | None = None,
+    plan: PlanDigest = None,
     force: Force = False,
     output: Format = Output.text,
 ) -> int:
@@ -73,14 +75,6 @@ def push(
         Of the commit. Default: made from the plan.
     pull_request
         Open, or update, a pull request from that branch to the default branch.
-    dry_run
-        Only tell what would be done.
-    plan
-        Digest of a dry run: do that, or nothing where it is another by now.
-    force
-        Also where the integration is suspended.
-    output
-        text, json or yaml (the GitOperation), or name.
     """
     block = {
         "branch": branch,
@@ -103,7 +97,7 @@ def pull(
     strategy: Literal["merge", "ours", "theirs"] | None = None,
     revision: str | None = None,
     dry_run: DryRun = False,
-    plan: str | None = None,
+    plan: PlanDigest = None,
     force: Force = False,
     output: Format = Output.text,
 ) -> int:
@@ -124,14 +118,6 @@ def pull(
         Who wins a conflict: nobody (merge), the cluster (ours), or git (theirs).
     revision
         Commit: restore the pipelines that are named as they stood there.
-    dry_run
-        Only tell what would be done.
-    plan
-        Digest of a dry run: do that, or nothing where it is another by now.
-    force
-        Also where the integration is suspended.
-    output
-        text, json or yaml (the GitOperation), or name.
     """
     block = {
         "branch": branch,
@@ -153,7 +139,7 @@ def restore(
     integration: Annotated[str | None, Parameter(alias="-i")] = None,
     branch: str | None = None,
     dry_run: DryRun = False,
-    plan: str | None = None,
+    plan: PlanDigest = None,
     output: Format = Output.text,
 ) -> int:
     """Bring pipelines back as they stood at a commit, also where they were deleted since.
@@ -172,12 +158,6 @@ def restore(
         Name of a GitIntegration. Default: the only one of the namespace.
     branch
         That the commit is on. Default: the default branch.
-    dry_run
-        Only tell what would be done.
-    plan
-        Digest of a dry run: do that, or nothing where it is another by now.
-    output
-        text, json or yaml (the GitOperation), or name.
     """
     block = {
         "branch": branch,
@@ -211,8 +191,6 @@ def history(
         Only commits that touched this file or folder. Default: the prefix.
     limit
         So many commits at most.
-    output
-        text, json or yaml (the GitOperation), or name.
     """
     block = {"branch": branch, "path": path, "limit": limit}
     return carried_out(_operate(access, name, "history", block, force=False, output=output))
@@ -234,22 +212,6 @@ async def _operate(
         case _:
             show(operation_view(done, utcnow()), sys.stdout)
     return code_of(done)
-
-
-async def the_one(integrations: Integrations, namespace: str, name: str | None) -> dict[str, Any]:
-    """The integration of this name, or the only one. Raises GitIntegrationError where there is none, or several."""
-    if name is not None:
-        one = await integrations.get(namespace, name)
-        if one is None:
-            raise GitIntegrationError(Reason.InvalidSpec, f"there is no GitIntegration {name} in namespace {namespace}")
-        return one
-    found = await integrations.all(namespace)
-    if len(found) != 1:
-        names = ", ".join(sorted(one["metadata"]["name"] for one in found))
-        there = f"namespace {namespace} has several GitIntegrations: name one of {names}" if found else None
-        words = there or f"there is no GitIntegration in namespace {namespace}; name another with -n"
-        raise GitIntegrationError(Reason.InvalidSpec, words)
-    return found[0]
 
 
 async def make(

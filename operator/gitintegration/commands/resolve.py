@@ -12,8 +12,8 @@ from cyclopts import Parameter
 
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.commands import FAILED, OK
-from gitintegration.commands.access import Access, carried_out
-from gitintegration.commands.operate import DryRun, Pipelines, code_of, ended, make, the_one
+from gitintegration.commands.access import Access, carried_out, the_one
+from gitintegration.commands.operate import DryRun, Pipelines, code_of, ended, make
 from gitintegration.commands.views import conflict_view, operation_view, show, utcnow
 from gitintegration.core.text import plain
 from gitintegration.errors import GitIntegrationError, Reason
@@ -48,8 +48,6 @@ def resolve(
         As the conflict names it; may be given more than once. With --take: the others stay in conflict. Default: all.
     take
         Take this everywhere, without asking.
-    dry_run
-        Only tell what would be done.
     """
     return carried_out(_resolve(access, name, pipeline, field, take, dry_run=dry_run))
 

@@ -16,7 +16,7 @@ from rich.console import Group, RenderableType
 from gitintegration.api.base_model import API_VERSION
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.commands import DIFFERENT, OK
-from gitintegration.commands.access import Access, carried_out
+from gitintegration.commands.access import Access, carried_out, the_one
 from gitintegration.commands.views import detail, is_in_sync, overview, show, utcnow
 from gitintegration.errors import GitIntegrationError, Reason
 
@@ -73,13 +73,10 @@ async def _status(name: str | None, access: Access, *, everywhere: bool, watch: 
 async def _found(integrations: Integrations, namespace: str | None, name: str | None) -> list[dict[str, Any]]:
     """By namespace and name. Raises GitIntegrationError where there is none of that name."""
     if name is not None and namespace is not None:
-        one = await integrations.get(namespace, name)
-        found = [one] if one is not None else []
-    else:
-        found = [one for one in await integrations.all(namespace) if name in (None, one["metadata"]["name"])]
+        return [await the_one(integrations, namespace, name)]
+    found = [one for one in await integrations.all(namespace) if name in (None, one["metadata"]["name"])]
     if name is not None and not found:
-        where = f"namespace {namespace}" if namespace else "any namespace"
-        raise GitIntegrationError(Reason.InvalidSpec, f"there is no GitIntegration {name} in {where}")
+        raise GitIntegrationError(Reason.InvalidSpec, f"there is no GitIntegration {name} in any namespace")
     return sorted(found, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"]))
 
 

@@ -15,8 +15,7 @@ from gitintegration.api.base_model import REQUESTED_AT
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.integrations import KIND, Integrations
 from gitintegration.commands import DIFFERENT, OK
-from gitintegration.commands.access import Access, carried_out
-from gitintegration.commands.operate import the_one
+from gitintegration.commands.access import Access, carried_out, the_one
 from gitintegration.commands.views import detail, is_in_sync, show, utcnow
 from gitintegration.errors import GitIntegrationError, Reason
 

@@ -196,12 +196,12 @@ def unstored(v: Versions, base: Base, list_keys: ListKeys = no_list_keys) -> lis
     return [c for c in missing if get(v.live, c.path) is ABSENT and alike(get(v.git, c.path), c.new)]
 
 
-def with_storable(base: Base, unstored: Sequence[Change], stored: Json) -> Base:
-    """The base without what of it the server would store by now: git has it to bring in still.
+def with_storable(base: Base, missing: Sequence[Change], stored: Json) -> Base:
+    """The base without what of the missing the server would store by now: git has it to bring in still.
 
     `stored` is what the server makes now of git's manifest.
     """
-    back = [c.inverse() for c in unstored if get(stored, c.path) is not ABSENT]
+    back = [c.inverse() for c in missing if get(stored, c.path) is not ABSENT]
     return Base(apply(back, base.git), base.live) if back else base
 
 
@@ -321,7 +321,7 @@ def _settle_fields(
     """The changes of both sides where the fields that they disagree on and that are settled are as was decided."""
     pairs: dict[Path, list[tuple[Change, Change]]] = {}
     for ours, theirs in _overlaps(local, remote):
-        pairs.setdefault(min(ours.path, theirs.path, key=len), []).append((ours, theirs))
+        pairs.setdefault(_place(ours, theirs), []).append((ours, theirs))
     for path, disagreeing in pairs.items():
         is_order = path[-1:] == (ORDER,)
         match settled.get(format_path(path)):
@@ -419,7 +419,12 @@ def contested(base: Base, git: Json, live: Json, list_keys: ListKeys = no_list_k
 
 
 def _contested(pairs: Sequence[tuple[Change, Change]]) -> tuple[Path, ...]:
-    return _paths(min(a.path, b.path, key=len) for a, b in pairs)
+    return _paths(_place(a, b) for a, b in pairs)
+
+
+def _place(a: Change, b: Change) -> Path:
+    """The field that two changes disagree on: the outer of their paths."""
+    return min(a.path, b.path, key=len)
 
 
 def _settle(
@@ -439,7 +444,7 @@ def _settle(
     lost = {id(b if ours_win else a) for a, b in pairs}
     local, remote = [c for c in local if id(c) not in lost], [c for c in remote if id(c) not in lost]
     winner, value, other = (local, live, git) if ours_win else (remote, git, live)
-    for path in {min(a.path, b.path, key=len) for a, b in pairs if a.path != b.path}:
+    for path in {_place(a, b) for a, b in pairs if a.path != b.path}:
         winner[:] = [c for c in winner if not is_within(c.path, path)]
         winner.append(Change(path, get(other, path), get(value, path)))
     return local, remote
