@@ -187,7 +187,7 @@ def test_a_crd_that_is_removed_and_comes_back_deletes_nothing_in_git(kinds: Kind
     head = w.repo.head()
     w.kubectl("delete", f"crd/workflows.{kinds.group}", "--timeout=30s")
     if told:
-        assert "install its CRD" in unavailable(w)
+        eventually(lambda: "install its CRD" in unavailable(w), 40)  # it is told to be going before it is gone
         patch = '[{"op": "replace", "path": "/spec/tasks/0/params/0/value", "value": "b"}]'
         w.kubectl("patch", f"flows.{kinds.group}", "build", "--type=json", "-p", patch)
         eventually(lambda: "value: b" in (w.repo.read("pipelines/flow.yaml") or ""))

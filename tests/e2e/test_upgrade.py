@@ -105,7 +105,7 @@ def test_what_a_later_release_remembers_is_kept_for_it_and_the_resource_says_wha
     forgotten.in_sync()
     operator.stop()
     for w in (kept, forgotten):
-        mark(w, "2:")
+        mark(w, "3:")
         w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="git"), "pipelines/git-0.yaml": None})
     kept.patch("orders", {"schedule": "7 7 * * *"})
     forgotten.patch("orders", {"owner": "cluster"})

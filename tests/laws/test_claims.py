@@ -380,7 +380,7 @@ def test_one_whose_memory_is_a_newer_releases_is_named_on_the_other() -> None:
     """Whose an item is can't be told then; what is to be forgotten, if anything, is that one's."""
 
     async def act(w: Twins) -> None:
-        w.api.mark_memory("2:", "base-uid-b")
+        w.api.mark_memory("3:", "base-uid-b")
         w.restart(wipe=True)
         w.write("a", "x", labelled("x", "2", team="a"))
         before = w.api.specs(), dict(w.git.heads), w.api.memory()

@@ -326,6 +326,74 @@ def test_a_replica_that_lags_takes_nothing_back(pushed: bool, restart: bool | No
         asyncio.run(act())
 
 
+@pytest.mark.parametrize("restart", [None, False, True], ids=["", "restart", "restart, without its cache"])
+@pytest.mark.parametrize("meanwhile", ["set", "unset", "delete", "nothing"])
+@pytest.mark.parametrize("first", ["set", "new", "unset", "delete"])
+@pytest.mark.parametrize("landing", ["unseen", "first", "last"])
+def test_a_push_that_is_seen_late_is_known_for_ones_own(
+    landing: str, first: str, meanwhile: str, restart: bool | None
+) -> None:
+    """Its answer is lost, and a replica does not tell of it for a while, or the server takes it only then. Its author goes on
+    meanwhile, and no other does: there is nothing to disagree on."""
+
+    async def act() -> None:
+        history = await begun(w)
+        history.play(Edit("git", "a", "delete" if first == "new" else "set", "f1"))
+        await settle(w)
+        history.play(Edit("cluster", "a", "set" if first == "new" else first, "f1"))
+        w.git.lagging = dict(w.git.heads)
+        if landing == "unseen":
+            w.git.deaf = True
+        else:
+            w.git.late = []
+        with contextlib.suppress(GitIntegrationError):
+            await sync(w)
+        assert w.git.late or w.git.heads != w.git.lagging, "it was pushed"
+        if restart is not None:
+            w.restart(wipe=restart)
+        if meanwhile != "nothing":
+            history.play(Edit("cluster", "a", meanwhile, "f1"))
+        wanted = history.state("cluster")
+        for _ in range(2):
+            with contextlib.suppress(GitIntegrationError):
+                await sync(w)
+        w.git.deaf = False
+        if landing != "unseen":
+            w.git.land(0 if landing == "first" else -1)
+        outcome = await settle(w)
+        assert not outcome.conflicts
+        assert history.state("git") == history.state("cluster") == wanted
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize("side", ["cluster", "git"])
+def test_what_was_checkpointed_and_not_told_is_not_taken_back_by_a_replica_that_lags(side: str) -> None:
+    """The process was killed before it wrote its status: that names the commit before."""
+
+    async def act() -> None:
+        history = await begun(w)
+        old, told = dict(w.git.heads), w.status
+        history.play(Edit(side, "a", "set", "f1"))
+        history.play(Edit(side, "b", "delete"))
+        await settle(w)
+        before = (w.api.specs(), w.git.head)
+        w.status, w.git.lagging = told, old
+        w.restart(wipe=True)
+        for _ in range(2):
+            assert "replica" in await behind(w)
+            assert (w.api.specs(), w.git.head) == before
+        w.git.lagging = None
+        assert (await settle(w)).rewritten is None
+        assert (w.api.specs(), w.git.head) == before
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
 def test_a_branch_that_stands_behind_is_believed_and_told_as_rewritten() -> None:
     async def act() -> None:
         history = await begun(w)

@@ -71,7 +71,15 @@ class Ignore:
     pattern: str
 
 
-Step = Edit | Sync | Restart | Rewind | Configure | Operate | Ignore
+@dataclass(frozen=True)
+class Lag:
+    """From now on the branch is read as it is now, whatever is pushed, or no more; and pushes are taken late, or lose their answers."""
+
+    begins: bool
+    pushes: Literal["answered", "late", "lost"] = "answered"
+
+
+Step = Edit | Sync | Restart | Rewind | Configure | Operate | Ignore | Lag
 
 _sides = st.sampled_from(["cluster", "git"])
 _edits = st.one_of(
@@ -89,8 +97,18 @@ _syncs = st.one_of(
 _modes = st.builds(Configure, st.sampled_from(["Manual", "Pull", "Push", "Bidirectional"]))
 _ignores = st.builds(Ignore, st.sampled_from(["", "*.json", "all.yaml", "b*", "/*.yaml\n!/a.yaml"]))
 _operations = st.builds(Operate, st.sampled_from(["push", "pull"]), st.booleans())
+_lags = st.builds(Lag, st.booleans(), st.sampled_from(["answered", "late", "lost"]))
 _steps = st.one_of(
-    _edits, _edits, _syncs, _syncs, st.builds(Restart, st.booleans()), st.builds(Rewind), _modes, _operations, _ignores
+    _edits,
+    _edits,
+    _syncs,
+    _syncs,
+    st.builds(Restart, st.booleans()),
+    st.builds(Rewind),
+    _modes,
+    _operations,
+    _ignores,
+    _lags,
 )
 _histories = st.lists(_steps, max_size=16)
 
@@ -109,6 +127,11 @@ async def play(history: History, steps: Sequence[Step]) -> None:
                 world.configure(step.mode)
             case Ignore():
                 world.ignore(step.pattern)
+            case Lag():
+                world.git.land()
+                world.git.lagging = dict(world.git.heads) if step.begins else None
+                world.git.deaf = step.pushes == "lost"
+                world.git.late = [] if step.pushes == "late" else None
             case Operate():
                 await operate(world, step)
             case Sync():
@@ -159,7 +182,9 @@ async def run(history: History, step: Sync) -> None:
 
 
 async def settle(world: World) -> Outcome:
-    """Nobody edits: syncs until one has nothing to do."""
+    """Nobody edits, no replica lags: syncs until one has nothing to do."""
+    world.git.land()
+    world.git.lagging, world.git.deaf = None, False
     world.configure()
     for _ in range(12):
         world.deliver()
@@ -431,7 +456,7 @@ def test_what_a_newer_release_remembers_is_kept_for_it(steps: list[Step], meanwh
         async def act() -> Outcome:
             await play(history, steps)
             await settle(w)
-            w.api.mark_memory("2:")
+            w.api.mark_memory("3:")
             w.restart(wipe=wipe)
             await play(history, meanwhile)
             before = list(w.api.writes), dict(w.git.heads), w.api.memory()

@@ -335,7 +335,7 @@ def test_what_a_newer_release_remembers_of_other_branches_is_kept_for_it(sort: s
         w.api.put("a", {"f0": "1"})
         await settle_review(w)
         await Operation(w, PushOperation(branch="feature", pipelines=["a"])).to_its_end()
-        w.api.mark_memory("2:", sort)
+        w.api.mark_memory("3:", sort)
         w.restart(wipe=True)
         w.api.put("a", {"f0": "2"})
         before = w.api.memory(), dict(w.git.heads)

@@ -193,7 +193,7 @@ class ApiServer:
         return {name: o["spec"]["data"] for (plural, name), o in self.objects.items() if plural != "pipelines"}
 
     def mark_memory(self, version: str, sort: str = "") -> None:
-        """All of it, or of one sort, as if it were of this version of its format."""
+        """All of it, or of one sort, as if a `version` of its format had stored it."""
         for (plural, name), stored in self.objects.items():
             if plural != "pipelines" and name.startswith(sort):
                 stored["spec"]["data"] = version + stored["spec"]["data"].rpartition(":")[2]
@@ -371,6 +371,10 @@ class GitHost:
         """Of what a push would make of the files: why it is declined, or None."""
         self.lagging: dict[str, str] | None = None
         """The heads as a replica tells them that has not heard of what was pushed since."""
+        self.deaf = False
+        """Whether what is pushed is not answered."""
+        self.late: list[tuple[str, str | None, str]] | None = None
+        """Pushes that are neither taken nor answered yet: branch, old and new commit; None: each is taken at once."""
         self.declined = 0
         self.check_told: Callable[[Mapping[str, str], Mapping[str, str]], None] = lambda before, after: None
         self.pushed: list[str] = []
@@ -480,14 +484,30 @@ class GitHost:
                 raise RemoteError(Reason.PushRejected, f"the server declines the push: {words}", retry=True)
             if branch == self.default:
                 self.check_told(self.files(old) if old else {}, self.files(commit.sha))
-            self.heads[branch] = commit.sha
-            self.pushed.append(commit.sha)
+            if self.late is not None:
+                self.late.append((branch, old, commit.sha))
+                raise ConnectionError
+            self._take(branch, old, commit.sha)
+            if self.deaf:
+                raise ConnectionError
 
         try:
             await self._asked(take)
         except RemoteUnavailable:
             if (await self.ls_refs(remote, [ref])).refs.get(ref) != commit.sha:
                 raise
+
+    def _take(self, branch: str, old: str | None, new: str) -> None:
+        if self.heads.get(branch) == old:
+            self.heads[branch] = new
+            self.pushed.append(new)
+
+    def land(self, number: int | None = None) -> None:
+        """Of the late pushes this one is taken first; those after it find that the branch moved."""
+        late, self.late = self.late or [], None
+        first = [late[number]] if late and number is not None else []
+        for push in [*first, *late]:
+            self._take(*push)
 
     def _in_the_way(self, branch: str) -> bool:
         """Git takes the name of one branch for a folder of others."""
@@ -729,7 +749,12 @@ class World:
         session = self.session
         resting = session.records.marks.keys() - session.table.open.keys() - session.table.suspects
         for key in resting & session.index.items.keys():
-            assert key not in session.records.in_doubt, f"{key} rests in doubt"
+            if key in session.records.in_doubt:
+                known = session.records.get(key)
+                assert known
+                assert known.intent is None, f"{key} rests in doubt"
+                assert known.pushes
+                assert known.pushes.onto == session.index.commit, f"{key} rests in doubt"
             assert UNKNOWN not in session.records.marks[key], f"{key} rests with a side that was never carried"
 
 

@@ -496,6 +496,9 @@ class GitIntegrationBaseSpec(Model):
         max_length=1_400_000,
         description="Records: JSON, compressed by zlib, in base64; before it the number of their form and a colon, where that is not 1.",
     )
+    revision: str | None = Field(
+        None, max_length=80, description="A number that counts on, and the branch's head that the records are of."
+    )
 
 
 class Step(Model):

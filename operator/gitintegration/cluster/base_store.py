@@ -12,7 +12,7 @@ from gitintegration.api.base_model import API_VERSION, GROUP, VERSION
 from gitintegration.cluster.client import Cluster, NotFoundError
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.core.state.record import Codec, R
-from gitintegration.core.state.shards import NewerFormat, ShardedRecords
+from gitintegration.core.state.shards import NO_REVISION, NewerFormat, Revision, ShardedRecords
 from gitintegration.errors import GitIntegrationError, Reason, Stale
 
 _KIND = ResourceKind(GROUP, VERSION, "GitIntegrationBase", "gitintegrationbases", True)
@@ -38,7 +38,9 @@ class BaseStore(Generic[R]):
         """
         found = await self._read(namespace, f"{_LABEL}={uid}" + ("" if retired else f",{_MEMORY}={self._memory}"))
         try:
-            shards = ShardedRecords(self._codec, found.get(self._memory))
+            stored = found.get(self._memory, {})
+            revision = max((Revision.parse(spec.get("revision", "")) for spec in stored.values()), default=NO_REVISION)
+            shards = ShardedRecords(self._codec, {shard: spec["data"] for shard, spec in stored.items()}, revision)
         except NewerFormat as newer:
             words = messages.NEWER_MEMORY(uid=uid, found=newer.found, known=newer.known)
             raise GitIntegrationError(Reason.NewerMemory, words, retry=True) from None
@@ -46,15 +48,15 @@ class BaseStore(Generic[R]):
             await self._delete(namespace, f"{retired}-{uid}-{prefix or 'all'}")
         return shards
 
-    async def _read(self, namespace: str, selector: str) -> dict[str, dict[str, str]]:
-        """Memory -> shard -> data."""
-        found: dict[str, dict[str, str]] = {}
+    async def _read(self, namespace: str, selector: str) -> dict[str, dict[str, dict[str, str]]]:
+        """Memory -> shard -> what is stored of it."""
+        found: dict[str, dict[str, dict[str, str]]] = {}
         query = {"labelSelector": selector, "limit": "100"}
         while True:
             page = await self._cluster.request("GET", _KIND.path(namespace), query=query)
             for item in page["items"] or ():
                 shards = found.setdefault(item["metadata"]["labels"][_MEMORY], {})
-                shards[item["spec"]["shard"]] = item["spec"]["data"]
+                shards[item["spec"]["shard"]] = item["spec"]
             token = page["metadata"].get("continue")
             if not token:
                 return found
@@ -72,22 +74,25 @@ class BaseStore(Generic[R]):
         Where that fails, the next save does it.
         """
         written, removed = shards.begin_flush()
+        of = {"revision": str(shards.revision)} if shards.revision.number else {}
         try:
-            await self._save(namespace, name, uid, written, removed)
+            await self._save(
+                namespace, name, uid, {prefix: {"data": d, **of} for prefix, d in written.items()}, removed
+            )
         except BaseException:
             shards.abort_flush(written, removed)
             raise
 
     async def _save(
-        self, namespace: str, name: str, uid: str, written: Mapping[str, str], removed: Sequence[str]
+        self, namespace: str, name: str, uid: str, written: Mapping[str, Mapping[str, str]], removed: Sequence[str]
     ) -> None:
         gate = asyncio.Semaphore(_PARALLEL)
 
-        async def write(prefix: str, data: str) -> None:
+        async def write(prefix: str, shard: Mapping[str, str]) -> None:
             async with gate:
-                await self._write(namespace, name, uid, prefix, data)
+                await self._write(namespace, name, uid, prefix, shard)
 
-        await asyncio.gather(*(write(prefix, data) for prefix, data in written.items()))
+        await asyncio.gather(*(write(prefix, shard) for prefix, shard in written.items()))
         for prefix in removed:
             await self._delete(namespace, self._name(uid, prefix))
 
@@ -95,24 +100,24 @@ class BaseStore(Generic[R]):
         with contextlib.suppress(NotFoundError):
             await self._cluster.request("DELETE", _KIND.path(namespace, name))
 
-    async def _write(self, namespace: str, name: str, uid: str, prefix: str, data: str) -> None:
+    async def _write(self, namespace: str, name: str, uid: str, prefix: str, shard: Mapping[str, str]) -> None:
         """The operator is the only writer, under its own lock: the newest data wins."""
         path = _KIND.path(namespace, self._name(uid, prefix))
-        patch = {"spec": {"data": data}}
+        patch = {"spec": shard}
         try:
             await self._cluster.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
         except NotFoundError:
             try:
-                await self._cluster.request("POST", _KIND.path(namespace), body=self._body(name, uid, prefix, data))
+                await self._cluster.request("POST", _KIND.path(namespace), body=self._body(name, uid, prefix, shard))
             except Stale:
                 await self._cluster.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
 
-    def _body(self, name: str, uid: str, prefix: str, data: str) -> dict[str, Any]:
+    def _body(self, name: str, uid: str, prefix: str, shard: Mapping[str, str]) -> dict[str, Any]:
         owner = {"apiVersion": API_VERSION, "kind": "GitIntegration", "name": name, "uid": uid}
         labels = {_LABEL: uid, _MEMORY: self._memory}
         return {
             "apiVersion": API_VERSION,
             "kind": _KIND.kind,
             "metadata": {"name": self._name(uid, prefix), "labels": labels, "ownerReferences": [owner]},
-            "spec": {"integrationUID": uid, "shard": prefix, "data": data},
+            "spec": {"integrationUID": uid, "shard": prefix, **shard},
         }

@@ -197,6 +197,27 @@ def _order_of(value: Json) -> Json:
     return tuple(_by_key(value, fields)) if fields else ABSENT
 
 
+def inverses(changes: Iterable[Change]) -> list[Change]:
+    """The changes that take all of these back. A list item that came with its fields goes as a whole."""
+    changes = list(changes)
+    made = {change.path[:-1] for change in changes if _makes_item(change)}
+    found: dict[Path, Change] = {}
+    for change in changes:
+        item = next((change.path[:n] for n in range(len(change.path)) if change.path[:n] in made), None)
+        found[item or change.path] = Change(item, ABSENT, ABSENT) if item else change.inverse()
+    return list(found.values())
+
+
+def _makes_item(change: Change) -> bool:
+    """Whether it is the key of an item that was not there: a key field that has no default no item is without."""
+    if change.old is not ABSENT or len(change.path) < 2:
+        return False
+    item, name = change.path[-2:]
+    if not isinstance(item, Item) or name not in item.fields:
+        return False
+    return item.defaults[item.fields.index(name)] is ABSENT
+
+
 def apply(changes: Iterable[Change], value: Json) -> Json:
     """A copy of `value` with `changes` made. Raises UnappliableError where a change has no place in it."""
     for change in sorted(changes, key=lambda c: c.path[-1:] == (ORDER,)):

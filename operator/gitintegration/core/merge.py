@@ -7,8 +7,8 @@ to the other. What the server did to a manifest is thus in both of its values, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeAlias
@@ -17,6 +17,7 @@ from gitintegration.core.diff import (
     ABSENT,
     ORDER,
     Change,
+    Item,
     ListKeys,
     Path,
     UnappliableError,
@@ -24,6 +25,7 @@ from gitintegration.core.diff import (
     diff,
     format_path,
     get,
+    inverses,
     is_within,
     merge_order,
     moved,
@@ -145,9 +147,13 @@ def decide(
     local, remote = _open(local, v.git, remote), _open(remote, v.live, local)
     if v.git_as_live is not None:
         local, remote = _converged(local, remote, v.git_as_live, v.live)
+    disputed = _lists(_overlaps(local, remote)) if settled else set()
     if settled:
         local, remote = _settle_fields(v, v.base, local, remote, settled)
-    return _merged(v.git, v.live, local, remote, strategy, ConflictReason.BothModified)
+    merged = _merged(v.git, v.live, local, remote, strategy, ConflictReason.BothModified)
+    if strategy is not Strategy.merge and merged.overlapping:
+        disputed = _lists(_overlaps(local, remote))
+    return _in_one_order(merged, disputed, strategy, list_keys) if disputed else merged
 
 
 def revert(v: Versions, base: Base, list_keys: ListKeys = no_list_keys) -> Decision:
@@ -201,7 +207,7 @@ def with_storable(base: Base, missing: Sequence[Change], stored: Json) -> Base:
 
     `stored` is what the server makes now of git's manifest.
     """
-    back = [c.inverse() for c in missing if get(stored, c.path) is not ABSENT]
+    back = inverses(c for c in missing if get(stored, c.path) is not ABSENT)
     return Base(apply(back, base.git), base.live) if back else base
 
 
@@ -313,6 +319,22 @@ def _merged(
         remote_ahead=to_cluster,
         overlapping=bool(pairs),
     )
+
+
+def _lists(pairs: Iterable[tuple[Change, Change]]) -> set[Path]:
+    """The lists that the sides disagree on an item of."""
+    return {c.path[:n] for pair in pairs for c in pair for n, step in enumerate(c.path) if isinstance(step, Item)}
+
+
+def _in_one_order(d: Decision, lists: Set[Path], strategy: Strategy, list_keys: ListKeys) -> Decision:
+    """The decision where an item that one side removed and has again stands where the other has it."""
+    if d.git is None or d.cluster is None or d.git.value is None or d.cluster.value is None:
+        return d
+    leads, follows = (d.cluster, d.git) if strategy is Strategy.ours else (d.git, d.cluster)
+    changes = diff(follows.value, leads.value, list_keys)
+    orders = [c for c in changes if c.path[-1:] == (ORDER,) and c.path[:-1] in lists]
+    moved_to = Write(apply(orders, follows.value))
+    return replace(d, git=moved_to) if follows is d.git else replace(d, cluster=moved_to)
 
 
 def _settle_fields(
@@ -458,17 +480,13 @@ def rebase(decision: Decision, git: Json | None, live: Json | None, *, pulled: b
     """The base after a write, when only some of what is ahead was carried.
 
     `git` and `live` are the values as they now stand. What was not carried is taken back out of the base, so that it is
-    still found ahead the next time.
+    still found ahead the next time. None where nothing is agreed on, or that can't be told.
     """
     if git is None or live is None:
         return None
-    base_live = live if pushed or not decision.local else _undo(decision.local, live)
-    base_git = git if pulled or not decision.remote else _undo(decision.remote, git)
-    return Base(base_git, base_live)
-
-
-def _undo(changes: tuple[Change, ...], value: Json) -> Json:
     try:
-        return apply([c.inverse() for c in changes], value)
+        base_live = live if pushed else apply(inverses(decision.local), live)
+        base_git = git if pulled else apply(inverses(decision.remote), git)
     except UnappliableError:
-        return value
+        return None
+    return Base(base_git, base_live)

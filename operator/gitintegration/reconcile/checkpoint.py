@@ -21,7 +21,7 @@ def checkpoint(session: SyncSession, item: Item) -> None:
         return
     if not decision.conflict and (item.pulled or decision.settled):
         if item.git is None and item.live is None:
-            session.records.delete(item.key)
+            _forget(session, item)
         elif item.git is not None and item.live is not None:
             _move_base(session, item)
     if item.raced or item.waits:
@@ -54,9 +54,19 @@ def _move_base(session: SyncSession, item: Item) -> None:
     version = item.live.resource_version if pushed else UNKNOWN
     mark = Watermark(item.git.path, item.git.blob if pulled else UNKNOWN, version)
     known = session.records.get(item.key)
-    made = ItemRecord(item.key, mark, base, known.intent if known and not item.carried else None)
+    intent = known.intent if known and not item.carried else None
+    made = ItemRecord(item.key, mark, base, intent, known.pushes if known else None)
     if known is None or replace(made, mark=mark._replace(resource_version=known.mark.resource_version)) != known:
         session.records.put(made)
+
+
+def _forget(session: SyncSession, item: Item) -> None:
+    """Neither side has it. What may land of it yet must be known when it does."""
+    known = session.records.get(item.key)
+    session.records.delete(item.key)
+    if known and known.pushes:
+        mark = Watermark(known.path, UNKNOWN, UNKNOWN)
+        session.records.put(ItemRecord(item.key, mark, None, pushes=known.pushes))
 
 
 def _release(session: SyncSession, key: ObjectKey) -> None:
@@ -133,7 +143,8 @@ def base_once_pushed(item: Item) -> Base | None:
     if goal is None or item.live is None:
         return None
     pulled = item.pulled or not item.decision.remote_ahead
-    return rebase(item.decision, goal, item.live.view, pulled=pulled, pushed=True)
+    base = rebase(item.decision, goal, item.live.view, pulled=pulled, pushed=True)
+    return base or (item.record.base if item.record else None)
 
 
 def install(session: SyncSession, staged: Staged) -> None:
@@ -142,7 +153,7 @@ def install(session: SyncSession, staged: Staged) -> None:
     if staged.leaves:
         _release(session, staged.key)
         return
-    base = staged.base or (known.intent.next_base if known and known.intent else None)
+    base = staged.base or (known.pushes.bases[-1] if known and known.pushes else None)
     if git is None or base is None:
         session.records.delete(staged.key)
     else:

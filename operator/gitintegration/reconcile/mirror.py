@@ -73,7 +73,7 @@ class GitMirror:
         if session.scope == scope_text and session.index.commit == head.commit:
             return layout
         if head.commit is None:
-            if known := session.index.commit or session.last_seen:
+            if known := session.index.commit or session.records.revision.commit or session.last_seen:
                 self._doubt(session, Course.behind, known, None)
                 session.last_seen = known
             session.table.suspect(session.index.items.keys() | session.records.marks.keys())
@@ -99,7 +99,9 @@ class GitMirror:
             session.table.suspect(await self._take_in(session, remote, layout, scope, found, gone))
             session.table.suspect(key for key, mark in session.records.marks.items() if frozen and mark.path in frozen)
         session.index.commit, session.scope = head.commit, scope_text
+        session.records.follow(head.commit)
         if old != head.commit:
+            session.table.suspect(session.records.in_doubt)
             await self._keep_history(session, spec, layout, old, touched, None if whole else moved)
         return layout
 
@@ -186,26 +188,37 @@ class GitMirror:
         """Raises RemoteError where the branch went back behind what was seen of it, and that is not believed yet."""
         new = head.commit
         assert new
-        if old is None and session.last_seen not in (None, new):
-            old = session.last_seen
-            assert old
-            if await self._course(session, remote, old, new) is Course.unknown:
-                await self._git.fetch_commits(remote, session.directory, new, old)
-        if old is None:
-            return
+        seen = [old] if old else [session.records.revision.commit, session.last_seen]
+        courses = {
+            known: await self._course_from(session, remote, known, head, far=old is None)
+            for known in filter(None, seen)
+            if known != new
+        }
+        if not head.named:
+            back = next((known for known, course in courses.items() if course is Course.behind), None)
+            self._doubt(session, Course.behind if back else Course.onward, back or "", new)
+        for known, course in courses.items():
+            if course is not Course.onward:
+                session.rewritten = f"the branch was rewritten: {new[:12]} does not follow {known[:12]}; synced on from what was remembered"
+                return
+        if courses:
+            session.rewritten = None
+
+    async def _course_from(
+        self, session: SyncSession, remote: Remote, old: str, head: RemoteHeads, *, far: bool
+    ) -> Course:
+        """Where the branch went from a commit that was seen on it. `far`: the cache may lack what lies between."""
+        new = head.commit
+        assert new
         course = await self._course(session, remote, old, new)
+        if course is Course.unknown and far:
+            await self._git.fetch_commits(remote, session.directory, new, old)
+            course = await self._course(session, remote, old, new)
         if course is Course.unknown and not head.named:
             with contextlib.suppress(RemoteError):  # one that lags does not have it
                 await self._git.fetch_commits(remote, session.directory, old, new)
             course = await self._course(session, remote, old, new)
-        if not head.named:
-            self._doubt(session, course, old, new)
-        if course is Course.onward:
-            session.rewritten = None
-        else:
-            session.rewritten = (
-                f"the branch was rewritten: {new[:12]} does not follow {old[:12]}; synced on from what was remembered"
-            )
+        return course
 
     async def _course(self, session: SyncSession, remote: Remote, old: str, new: str) -> Course:
         return await self._workers.run(remote.timeout, objects.course, session.directory, old, new)

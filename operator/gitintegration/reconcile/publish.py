@@ -109,7 +109,7 @@ class Branch:
         await self._builder.edit(_edits(items))
         for item in items:
             then = base_once_pushed(item)
-            in_log = not item.logged and self._wal.put(self._session, item, then)
+            in_log = not item.logged and self._wal.put_push(self._session, item, then)
             self.staged.append(Staged.of(item, None if in_log else then))
         self._session.records.evict()
 
@@ -153,7 +153,9 @@ class Branch:
         for scanned in edited.files:
             session.index.put(scanned)
         session.index.commit = prepared.info.sha
+        session.records.follow(prepared.info.sha)
         self._install()
+        session.table.suspect(session.records.in_doubt)
         self._note(prepared.info)
 
     def _install(self) -> None:
@@ -178,6 +180,8 @@ class Branch:
         """The server takes the push without this one only."""
         known = self._session.records.get(staged.key)
         goal = known.intent.git.goal if known and known.intent else None
+        if known and known.pushes:
+            self._session.records.put(replace(known, pushes=known.pushes.without_last()))
         self._block(staged, self._session.declined.add(staged.key, goal, staged.target, words))
 
     def discard(self) -> None:

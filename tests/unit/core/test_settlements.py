@@ -8,10 +8,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gitintegration.core.diff import ABSENT, format_path, get, same
-from gitintegration.core.merge import Base, Settlement, Take, Versions, decide, rebase
+from gitintegration.core.diff import ABSENT, apply, diff, format_path, get, inverses, same
+from gitintegration.core.merge import Base, Settlement, Strategy, Take, Versions, decide, rebase
 from gitintegration.core.state.record import Intent
 from gitintegration.core.state.recovery import recover
+from tests.unit.core.logged import push_of
 from tests.unit.core.test_merge import SPECS, obj
 
 BASE, GIT, LIVE = obj(x=1, y=1, z=1), obj(x=2, y=2, z=5), obj(x=3, y=3, z=1)
@@ -58,7 +59,34 @@ def test_where_nothing_was_agreed_on_fields_are_settled_too() -> None:
     assert left.conflict.fields == ("spec.x", "spec.y", "spec.z")
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"strategy": Strategy.theirs},
+        {"settled": {"spec.p[name=a]": Settlement(Take.theirs)}},
+        {"settled": {"spec.p[name=a]": Settlement(Take.base)}},
+    ],
+)
+def test_an_item_that_comes_back_stands_where_the_other_side_has_it(how: Any) -> None:
+    old, git, live = (obj(p=[{"name": n, "v": v} for n, v in p]) for p in ([("a", 1)], [("a", 2)], [("b", 1)]))
+    d = decide(Versions(Base(old, old), git, live), **how)
+    assert d.git is not None
+    assert d.git == d.cluster
+
+
 TAKES = st.sampled_from([Settlement(Take.ours), Settlement(Take.theirs), Settlement(Take.base), Settlement(None, "V")])
+
+
+@given(SPECS, SPECS)
+def test_changes_that_are_taken_back_leave_nothing(old: Any, new: Any) -> None:
+    assert _bare(apply(inverses(diff(old, new)), new)) == _bare(old)
+
+
+def _bare(value: Any) -> Any:
+    """Without empty maps and lists, which stay where they came with what they hold."""
+    if isinstance(value, dict):
+        return {k: inner for k, v in value.items() if (inner := _bare(v)) not in ({}, [])}
+    return [_bare(v) for v in value] if isinstance(value, list) else value
 
 
 @given(SPECS, SPECS, SPECS, st.data())
@@ -84,7 +112,8 @@ def test_what_is_settled_in_the_cluster_goes_to_git_and_no_further(base: Any, gi
         expected = get(wanted, path) if wanted is not None else take.value
         assert held is expected or same(held, expected)
     told = rebase(d, git, now, pulled=True, pushed=False)
-    crashed = recover(agreed, Intent.of(d, git, live), git, now)
+    logged = Intent.of(d, git, live)
+    crashed = recover(agreed, logged, push_of(logged), git, now)
     for after, again in [(told, {}), *([(crashed, settled)] if d.cluster else [])]:
         then = decide(Versions(after, git, now), settled=again)
         assert then.conflict is None
@@ -108,7 +137,8 @@ def test_a_field_that_both_sides_were_to_get_is_carried_from_the_one_that_has_it
     assert d.git is not None
     assert d.cluster is not None
     git, live = d.git.value if pushed else GIT, d.cluster.value if pulled else LIVE
-    then = decide(Versions(recover(agreed, Intent.of(d, GIT, LIVE), git, live), git, live))
+    logged = Intent.of(d, GIT, LIVE)
+    then = decide(Versions(recover(agreed, logged, push_of(logged), git, live), git, live))
     if not pulled and not pushed:
         assert then.conflict is not None
         return

@@ -1,4 +1,4 @@
-"""What became of a logged intent, read off the sides it was to be written to.
+"""What became of what was logged, read off the sides it was to be written to.
 
 Without it, what an ended process wrote would look like somebody's edit: a delete that follows would be taken back, and another
 edit of the same field would be a conflict.
@@ -19,40 +19,46 @@ from gitintegration.core.diff import (
     no_list_keys,
 )
 from gitintegration.core.merge import Base, alike, contested, holds
-from gitintegration.core.state.record import Intent
+from gitintegration.core.state.record import Intent, Pushes, SideIntent
 from gitintegration.core.values import Json
 
 
 def recover(
     base: Base | None,
-    intent: Intent,
+    intent: Intent | None,
+    pushes: Pushes | None,
     git: Json | None,
     live: Json | None,
     *,
     stored: Json | None = None,
     list_keys: ListKeys = no_list_keys,
 ) -> Base | None:
-    """Give the base as a checkpoint would have left it, as far as the two sides as they are now bear the intent out.
+    """Give the base as a checkpoint would have left it, as far as the two sides as they are now bear out what was logged.
 
-    `stored`: the goal of a new object as the API server would store it; without it a new object stays in doubt.
-    A field that the side it was written to does not hold (any more) stays as the old base has it.
+    `pushes`: those that git would show by now. `stored`: the goal of a new object as the API server would store it; without it a
+    new object stays in doubt. A field that the side it was written to does not hold (any more) stays as the old base has it.
     """
-    if intent.cluster.is_gone:
+    cluster = intent.cluster if intent else SideIntent(live, live)
+    if cluster.is_gone:
         return None if live is None else base
-    if intent.git.is_gone:
-        return None if git is None else base
-    if intent.cluster.is_new:
-        return Base(intent.git.goal, stored) if _holds_all(live, stored, list_keys) else base
-    if intent.git.is_new:
-        return Base(intent.git.goal, intent.cluster.goal) if _holds_all(git, intent.git.goal, list_keys) else base
+    landed = pushes.bases[::-1] if pushes else ()
+    if git is None and None in landed:
+        return None
+    if cluster.is_new:
+        return Base(intent.git.goal, stored) if intent and _holds_all(live, stored, list_keys) else base
+    before = pushes.before if pushes else None
+    if before is None and (made := [b for b in landed if b and _holds_all(git, b.git, list_keys)]):
+        return max(made, key=lambda b: len(diff({}, b.git, list_keys)))  # the one that leaves least to somebody else
     if base is None:
         return None
-    decided = _contested(base, intent, git, live, list_keys)
+    decided = _contested(base, intent, git, live, list_keys) if intent else {}
+    written = [(cluster.before, cluster.goal, live), *((before, then.git, git) for then in landed if then)]
     agreed = [
         change
-        for side, now in ((intent.cluster, live), (intent.git, git))
-        for change in diff(side.before, side.goal, list_keys)
-        if now is not None and holds(now, change) and not any(is_within(change.path, path) for path in decided)
+        for was, goal, now in written
+        if None not in (was, goal, now)
+        for change in diff(was, goal, list_keys)
+        if holds(now, change) and not any(is_within(change.path, path) for path in decided)
     ]
     agreed += [change for change in decided.values() if change is not None]
     try:

@@ -11,8 +11,8 @@ import binascii
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable, Iterator
-from typing import Generic
+from collections.abc import Collection, Iterable, Iterator
+from typing import Generic, NamedTuple
 
 import orjson
 
@@ -50,16 +50,37 @@ def _hash(key: ObjectKey, mark: Watermark) -> int:
     return int.from_bytes(hashlib.blake2b("\0".join((*key, *mark)).encode(), digest_size=8).digest(), "big")
 
 
-def encode(codec: Codec[R], records: Iterable[R]) -> str:
-    return _packed(codec, _text(codec, records))
+class Revision(NamedTuple):
+    """The head of the branch that records are of. The newest of all shards counts: the others were not written since."""
+
+    number: int
+    commit: str
+
+    @classmethod
+    def parse(cls, text: str) -> Revision:
+        """Of its text; NO_REVISION of any other."""
+        found = _REVISION.fullmatch(text)
+        return cls(int(found[1]), found[2]) if found else NO_REVISION
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.commit}"
+
+
+_REVISION = re.compile(r"([0-9]{1,12}) ([0-9a-f]{40,64})")
+NO_REVISION = Revision(0, "")
+
+
+def encode(codec: Codec[R], records: Collection[R]) -> str:
+    return _packed(codec, records, _text(codec, records))
 
 
 def _text(codec: Codec[R], records: Iterable[R]) -> bytes:
     return orjson.dumps([[*record.key, *record.mark, *codec.encode(record)] for record in records])
 
 
-def _packed(codec: Codec[R], text: bytes) -> str:
-    mark = "" if codec.version == FIRST else f"{codec.version}:"
+def _packed(codec: Codec[R], records: Iterable[R], text: bytes) -> str:
+    version = max(map(codec.version_of, records), default=FIRST)
+    mark = "" if version == FIRST else f"{version}:"
     return mark + base64.b64encode(zlib.compress(text, _LEVEL)).decode()
 
 
@@ -92,16 +113,18 @@ def _record(codec: Codec[R], g: str, k: str, n: str, path: str, blob: str, versi
 class ShardedRecords(Generic[R]):
     """All records of one integration and sort. `begin_flush` tells what must be written and what removed."""
 
-    def __init__(self, codec: Codec[R], shards: dict[str, str] | None = None) -> None:
+    def __init__(self, codec: Codec[R], shards: dict[str, str] | None = None, revision: Revision = NO_REVISION) -> None:
         """`shards`: prefix -> encoded data, as stored. Damaged ones count as lost, and are named in `lost`.
 
-        Raises NewerFormat where any is of a version that is not known here.
+        `revision`: the newest that any of them was stored with. Raises NewerFormat where any is of a version that is not known here.
         """
         self._codec = codec
         self.marks: dict[ObjectKey, Watermark] = {}
         """Of what was agreed on. To be read only; `digest` follows what is put and deleted."""
         self.in_doubt: set[ObjectKey] = set()
         """What is logged and not checkpointed. To be read only."""
+        self.revision = revision
+        """What they are of, where that is known."""
         self._sum = 0
         self.lost: list[str] = []
         self._data: dict[str, str] = {}
@@ -141,6 +164,11 @@ class ShardedRecords(Generic[R]):
                 sibling = prefix[:length] + ("1" if prefix[length] == "0" else "0")
                 if not any(p.startswith(sibling) or sibling.startswith(p) for p in self._data):
                     self._data[sibling] = encode(self._codec, [])
+
+    def follow(self, commit: str | None) -> None:
+        """What is stored from now on is of this commit."""
+        if commit and commit != self.revision.commit:
+            self.revision = Revision(self.revision.number + 1, commit)
 
     def told_lost(self) -> list[str]:
         """The shards that were damaged; they are named once."""
@@ -193,6 +221,7 @@ class ShardedRecords(Generic[R]):
         self._removed |= self._stored
         self.marks.clear()
         self.in_doubt.clear()
+        self.revision = NO_REVISION
         self._sum = 0
         self._open.clear()
         self._dirty.clear()
@@ -212,7 +241,7 @@ class ShardedRecords(Generic[R]):
             records = self._open[prefix]
             if prefix in self._dirty:
                 text = _text(self._codec, records.values())
-                self._data[prefix] = _packed(self._codec, text)
+                self._data[prefix] = _packed(self._codec, records.values(), text)
                 large = len(text) > _UNFOLDED or len(self._data[prefix]) > SPLIT_BYTES
                 if large and len(records) > 1 and len(prefix) < _BITS:
                     self._split(prefix)

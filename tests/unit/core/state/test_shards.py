@@ -7,6 +7,7 @@ import random
 import tracemalloc
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -14,8 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitintegration.core.merge import Base
-from gitintegration.core.state.record import Intent, ItemCodec, ItemRecord, SideIntent, Watermark
-from gitintegration.core.state.shards import SPLIT_AT, SPLIT_BYTES, NewerFormat, ShardedRecords, decode, encode
+from gitintegration.core.state.record import Intent, ItemCodec, ItemRecord, Pushes, SideIntent, Watermark
+from gitintegration.core.state.shards import (
+    NO_REVISION,
+    SPLIT_AT,
+    SPLIT_BYTES,
+    NewerFormat,
+    Revision,
+    ShardedRecords,
+    decode,
+    encode,
+)
 from gitintegration.core.values import ObjectKey
 
 CODEC = ItemCodec()
@@ -48,7 +58,16 @@ _records = st.builds(
     st.just(ObjectKey("g", "K", "n")),
     st.builds(Watermark, st.just("p/n.yaml"), st.sampled_from(["", "b10b"]), st.sampled_from(["", "7"])),
     _bases,
-    st.one_of(st.none(), st.builds(Intent, _sides, _sides, _bases)),
+    st.one_of(st.none(), st.builds(Intent, _sides, _sides)),
+    st.one_of(
+        st.none(),
+        st.builds(
+            Pushes,
+            st.sampled_from([None, "", "c0ffee"]),
+            _values,
+            st.lists(_bases, min_size=1, max_size=4).map(tuple),
+        ),
+    ),
 )
 
 
@@ -64,13 +83,63 @@ def test_what_the_version_before_stored_is_read() -> None:
     a, b = shards.get(ObjectKey("g", "K", "a")), shards.get(ObjectKey("g", "K", "b"))
     assert a == ItemRecord(ObjectKey("g", "K", "a"), Watermark("p/a.yaml", "b10b", "7"), Base({"v": 1}, {"v": 1}))
     assert b == ItemRecord(ObjectKey("g", "K", "b"), Watermark("p/b.yaml", "", ""), Base({"v": 1}, {"v": 2}))
-    assert encode(CODEC, [r for r in (a, b) if r]) == _packed(rows)
+    assert encode(CODEC, [r for r in (a, b) if r]) == _packed(rows), "and the version before reads it again"
+
+
+@pytest.mark.parametrize(
+    ("intent", "wanted", "pushes"),
+    [
+        ([0, {"v": 2}, 0, {"v": 3}], ({"v": 2}, {"v": 3}), ({"v": 2}, {"v": 3})),
+        ([0, {"v": 2}, 0, 1, 2, 2], ({"v": 2}, {"v": 1}), ({"v": 2}, {"v": 1})),
+        ([0, {"v": 2}, 0, 1, {"v": 4}, {"v": 5}], ({"v": 2}, {"v": 1}), ({"v": 4}, {"v": 5})),
+        ([0, None, None, 1], (None, None), None),
+        ([0, 1, 0, {"v": 3}], ({"v": 1}, {"v": 3}), ()),
+    ],
+)
+def test_what_the_version_before_logged_is_read(intent: list[Any], wanted: Any, pushes: Any) -> None:
+    """A push of which it is not known what it was made onto is judged by what git holds now."""
+    shards = ShardedRecords(CODEC, {"": _packed([["g", "K", "a", "p/a.yaml", "", "", {"v": 1}, {"v": 1}, intent]])})
+    found = shards.get(ObjectKey("g", "K", "a"))
+    assert found
+    assert found.intent
+    assert (found.intent.git.goal, found.intent.cluster.goal) == wanted
+    assert found.pushes == (None if pushes == () else Pushes("", {"v": 1}, (pushes and Base(*pushes),)))
+
+
+def test_a_shard_is_of_the_new_version_only_while_something_of_it_is_in_flight() -> None:
+    flying = replace(record(1), pushes=Pushes("c0ffee", {"v": 0}, (None,)))
+    assert encode(CODEC, [record(0), flying]).startswith("2:")
+    assert encode(CODEC, [record(0), record(1)]) == _packed(
+        [["g", "K", f"n{n}", f"p/{n}.yaml", "blob0", "0", {"v": 0}, {"v": 0, "d": 1}] for n in range(2)]
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "7", f"7 {'A' * 40}", f"7 {'a' * 39}", f"-7 {'a' * 40}", f"7 {'a' * 40}\n", f"{'9' * 13} {'a' * 40}"]
+)
+def test_what_is_no_revision_says_nothing(text: str) -> None:
+    assert Revision.parse(text) == NO_REVISION
+
+
+def test_a_revision_counts_on_from_the_newest_that_is_stored() -> None:
+    old, new = "a" * 40, "b" * 40
+    shards = ShardedRecords(CODEC, {}, Revision.parse(f"7 {old}"))
+    shards.follow(old)
+    shards.follow(None)
+    assert str(shards.revision) == f"7 {old}"
+    shards.follow(new)
+    assert Revision.parse(str(shards.revision)) == Revision(8, new)
+    shards.clear()
+    assert shards.revision == NO_REVISION
 
 
 class LaterCodec(ItemCodec):
     """As a later release has it, whose rows this one does not know."""
 
     version = CODEC.version + 1
+
+    def version_of(self, record: ItemRecord) -> int:
+        return self.version
 
 
 def test_what_a_later_version_stored_is_neither_read_nor_lost() -> None:
@@ -241,9 +310,21 @@ def _packed(value: object) -> str:
         _packed([["g", "k", f"n{n}", "", "", "", {}] for n in range(300)]),
         _packed({"a": 1}),
         _packed(5),
+        *(
+            _packed([["g", "k", "n", "path", "blob", "1", *fields]])
+            for fields in (
+                [[{}, 0], True, None],
+                [[{}], False, None],
+                [[{}, 0, 2, {}], False, [""]],
+                [[{}, 0, {}, {}], False, [""]],
+                [[{}, 0, {}], False, None],
+                [[{}, 0, -1, {}, {}], False, [""]],
+                [[{}, 0, "text", {}, {}], False, [""]],
+                [[{}, 0, {}, {}, {}], False, [5]],
+            )
+        ),
         base64.b64encode(zlib.compress(b"[" * 100_000)).decode(),
     ],
-    ids=["bomb", "cut", "short", "number", "value", "long", "rows", "map", "scalar", "deep"],
 )
 def test_what_was_not_written_here_is_lost_and_costs_nothing(data: str) -> None:
     tracemalloc.start()
