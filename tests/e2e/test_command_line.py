@@ -120,6 +120,36 @@ def test_a_push_and_a_pull_are_planned_carried_out_and_told(user: User) -> None:
     assert "no GitIntegration other" in user.run("pull", "other", "-n", w.namespace).stderr
 
 
+def test_a_diff_shows_what_would_travel_either_way_and_writes_nothing(user: User) -> None:
+    w = user.w
+    w.integrate(sync={"mode": "Manual"}, enabled=False)
+    none = user.run("diff", "-n", w.namespace)
+    assert none.returncode == 0, none.stdout + none.stderr
+    w.patch("orders", {"owner": "cluster"})
+    head = w.repo.commit(
+        {"pipelines/orders.yaml": manifest("orders", schedule="@daily"), "pipelines/new.yaml": manifest("new")}
+    )
+    done = user.run("diff", "-n", w.namespace)
+    assert done.returncode == 1, done.stdout + done.stderr
+    push, pull = done.stdout.split("pull: ")
+    assert push.startswith("push: dry run: 1 updated, 1 merged")
+    assert "-  owner: ann\n+  owner: cluster\n" in push
+    assert "+++ b/Pipeline/new\n" in pull
+    assert '-  schedule: 0 5 * * *\n+  schedule: "@daily"\n' in pull
+    fields = user.run(
+        "diff", "-n", w.namespace, "--side", "pull", "--pipeline", "orders", "-o", "fields", COLUMNS="140"
+    )
+    assert 'update  Pipeline/orders  spec.schedule  "0 5 * * *"  "@daily"' in fields.stdout, fields.stdout
+    told = json.loads(user.run("diff", "-n", w.namespace, "-o", "json").stdout)
+    assert [(each["kind"], [c["name"] for c in each["changes"]]) for each in told] == [
+        ("push", ["orders"]),
+        ("pull", ["new", "orders"]),
+    ]
+    assert w.repo.head() == head
+    assert w.names() == {"orders"}
+    assert user.run("diff", "nobody", "-n", w.namespace).returncode == 2
+
+
 def test_a_sync_is_asked_for_and_waited_for(user: User) -> None:
     w = user.w
     w.integrate(sync={"interval": "1h"})

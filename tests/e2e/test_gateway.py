@@ -782,10 +782,43 @@ def test_no_input_makes_a_500(client: Client, gateway: GatewayProcess) -> None:
     assert {200, 422} <= seen
 
 
+def test_a_plan_is_shown_with_values_page_by_page(client: Client) -> None:
+    configured(client)
+    in_sync(client)
+    client.w.patch("orders", {"owner": "cluster"})
+    asked = client("POST", "/push", 202, dry_run=True)["data"]["operation_id"]
+    assert client.ended(asked)["status"] == "succeeded"
+    plan = client("GET", f"/operations/{asked}/plan")["data"]
+    assert (plan["page"], plan["pages"], plan["truncated"]) == (1, 1, False)
+    (change,) = plan["changes"]
+    assert (change["pipeline_id"], change["action"], change["patch"]) == ("orders", "update", None)
+    assert change["fields"] == [{"field": "spec.owner", "old": '"ann"', "new": '"cluster"'}]
+    (file,) = plan["files"]
+    assert (file["path"], file["lines_added"], file["lines_removed"]) == ("pipelines/orders.yaml", 1, 1)
+    assert "-  owner: ann\n+  owner: cluster\n" in file["patch"]
+    assert "has 1 pages" in client("GET", f"/operations/{asked}/plan?page=2", 404)["error"]["message"]
+    assert client("GET", f"/operations/{asked}/plan?page=0", 422)["error"]["fields"][0]["field"] == "page"
+    client("GET", "/operations/gitop_missing/plan", 404)
+    nothing = client("POST", "/pull", 202, dry_run=True)["data"]["operation_id"]
+    client.ended(nothing)
+    assert client("GET", f"/operations/{nothing}/plan")["data"] == {
+        "page": 1, "pages": 0, "truncated": False, "changes": [], "files": [],
+    }  # fmt: skip
+
+
 def test_the_description_names_every_endpoint(gateway: GatewayProcess, git_server: GitServer) -> None:
     paths = httpx.get(f"{gateway.url}/openapi.json", trust_env=False).json()["paths"]
     for prefix in (PATH, "/api/namespaces/{namespace}/git-integration"):
-        for path in ("", "/push", "/pull", "/status", "/test", "/history", "/operations/{operation_id}"):
+        for path in (
+            "",
+            "/push",
+            "/pull",
+            "/status",
+            "/test",
+            "/history",
+            "/operations/{operation_id}",
+            "/operations/{operation_id}/plan",
+        ):
             assert prefix + path in paths
 
 

@@ -63,7 +63,8 @@ def test_push_of_chosen_pipelines_and_of_all(world: MakeWorld) -> None:
         "created": 0, "updated": 1, "deleted": 0, "unchanged": 0, "merged": 0, "conflicted": 0, "invalid": 0,
     }  # fmt: skip
     assert done["changes"] == [
-        {"kind": "Pipeline", "name": "orders", "id": "orders", "path": "pipelines/orders.yaml", "action": "update", "fields": ["spec.owner"]}
+        {"kind": "Pipeline", "name": "orders", "id": "orders", "path": "pipelines/orders.yaml", "action": "update", "fields": ["spec.owner"],
+         "linesAdded": 1, "linesRemoved": 1}
     ]  # fmt: skip
     assert w.repo.read("pipelines/orders.yaml") == manifest("orders", owner="cluster")
     assert w.repo.read("pipelines/users.yaml") == manifest("users")

@@ -239,22 +239,28 @@ def test_a_pull_writes_what_its_author_may_write(world: MakeWorld) -> None:
     tenant.may(ALL, "gitoperations")
     for harmless in ("history", "test"):
         assert "created" in tenant.create("GitOperation", "op", operation(harmless))
-    assert "created" in tenant.create("GitOperation", "op", operation("pull", dryRun=True))
-    assert 'may not get resource "pipelines"' in tenant.create("GitOperation", "op", operation("push"))
+    for look in (operation("pull", dryRun=True), operation("pull"), operation("push"), operation("push", dryRun=True)):
+        assert 'may not get resource "pipelines"' in tenant.create("GitOperation", "op", look)
+    tenant.may(["get"], "pipelines")
+    for look in (operation("pull", dryRun=True), operation("push"), operation("push", dryRun=True)):
+        assert "created" in tenant.create("GitOperation", "op", look)
     for verb in ("create", "update", "delete"):
         told = tenant.create("GitOperation", "op", operation("pull"))
         assert f'may not {verb} resource "pipelines"' in told
         tenant.may([verb], "pipelines")
     assert "created" in tenant.create("GitOperation", "op", operation("pull", strategy="theirs"))
-    tenant.may(["get"], "pipelines")
-    assert "created" in tenant.create("GitOperation", "op", operation("push"))
 
 
 def test_a_pull_writes_the_kinds_of_its_integration(tenant: Tenant) -> None:
     administered(tenant.w, "gi", resources=[kind("ConfigMap")])
     administered(tenant.w, "another")
+    shown = 'may not get resource "configmaps" in API group ""'
+    for look in (operation("pull"), operation("pull", dryRun=True), operation("push", dryRun=True)):
+        eventually(lambda: shown in tenant.create("GitOperation", "op", look))  # noqa: B023
+    tenant.may(["get"], "configmaps", group="")
+    eventually(lambda: "created" in tenant.create("GitOperation", "op", operation("push", dryRun=True)))
     denied = 'may not create resource "configmaps" in API group "", which this pull would have done'
-    eventually(lambda: denied.replace(",", f' in namespace "{tenant.w.namespace}",') in pull(tenant))
+    assert denied.replace(",", f' in namespace "{tenant.w.namespace}",') in pull(tenant)
     other = {**operation("pull"), "integrationRef": {"name": "another"}}
     assert "created" in tenant.create("GitOperation", "op", other)
     tenant.may(WRITE, "configmaps", group="")
@@ -280,6 +286,7 @@ def test_a_namespaces_administrator_writes_neither_memory_nor_status(world: Make
     assert alone in tenant.patch("gitintegrationbases", base, {"spec": {"data": "forged"}})
     forged = {"integrationUID": "x", "shard": "", "data": "forged"}
     assert alone in tenant.create("GitIntegrationBase", "forged", forged)
+    assert alone in tenant.create("GitOperationPlan", "forged", {"operation": "op", "page": 1})
     assert alone in tenant.patch("gi", "gi", {"status": {"inSync": True, "remoteCommit": "x"}}, "--subresource=status")
     w.apply({"apiVersion": API, "kind": "GitOperation", "metadata": {"name": "op"}, "spec": operation("history")})
     assert alone in tenant.patch("gitop", "op", {"status": {"phase": "Succeeded"}}, "--subresource=status")

@@ -51,7 +51,7 @@ def files(*names: str) -> dict[Key, Document]:
 def without_keep(documents: dict[Key, Document]) -> dict[Key, Document]:
     """The documents, of which the CRDs and the aggregated role were to be kept and are not told so any more."""
     kept = [one for (kind, _, _), one in documents.items() if kind == "CustomResourceDefinition"]
-    assert len(kept) == 4
+    assert len(kept) == 5
     kept += [one for one in documents.values() if "aggregationRule" in one]
     assert all(one["metadata"]["annotations"][_KEEP] == "keep" for one in kept)
     made = json.loads(json.dumps(list(documents.values())))
@@ -165,7 +165,7 @@ def test_crds_are_left_to_others_or_not_kept() -> None:
     assert "CustomResourceDefinition" not in kinds
     assert "Deployment" in kinds
     crds = [one for (kind, _, _), one in templated("crds.keep=false").items() if kind == "CustomResourceDefinition"]
-    assert [one["metadata"].get("annotations") for one in crds] == [None] * 4
+    assert [one["metadata"].get("annotations") for one in crds] == [None] * 5
 
 
 def test_the_gateway_is_reached_by_name() -> None:

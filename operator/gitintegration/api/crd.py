@@ -17,7 +17,7 @@ from gitintegration.api.integration import (
     GitIntegrationStatus,
     PipelineSpec,
 )
-from gitintegration.api.operation import GitOperationSpec, GitOperationStatus, OperationKind
+from gitintegration.api.operation import GitOperationPlanSpec, GitOperationSpec, GitOperationStatus, OperationKind
 from gitintegration.api.syncable import NEVER, NEVER_GROUPS, OWN
 
 _DROPPED = {"title", "examples", "discriminator", "$defs", "additionalProperties"}
@@ -26,7 +26,7 @@ _HEADER = "# Generated from the models by `make generate`; do not edit.\n"
 
 def render_crds() -> dict[str, str]:
     """File name -> text, for each kind."""
-    made = [_integration(), _operation(), _bases(), _pipeline()]
+    made = [_integration(), _operation(), _plans(), _bases(), _pipeline()]
     return {f"{GROUP}_{crd['spec']['names']['plural']}.yaml": _HEADER + _dump(crd) for crd in made}
 
 
@@ -296,6 +296,17 @@ def _operation() -> dict[str, Any]:
         schema_of(GitOperationStatus),
         _OPERATION_COLUMNS,
     )
+
+
+def _plans() -> dict[str, Any]:
+    columns = [
+        _column("Operation", "string", ".spec.operation"),
+        _column("Page", "integer", ".spec.page"),
+        _column("Age", "date", ".metadata.creationTimestamp"),
+    ]
+    words = str(GitOperationPlanSpec.__doc__)
+    spec = schema_of(GitOperationPlanSpec)
+    return _crd("GitOperationPlan", "gitoperationplans", "gitopplan", words, spec, None, columns, hidden=True)
 
 
 def _bases() -> dict[str, Any]:

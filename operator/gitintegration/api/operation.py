@@ -201,6 +201,64 @@ class ChangeStatus(Model):
     path: str | None = Field(None, description="Its file.")
     action: Literal["create", "update", "delete"] | None = Field(None, description="What is done.")
     fields: list[str] | None = Field(None, description="The fields that change.")
+    lines_added: int | None = Field(None, description="Lines that its file gets; for a pull, its object as YAML.")
+    lines_removed: int | None = Field(None, description="Lines that its file loses; for a pull, its object as YAML.")
+
+
+class PlanStatus(Model):
+    """Where the plan is told with values and lines: in GitOperationPlans of the namespace, that go with the operation."""
+
+    name: str | None = Field(None, description="Of its pages: NAME-1, NAME-2 and so on.")
+    pages: int | None = Field(None, description="How many there are.")
+    changes: int | None = Field(None, description="How many changes they tell.")
+    truncated: bool | None = Field(None, description="Not all is told: the lines or the last changes are left out.")
+
+
+class FieldChange(Model):
+    """A field as it was and as it will be, as JSON of 200 characters at most; absent: it is not there."""
+
+    field: str = Field(max_length=1024, description="The field.")
+    old: str | None = Field(None, max_length=1024, description="What it was.")
+    new: str | None = Field(None, max_length=1024, description="What it will be.")
+
+
+class PlannedChange(Model):
+    """What becomes of one pipeline."""
+
+    kind: str | None = Field(None, description="Kind of the pipeline.")
+    name: str | None = Field(None, description="Its name.")
+    id: str | None = Field(None, description="Its planasonix.com/pipeline-id, else its name.")
+    path: str | None = Field(None, description="Its file.")
+    action: Literal["create", "update", "delete"] | None = Field(None, description="What is done.")
+    fields: list[FieldChange] | None = Field(None, max_length=500, description="The fields that change, with values.")
+    fields_truncated: bool | None = Field(None, description="There are more than 500.")
+    lines_added: int | None = Field(None, description="Lines that its file gets; for a pull, its object as YAML.")
+    lines_removed: int | None = Field(None, description="Lines that its file loses; for a pull, its object as YAML.")
+    patch: str | None = Field(
+        None, max_length=100_000, description="For a pull: the object before and after, as a unified patch of YAML."
+    )
+    withheld: str | None = Field(None, max_length=1024, description="Why there is no patch.")
+
+
+class PlannedFile(Model):
+    """What becomes of one file; for a push."""
+
+    path: str = Field(max_length=4096, description="Where it lies.")
+    lines_added: int | None = Field(None, description="Lines that it gets.")
+    lines_removed: int | None = Field(None, description="Lines that it loses.")
+    patch: str | None = Field(
+        None, max_length=100_000, description="What is committed, as a unified patch that git apply takes."
+    )
+    withheld: str | None = Field(None, max_length=1024, description="Why there is no patch.")
+
+
+class GitOperationPlanSpec(Model):
+    """A page of what an operation does, or with dryRun would do, with values. Written by the operator alone."""
+
+    operation: str = Field(max_length=253, description="The GitOperation.")
+    page: int = Field(ge=1, description="From 1 on.")
+    changes: list[PlannedChange] | None = Field(None, description="Changes, in no order.")
+    files: list[PlannedFile] | None = Field(None, description="For a push: the files of these and other changes.")
 
 
 class TestResult(Model):
@@ -235,6 +293,7 @@ class GitOperationStatus(Model):
         None, max_length=50, description="Files that lost a comment or a line beside those edited, at most 50."
     )
     plan_digest: str | None = Field(None, description="Names exactly this plan.")
+    plan: PlanStatus | None = Field(None, description="Where the plan is told with values.")
     test: TestResult | None = Field(None, description="How the repository was met.")
     history: list[HistoryEntry] | None = Field(None, max_length=500, description="The commits, newest first.")
     conditions: list[Condition] | None = Field(

@@ -54,7 +54,7 @@ Pair = tuple[dict[str, Any], dict[str, Any]]
 
 def render_policies() -> str:
     """The manifest: each policy with its binding."""
-    pairs = [_secrets(), _kinds(), _operations(), _pulls(), _memory(), _marks()]
+    pairs = [_secrets(), _kinds(), _operations(), _pulls(), _plans(), _memory(), _marks()]
     documents = [document for pair in pairs for document in pair]
     return _HEADER + str(yaml.safe_dump_all(documents, sort_keys=False, width=120, allow_unicode=True))
 
@@ -149,12 +149,12 @@ def _reclaims(when: str = "") -> dict[str, str]:
     )
 
 
-def _kind_validations(when: str, why: str) -> list[dict[str, str]]:
-    """The rights on each of `variables.kinds`, where `when` holds."""
+def _kind_validations(when: str, why: str, verbs: Sequence[str] = _WRITES) -> list[dict[str, str]]:
+    """The rights on each of `variables.kinds`, where `when` does not hold."""
     made = []
     for i in range(KINDS):
         kind = f"variables.kinds[{i}]"
-        for verb in _WRITES:
+        for verb in verbs:
             may = _may(verb, f"{kind}.resource", f"{kind}.group")
             one = _validation(f"{when} || size(variables.kinds) <= {i} || {may}", verb, f"{{{kind}.told}}", why)
             one["messageExpression"] = f"size(variables.kinds) <= {i} ? '' : {one['messageExpression']}"
@@ -278,10 +278,10 @@ def _operations() -> Pair:
         _gets("credentials", "spec.test.credentials.secretRef", more=f" || {own}"),
         _reclaims(),
         _validation(
-            f"object.spec.kind != 'push' || {_may('get', *_PIPELINES)}",
+            f"!(object.spec.kind in ['push', 'pull']) || {_may('get', *_PIPELINES)}",
             "get",
             _PIPELINES_TOLD,
-            "which this push would have written to git",
+            "whose values the plan of this operation would show",
         ),
         *(
             _validation(
@@ -298,29 +298,38 @@ def _operations() -> Pair:
 
 def _pulls() -> Pair:
     """The kinds that a pull writes: those of its GitIntegration."""
-    conditions = {
-        "pulls": "object.spec.kind == 'pull' && !object.spec.?pull.dryRun.orValue(false)",
-        "its-integration": "params.metadata.name == object.spec.integrationRef.name",
-    }
-    variables = _kind_variables("params.spec.?resources")
-    validations = _kind_validations("false", "which this pull would have done")
+    pulls = "object.spec.kind == 'pull' && !object.spec.?pull.dryRun.orValue(false)"
+    return _of_kinds("pulls", pulls, _kind_validations("false", "which this pull would have done"))
+
+
+def _plans() -> Pair:
+    """The kinds whose values a plan shows: those of its GitIntegration."""
+    shows = "object.spec.kind in ['push', 'pull']"
+    return _of_kinds(
+        "plans", shows, _kind_validations("false", "whose values the plan of this operation would show", ["get"])
+    )
+
+
+def _of_kinds(name: str, where: str, validations: list[dict[str, str]]) -> Pair:
+    """Of GitOperations, about the kinds of their GitIntegrations."""
+    its = "params.metadata.name == object.spec.integrationRef.name"
     return _policy(
-        "pulls",
+        name,
         ["gitoperations"],
         validations,
-        variables,
+        _kind_variables("params.spec.?resources"),
         operations=("CREATE",),
-        conditions=conditions,
+        conditions={name: where, "its-integration": its},
         of_integrations=True,
     )
 
 
 def _memory() -> Pair:
     """What only the operator writes: its memory, and what it tells. Who holds the right in all namespaces may mend it."""
-    bases, resource = "gitintegrationbases", "request.resource.resource"
+    alone, resource = ("gitintegrationbases", "gitoperationplans"), "request.resource.resource"
     words = "{request.userInfo.username} may not write what the operator remembers or tells: that is the operator alone"
     allowed = [
-        f"{resource} != '{bases}' || {_may_everywhere('patch', bases)}",
+        *(f"{resource} != '{kind}' || {_may_everywhere('patch', kind)}" for kind in alone),
         *(
             f"{resource} != '{kind}' || {_may_everywhere('patch', kind, 'status')}"
             for kind in ("gitintegrations", "gitoperations")
@@ -329,7 +338,7 @@ def _memory() -> Pair:
     validations = [{"expression": e, "reason": "Forbidden", "messageExpression": _text(words)} for e in allowed]
     return _policy(
         "memory",
-        [bases, "gitintegrations/status", "gitoperations/status"],
+        [*alone, "gitintegrations/status", "gitoperations/status"],
         validations,
         conditions={"not-the-operator": f"request.userInfo.username != '{OPERATOR}'"},
     )

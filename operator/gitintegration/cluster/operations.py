@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gitintegration.api.base_model import GROUP, VERSION
+from gitintegration.api.base_model import API_VERSION, GROUP, VERSION
 from gitintegration.cluster.client import Cluster, NotFoundError
 from gitintegration.cluster.events import write_event
 from gitintegration.cluster.integrations import SECRETS
@@ -14,6 +14,12 @@ from gitintegration.cluster.status import write_status
 from gitintegration.errors import Stale
 
 KIND = ResourceKind(GROUP, VERSION, "GitOperation", "gitoperations", True)
+PLANS = ResourceKind(GROUP, VERSION, "GitOperationPlan", "gitoperationplans", True)
+
+
+def plan_name(seen: Mapping[str, Any]) -> str:
+    """Of the pages of an operation's plan, before their numbers; one of another operation of that name never has it."""
+    return f"{seen['metadata']['name'][:200]}-{seen['metadata']['uid'][:8]}"
 
 
 class OperationObjects:
@@ -34,6 +40,20 @@ class OperationObjects:
             await self._cluster.request("DELETE", path, body={"preconditions": {"uid": metadata["uid"]}})
         except (NotFoundError, Stale):
             return
+
+    async def write_plan(self, seen: Mapping[str, Any], number: int, page: Mapping[str, Any]) -> None:
+        """Store a page of the plan of an operation, which it goes with; one of that number is written over."""
+        metadata = seen["metadata"]
+        name = f"{plan_name(seen)}-{number}"
+        spec = {"operation": metadata["name"], "page": number, **page}
+        owner = {"apiVersion": API_VERSION, "kind": KIND.kind, "name": metadata["name"], "uid": metadata["uid"]}
+        body = {"apiVersion": API_VERSION, "kind": PLANS.kind, "metadata": {"name": name, "ownerReferences": [owner]}}
+        try:
+            await self._cluster.request("POST", PLANS.path(metadata["namespace"]), body={**body, "spec": spec})
+        except Stale:
+            patch = [{"op": "add", "path": "/spec", "value": spec}]
+            path = PLANS.path(metadata["namespace"], name)
+            await self._cluster.request("PATCH", path, body=patch, content_type="application/json-patch+json")
 
     async def event(self, seen: Mapping[str, Any], kind: str, reason: str, message: str) -> None:
         await write_event(self._cluster, seen, of=KIND.kind, kind=kind, reason=reason, message=message)

@@ -28,6 +28,10 @@ app.command(
     "gitintegration.commands.status:status",
     help="Show how integrations stand: what is ahead, in conflict, left alone, and what mends it.",
 )
+app.command(
+    "gitintegration.commands.operate:diff",
+    help="Show what a push would commit and what a pull would bring, with values. Nothing is written.",
+)
 app.command("gitintegration.commands.operate:push", help="Push pipelines of the cluster to a branch, as one commit.")
 app.command("gitintegration.commands.operate:pull", help="Bring pipelines of a branch into the cluster.")
 app.command("gitintegration.commands.sync:sync", help="Have an integration synced now, and tell how it stands then.")

@@ -1,31 +1,31 @@
-"""`gitintegration push` and `pull`: an operation is made, followed to its end, and told."""
+"""`gitintegration push`, `pull` and what is like them: an operation is made, followed to its end, and told."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import yaml
 from cyclopts import Parameter
-from rich.console import Console
+from rich.console import Console, Group
 
 from gitintegration.api.base_model import API_VERSION
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.integrations import Integrations
-from gitintegration.cluster.operations import KIND
+from gitintegration.cluster.operations import KIND, PLANS
 from gitintegration.commands import DIFFERENT, FAILED, OK
 from gitintegration.commands.access import Access, carried_out, the_one
-from gitintegration.commands.views import operation_view, show, utcnow
+from gitintegration.commands.views import field_view, heading, operation_view, patches, plain_patches, show, utcnow
 
 _LOOKS = 0.5
 """Seconds between looks at an operation that runs."""
-_KEPT = 86400
-"""Seconds for which it is kept once it has ended."""
+_KEPT, _SHORTLY = 86400, 300
+"""Seconds for which one is kept once it has ended: what was done, and what was only looked at."""
 
 
 class Output(StrEnum):
@@ -196,6 +196,76 @@ def history(
     return carried_out(_operate(access, name, "history", block, force=False, output=output))
 
 
+class Shape(StrEnum):
+    unified = "unified"
+    fields = "fields"
+    json = "json"
+
+
+def diff(
+    name: str | None = None,
+    /,
+    *,
+    access: Access = Access(),  # noqa: B008 - of values
+    pipeline: Pipelines = (),
+    side: Literal["push", "pull", "both"] = "both",
+    branch: str | None = None,
+    output: Annotated[Shape, Parameter(alias="-o", help="unified (patches), fields, or json.")] = Shape.unified,
+) -> int:
+    """Show what a push would commit and what a pull would bring, with values. Nothing is written.
+
+    It ends with 0 where nothing would travel; 1 where something would, or is in conflict; 2 where it failed.
+
+    Parameters
+    ----------
+    name
+        Of a GitIntegration. Default: the only one of the namespace.
+    pipeline
+        Id or name; may be given more than once. Default: all.
+    side
+        What would be pushed, what would be pulled, or both.
+    branch
+        Default: the default branch.
+    """
+    kinds = ("push", "pull") if side == "both" else (side,)
+    return carried_out(_diff(access, name, kinds, {"branch": branch, "pipelines": list(pipeline) or None}, output))
+
+
+async def _diff(access: Access, name: str | None, kinds: Sequence[str], block: Mapping[str, Any], output: Shape) -> int:
+    found, code = list[dict[str, Any]](), OK
+    async with access.cluster() as cluster:
+        integration = await the_one(Integrations(cluster), access.place, name)
+        for kind in kinds:
+            made = await make(cluster, integration, kind, {**block, "dryRun": True}, force=True, kept=_SHORTLY)
+            done = await ended(cluster, made)
+            code = max(code, code_of(done))
+            found.append({"kind": kind, "operation": done, **await _plan(cluster, done)})
+    if output is Shape.json:
+        print(json.dumps([{**each, "operation": each["operation"]["metadata"]["name"]} for each in found], indent=2))
+    for each in found if output is not Shape.json else ():
+        if output is Shape.unified and not sys.stdout.isatty():
+            sys.stdout.write(plain_patches(each))
+        else:
+            shown = patches(each) if output is Shape.unified else [field_view(each)]
+            show(Group(heading(each), *shown), sys.stdout)
+    return code
+
+
+async def _plan(cluster: Cluster, operation: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """All changes and files of the plan of an operation."""
+    told, rows = operation["status"].get("plan") or {}, dict[str, list[Any]](changes=[], files=[])
+    for number in range(1, told.get("pages", 0) + 1):
+        path = PLANS.path(operation["metadata"]["namespace"], f"{told['name']}-{number}")
+        page = (await cluster.request("GET", path))["spec"]
+        for what, kept in rows.items():
+            kept += page.get(what) or ()
+    return {what: sorted(kept, key=_place) for what, kept in rows.items()}
+
+
+def _place(row: Mapping[str, Any]) -> tuple[str, str]:
+    return str(row.get("path")), str(row.get("name"))
+
+
 async def _operate(
     access: Access, name: str | None, kind: str, block: Mapping[str, Any], *, force: bool, output: Output
 ) -> int:
@@ -215,15 +285,21 @@ async def _operate(
 
 
 async def make(
-    cluster: Cluster, integration: Mapping[str, Any], kind: str, block: Mapping[str, Any], *, force: bool = False
+    cluster: Cluster,
+    integration: Mapping[str, Any],
+    kind: str,
+    block: Mapping[str, Any],
+    *,
+    force: bool = False,
+    kept: int = _KEPT,
 ) -> dict[str, Any]:
-    """Create a GitOperation. Raises ClusterError where the API server says no to it."""
+    """Create a GitOperation, `kept` so many seconds once it has ended. Raises ClusterError where the API server says no to it."""
     metadata = integration["metadata"]
     spec = {
         "integrationRef": {"name": metadata["name"]},
         "kind": kind,
         kind: {field: value for field, value in block.items() if value is not None},
-        "ttlSecondsAfterFinished": _KEPT,
+        "ttlSecondsAfterFinished": kept,
         **({"force": True} if force else {}),
     }
     body = {

@@ -104,6 +104,50 @@ def operation_view(operation: Mapping[str, Any], now: datetime) -> RenderableTyp
     return Group(*parts, *_torn(status), *commits)
 
 
+_OF_LINES = (("+++", "bold"), ("---", "bold"), ("+", _GOOD), ("-", _BAD), ("@@", "cyan"), ("diff ", "bold"))
+
+
+def heading(plan: Mapping[str, Any]) -> RenderableType:
+    """What would be done, in a line."""
+    condition = _condition(plan["operation"].get("status") or {}, "Succeeded")
+    return Text.assemble(Text(f"{plan['kind']}: ", style="bold"), _text(str(condition.get("message", ""))))
+
+
+def patches(plan: Mapping[str, Any]) -> list[RenderableType]:
+    """The lines that come and go: of the files of a push, of the objects of a pull."""
+    return [_patch(row) for row in plan["files"] or plan["changes"]]
+
+
+def plain_patches(plan: Mapping[str, Any]) -> str:
+    """The same for a pipe: each patch as it is, for git apply, which passes over the other lines."""
+    condition = _condition(plan["operation"].get("status") or {}, "Succeeded")
+    head = plain(f"{plan['kind']}: {condition.get('message', '')}")
+    return f"{head}\n" + "".join(row.get("patch") or f"{_patch(row)}\n" for row in plan["files"] or plan["changes"])
+
+
+def _patch(row: Mapping[str, Any]) -> Text:
+    if row.get("withheld") or not row.get("patch"):
+        counts = f"+{row.get('linesAdded', 0)} -{row.get('linesRemoved', 0)}"
+        place = row["path"] if row.get("name") is None else _key(row)
+        return _text(f"{place}: {counts}, not shown: {row.get('withheld') or 'the plan has no room for it'}")
+    lines = str(row["patch"]).removesuffix("\n").split("\n")
+    return Text("\n").join(Text(plain(line), style=_style_of(line)) for line in lines)
+
+
+def _style_of(line: str) -> str:
+    return next((style for begin, style in _OF_LINES if line.startswith(begin)), "")
+
+
+def field_view(plan: Mapping[str, Any]) -> RenderableType:
+    """Every field with what it was and what it will be."""
+    rows = (
+        (change.get("action"), _key(change), field["field"], field.get("old"), field.get("new"))
+        for change in plan["changes"]
+        for field in change.get("fields") or ({"field": ""},)
+    )
+    return Group(*_list("CHANGES", ("ACTION", "PIPELINE", "FIELD", "BEFORE", "AFTER"), rows))
+
+
 def _history(status: Mapping[str, Any], now: datetime) -> Iterator[tuple[object, ...]]:
     for one in status.get("history") or ():
         touched = one.get("pipelinesTouched") or ()

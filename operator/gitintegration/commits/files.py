@@ -12,6 +12,7 @@ import orjson
 from gitintegration.core.invalid import InvalidReason, ManifestError, Problem
 from gitintegration.core.layout import Layout, NewPaths, NoPlaceError, no_folder
 from gitintegration.core.manifest_file import ParsedFile, parse_documents, parse_file
+from gitintegration.core.plan.detail import FilePatch, Secrets, Values
 from gitintegration.core.values import ObjectKey, to_bytes
 from gitintegration.core.yaml_edit import EditResult, Location, edit_file, new_file
 from gitintegration.core.yaml_read import ReadLimits
@@ -22,6 +23,7 @@ from gitintegration.git.packs import PackWriter
 
 _SMALL = 64 << 10
 """Bytes."""
+_NO_SECRETS = Secrets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +256,33 @@ def commit(
         )
         writer.finish()
     return Committed(NewCommit(sha, pack), edited)
+
+
+def preview(directory: Path, edits: Edits, secrets: Mapping[str, Secrets], limits: ReadLimits) -> list[FilePatch]:
+    """What edits would make of files, all or the first of them."""
+    found: list[FilePatch] = []
+    with objects.Objects(directory) as store:
+        for path, (blob, changes) in edits.items():
+            if found and slices.is_over():
+                break
+            source = store.raw(blob) if blob else None
+            try:
+                made = _edited(path, source, changes, limits).source
+            except Exception:  # whoever makes the commit tells why
+                found.append(FilePatch(path, "", withheld="can't be edited"))
+            else:
+                found.append(secrets.get(path, _NO_SECRETS).patch(path, source, made))
+    return found
+
+
+def object_patches(values: Sequence[Values]) -> list[FilePatch]:
+    """What changes of these objects, all or the first of them."""
+    found: list[FilePatch] = []
+    for each in values:
+        if found and slices.is_over():
+            break
+        found.append(each.patch())
+    return found
 
 
 def edit(directory: Path, pack: Path, edits: Edits, scope: Scope, earlier: Edited) -> Edited:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import orjson
 
@@ -14,6 +15,29 @@ from gitintegration.core.values import Json
 from gitintegration.core.view import Pointer, fits, places, replaced
 
 MARK = "•••"
+
+
+class Secret(NamedTuple):
+    """A text that is not to be shown, and what is to stand in its place."""
+
+    text: str
+    mark: str
+
+    def concealed_in(self, source: str) -> str | None:
+        """The source without it; None where it can't be told from others, or is written in a way that is not found."""
+        if len(self.text) < _SHORT:
+            return None
+        for form in (self.text, orjson.dumps(self.text).decode()[1:-1]):
+            if form in source:
+                return source.replace(form, self.mark)
+        lines = [line.strip() for line in self.text.splitlines() if line.strip()]
+        if len(lines) < 2 or not all(len(line) >= _SHORT and line in source for line in lines):
+            return None
+        for line in sorted(lines, key=len, reverse=True):
+            source = source.replace(line, self.mark)
+        return source
+
+
 _SHOWN = 200
 """Characters of a value."""
 _SHORT = 3
@@ -31,6 +55,17 @@ class Redaction:
         hidden = self._hidden(path, value)
         text = hidden if isinstance(hidden, str) and hidden.startswith(MARK) else orjson.dumps(hidden).decode()
         return plain(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")
+
+    def hidden(self, value: Json) -> Json:
+        """A whole object, with marks for what is not shown of it."""
+        return self._hidden((), value)
+
+    def secrets(self, value: Json) -> list[Secret]:
+        """What of an object is not to be shown in a text that holds it."""
+        if not self.pointers:
+            return []
+        found = (inner for pointer in self.pointers for _, inner in places(value, pointer))
+        return [Secret(leaf, self._mark(inner)) for inner in found for leaf in _leaves(inner)]
 
     def concealed(self, text: str, *values: Json | None) -> str:
         """A text of somebody else's about these values, without what is not to be shown of them."""
@@ -61,6 +96,13 @@ class Redaction:
 
 
 NOTHING_REDACTED = Redaction()
+
+
+def _leaves(value: Json) -> list[str]:
+    """As a manifest writes them."""
+    if isinstance(value, dict | list):
+        return [leaf for inner in (value.values() if isinstance(value, dict) else value) for leaf in _leaves(inner)]
+    return [] if value is None else [value if isinstance(value, str) else orjson.dumps(value).decode()]
 
 
 def _texts(value: Json) -> set[str]:

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.integrations import KIND as INTEGRATIONS
 from gitintegration.cluster.operations import KIND as OPERATIONS
+from gitintegration.cluster.operations import PLANS
 from gitintegration.core.status import timestamp
 from gitintegration.errors import ClusterError, SpecError, Stale
 from gitintegration.gateway import models, problems
@@ -162,6 +163,9 @@ def _router() -> APIRouter:
     router.add_api_route("/test", test, methods=["POST"], responses=late, summary="Test Git connection", **told)
     router.add_api_route("/history", history, methods=["GET"], responses=late, summary="Get commit history")
     router.add_api_route("/operations/{operation_id}", operation, methods=["GET"], summary="How an operation stands")
+    router.add_api_route(
+        "/operations/{operation_id}/plan", plan, methods=["GET"], summary="What an operation does, with values"
+    )
     return router
 
 
@@ -406,13 +410,20 @@ async def history(
     )
 
 
-async def operation(
-    caller: As, operation_id: Annotated[str, Path(pattern=_OPERATION, max_length=120)]
-) -> Data[models.Operation]:
-    await caller.needs(Right("get", OPERATIONS))
+_OperationId = Annotated[str, Path(pattern=_OPERATION, max_length=120)]
+
+
+async def _operation(caller: Caller, operation_id: str) -> dict[str, Any]:
+    """Raises Refusal."""
     found = await caller.resources.operation(operation_id.replace("_", "-", 1))
     if found is None:
         raise Refusal(404, "not_found", f"there is no operation {operation_id}; ended ones are kept for a day")
+    return found
+
+
+async def operation(caller: As, operation_id: _OperationId) -> Data[models.Operation]:
+    await caller.needs(Right("get", OPERATIONS))
+    found = await _operation(caller, operation_id)
     told = found.get("status") or {}
     reason, message = _verdict(told)
     return Data(
@@ -440,6 +451,50 @@ async def operation(
             ],
             conflicts=_conflicts(told),
         )
+    )
+
+
+async def plan(
+    caller: As, operation_id: _OperationId, page: Annotated[int, Query(ge=1, le=1000)] = 1
+) -> Data[models.PlanPage]:
+    await caller.needs(Right("get", OPERATIONS), Right("get", PLANS))
+    found = await _operation(caller, operation_id)
+    told = (found.get("status") or {}).get("plan") or {}
+    shown = await caller.resources.plan_page(found, page)
+    if shown is None and (page > 1 or told):
+        raise Refusal(404, "not_found", f"the plan of {operation_id} has {told.get('pages', 0)} pages")
+    row = {"linesAdded": 0, "linesRemoved": 0}
+    return Data(
+        data=models.PlanPage(
+            page=page,
+            pages=told.get("pages", 0),
+            truncated=bool(told.get("truncated")),
+            changes=[_planned(row | change) for change in (shown or {}).get("changes") or ()],
+            files=[
+                models.PlannedFile(
+                    path=file["path"],
+                    lines_added=file["linesAdded"],
+                    lines_removed=file["linesRemoved"],
+                    patch=file.get("patch"),
+                    withheld=file.get("withheld"),
+                )
+                for file in (row | each for each in (shown or {}).get("files") or ())
+            ],
+        )
+    )
+
+
+def _planned(change: Mapping[str, Any]) -> models.PlannedChange:
+    return models.PlannedChange(
+        pipeline_id=change.get("id"),
+        name=change.get("name"),
+        path=change.get("path"),
+        action=change.get("action"),
+        fields=[models.PlannedField(**field) for field in change.get("fields") or ()],
+        lines_added=change["linesAdded"],
+        lines_removed=change["linesRemoved"],
+        patch=change.get("patch"),
+        withheld=change.get("withheld"),
     )
 
 

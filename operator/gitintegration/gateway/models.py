@@ -357,6 +357,46 @@ class Operation(BaseModel):
     conflicts: list[ConflictEntry]
 
 
+class PlannedField(BaseModel):
+    field: str
+    old: str | None = Field(None, description="JSON, 200 characters at most; null: it is not there.")
+    new: str | None = Field(None, description="JSON, 200 characters at most; null: it is not there.")
+
+
+class PlannedChange(BaseModel):
+    """What becomes of one pipeline, with values."""
+
+    pipeline_id: str | None
+    name: str | None
+    path: str | None
+    action: str | None
+    fields: list[PlannedField]
+    lines_added: int
+    lines_removed: int
+    patch: str | None = Field(None, description="For a pull: the object before and after, as a unified patch of YAML.")
+    withheld: str | None = Field(None, description="Why there is no patch.")
+
+
+class PlannedFile(BaseModel):
+    """What becomes of one file; for a push."""
+
+    path: str
+    lines_added: int
+    lines_removed: int
+    patch: str | None = Field(None, description="What is committed, as a unified patch that git apply takes.")
+    withheld: str | None = Field(None, description="Why there is no patch.")
+
+
+class PlanPage(BaseModel):
+    """A page of what an operation does, or with dry_run would do."""
+
+    page: int
+    pages: int
+    truncated: bool = Field(description="Not all is told: the lines or the last changes are left out.")
+    changes: list[PlannedChange]
+    files: list[PlannedFile]
+
+
 class Problem(BaseModel):
     code: str
     message: str

@@ -15,6 +15,7 @@ from gitintegration.cluster.client import Cluster, NotFoundError
 from gitintegration.cluster.integrations import KIND as INTEGRATIONS
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.cluster.operations import KIND as OPERATIONS
+from gitintegration.cluster.operations import PLANS, plan_name
 from gitintegration.cluster.paths import Path, api_path
 from gitintegration.errors import ClusterUnavailable, Forbidden, Refused
 from gitintegration.gateway.callers import User
@@ -216,6 +217,17 @@ class Resources:
         except NotFoundError:
             return None
         return found
+
+    async def plan_page(self, operation: Mapping[str, Any], number: int) -> dict[str, Any] | None:
+        """A page of the plan of an operation, from 1 on; None where there is none such."""
+        plan = (operation.get("status") or {}).get("plan") or {}
+        if not 1 <= number <= plan.get("pages", 0):
+            return None
+        try:
+            found = await self._request("GET", PLANS.path(self._namespace, f"{plan_name(operation)}-{number}"))
+        except NotFoundError:
+            return None
+        return dict(found["spec"])
 
     async def ended(self, name: str, seconds: float, gone: asyncio.Event) -> dict[str, Any] | None:
         """The operation once it has ended; None where it has not within `seconds`, or nobody waits for it any more."""

@@ -16,6 +16,7 @@ from gitintegration.core.state.shards import ShardedRecords
 from gitintegration.core.status import ConflictEntry
 from gitintegration.core.values import Json, ObjectKey
 from gitintegration.errors import OperationError, Reason
+from gitintegration.operations.plan_pages import PlanPages, file_details
 from gitintegration.operations.portions import Portions
 from gitintegration.operations.result import (
     OperationContext,
@@ -29,6 +30,7 @@ from gitintegration.operations.result import (
     plan_words,
     sorted_out,
     undone,
+    with_lines,
 )
 from gitintegration.reconcile.branches import Branches, Target, merged
 from gitintegration.reconcile.commit_builder import CommitBuilder
@@ -63,13 +65,14 @@ class BranchPush:
         pushed = await self._pushed.load(request.namespace, request.uid)
         draft = _Draft(branches, session, request, layout, CommitBase.on(base), branch, pushed, is_new=at is None)
         plan, problems = Plan("push", branch), list[Problem]()
+        order.pages.begin()
         async for items in portions:
-            plan = await draft.planned(plan, items)
+            plan = await draft.planned(plan, items, pages=order.pages if order.pages.wanted else None)
             problems += [item.problem for item in items if item.problem]
         plan = replace(plan, unchanged=plan.unchanged + rest, invalid=count_invalid(session))
         order.found.update(undone(plan, base or ""))
         check_named(problems, plan.conflicts, wanted.pipelines)
-        told = {"branch": branch, "baseCommit": base or "", **plan.to_status()}
+        told = {"branch": branch, "baseCommit": base or "", **plan.to_status(), **await order.pages.end()}
         check_digest(wanted.plan_digest, plan)
         if wanted.dry_run or not plan.changes:
             return OperationResult(plan_words("push", plan, dry_run=wanted.dry_run), told), ()
@@ -78,7 +81,7 @@ class BranchPush:
         try:
             async for items in portions:
                 written = await draft.planned(written, items, builder)
-            plan = replace(plan, changes=written.changes, conflicts=written.conflicts)
+            plan = replace(plan, changes=with_lines(written.changes, plan.changes), conflicts=written.conflicts)
             told |= plan.to_status()
             check_digest(wanted.plan_digest, plan)
             check_deletes(session, request, plan.changes, wanted)
@@ -133,15 +136,24 @@ class _Draft:
         self.done: list[_Named] = []
         """What was edited."""
 
-    async def planned(self, plan: Plan, items: Sequence[Item], builder: CommitBuilder | None = None) -> Plan:
-        """The plan with these items. What stands in the way of one is a conflict. `builder`: it edits their files."""
+    async def planned(
+        self,
+        plan: Plan,
+        items: Sequence[Item],
+        builder: CommitBuilder | None = None,
+        pages: PlanPages | None = None,
+    ) -> Plan:
+        """The plan with these items. What stands in the way of one is a conflict.
+
+        `builder`: it edits their files. `pages`: where they are told with values.
+        """
         ready, left = sorted_out(self._request, items)
         places = await self._branches.places(
             self._session, self._request, self._layout, self.ground, ready, self._given
         )
         self._given |= {item.key: item.new_path for item in ready if item.new_path}
         edits: Edits = {}
-        changes = list[PlannedChange]()
+        changes, edited, values = list[PlannedChange](), list[Item](), list[tuple[Json | None, Json | None]]()
         for item in ready:
             if (place := places.get(item.key)) is None:
                 continue
@@ -153,12 +165,19 @@ class _Draft:
             both = item.decision.remote_ahead or there not in (item.git_view, value)
             keys = item.kind.schema.list_keys
             changes.append(PlannedChange.of(item.key, item.id, place.path, there, value, keys, merged=both))
+            edited.append(item)
+            values.append((there, value))
             if builder is not None:
                 assert item.decision.git is not None
                 self._pushed.put(Published(item.key, self._branch, place.path, item.decision.git.value))
                 self.done.append(_Named(item.key, item.verb, item.version))
         if builder is not None:
             await builder.edit(edits)
+        if pages is not None and edited:
+            patches = await self._branches.preview(self._session, self._request, edits)
+            details = file_details(edited, changes, values, patches)
+            changes = [detail.counted for detail in details]
+            await pages.add(details, patches)
         self._pushed.evict()
         return replace(
             plan,

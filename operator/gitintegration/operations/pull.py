@@ -25,6 +25,7 @@ from gitintegration.git import log as git_log
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
 from gitintegration.messages import named
+from gitintegration.operations.plan_pages import PlanPages, object_details
 from gitintegration.operations.portions import Portions
 from gitintegration.operations.result import (
     OperationContext,
@@ -92,11 +93,11 @@ class Pull:
             keys = [key for key in keys if key in moved]
             rest = unmoved(session, request, keys)
         portions = self._portions(source, asked, keys, wanted)
-        plan, problems = await self._plan(asked, source, portions, rest)
+        begun = order.status.get("phase") == "Running" and bool(order.status.get("planDigest"))
+        plan, problems = await self._plan(asked, source, portions, rest, PlanPages() if begun else order.pages)
         plan = replace(plan, resolved=_resolved(asked))
         told: dict[str, Any] = {"branch": source.branch, "baseCommit": head.commit or "", "commit": source.commit or ""}
-        told |= plan.to_status()
-        begun = order.status.get("phase") == "Running" and bool(order.status.get("planDigest"))
+        told |= plan.to_status() | await order.pages.end()
         if not begun:
             order.found.update(undone(plan, head.commit or ""))
         check_named(problems, plan.conflicts, wanted.pipelines)
@@ -107,7 +108,7 @@ class Pull:
         if wanted.dry_run:
             return OperationResult(plan_words("pull", plan, dry_run=True), told)
         if begun:  # told and begun by a process that ended meanwhile: what it did is done
-            kept = ("counts", "changes", "changesTruncated", "conflicts", "planDigest")
+            kept = ("counts", "changes", "changesTruncated", "conflicts", "plan", "planDigest")
             told |= {k: v for k, v in order.status.items() if k in kept}
         else:
             check_deletes(session, asked, plan.changes, wanted, side_is_empty=source.session.index.empty)
@@ -163,15 +164,21 @@ class Pull:
 
         return Portions(self._reconciler, request, keys, there.index.path_of, read)
 
-    @staticmethod
     async def _plan(
-        request: RunRequest, source: _Source, portions: Portions, rest: int
+        self, request: RunRequest, source: _Source, portions: Portions, rest: int, pages: PlanPages
     ) -> tuple[Plan, Sequence[Problem]]:
         """What would be done, and what stands in the way of single items. `rest`: how many need no look."""
+        pages.begin()
         changes, left, problems, read = list[PlannedChange](), list[ConflictEntry](), list[Problem](), 0
         async for items in portions:
             read += len(items)
-            changes += [change(item, item.path, Side.cluster) for item in _pullable(request, items)]
+            ready = _pullable(request, items)
+            made = [change(item, item.path, Side.cluster) for item in ready]
+            if pages.wanted and ready:
+                details = await object_details(self._workers, ready, made)
+                made = [detail.counted for detail in details]
+                await pages.add(details)
+            changes += made
             left += [conflict_of(item) for item in items if item.decision.conflict]
             problems += [item.problem for item in items if item.problem]
         unchanged = read - len(changes) - len(left) + rest

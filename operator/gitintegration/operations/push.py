@@ -22,6 +22,7 @@ from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
 from gitintegration.operations.branch_push import BranchPush
+from gitintegration.operations.plan_pages import PlanPages, file_details, git_values
 from gitintegration.operations.portions import Portions
 from gitintegration.operations.result import (
     OperationContext,
@@ -43,11 +44,12 @@ from gitintegration.operations.result import (
     sorted_out,
     undone,
     unmoved,
+    with_lines,
 )
 from gitintegration.reconcile.branches import SECONDS
 from gitintegration.reconcile.heads import RemoteHeads
 from gitintegration.reconcile.item import Item, RunRequest, RunStats
-from gitintegration.reconcile.publish import Branch
+from gitintegration.reconcile.publish import Branch, edits_of
 from gitintegration.reconcile.reconciler import Reconciler
 from gitintegration.session.live_objects import Prefetched
 from gitintegration.session.session import SyncSession
@@ -172,13 +174,16 @@ class Push:
         """One commit on the default branch. `rest`: how many pipelines need no look."""
         branch, base = self._reconciler.branch(session, request, layout, head), head.commit or ""
         plan, problems = Plan("push", head.branch), list[Problem]()
+        order.pages.begin()
         async for items in portions:
-            plan = await self._planned(plan, branch, request, items)
+            plan, placed = await self._planned(plan, branch, request, items)
+            if order.pages.wanted and placed:
+                plan = await self._told(order.pages, session, request, plan, placed)
             problems += [item.problem for item in items if item.problem]
         plan = replace(plan, unchanged=plan.unchanged + rest, invalid=count_invalid(session))
         order.found.update(undone(plan, base))
         check_named(problems, plan.conflicts, wanted.pipelines)
-        told = {"branch": head.branch, "baseCommit": base, **plan.to_status()}
+        told = {"branch": head.branch, "baseCommit": base, **plan.to_status(), **await order.pages.end()}
         check_digest(wanted.plan_digest, plan)
         if wanted.dry_run or not plan.changes:
             return OperationResult(plan_words("push", plan, dry_run=wanted.dry_run), told)
@@ -186,8 +191,8 @@ class Push:
         made = Plan("push", head.branch)
         try:
             async for items in portions:
-                made = await self._planned(made, branch, request, items, stage=True)
-            plan = replace(plan, changes=made.changes, conflicts=made.conflicts)
+                made, _ = await self._planned(made, branch, request, items, stage=True)
+            plan = replace(plan, changes=with_lines(made.changes, plan.changes), conflicts=made.conflicts)
             told |= plan.to_status()
             check_digest(wanted.plan_digest, plan)
             check_deletes(session, request, plan.changes, wanted)
@@ -209,12 +214,22 @@ class Push:
     @staticmethod
     async def _planned(
         plan: Plan, branch: Branch, request: RunRequest, items: Sequence[Item], *, stage: bool = False
-    ) -> Plan:
-        """The plan with these items. `stage`: have the branch take them."""
+    ) -> tuple[Plan, Sequence[Item]]:
+        """The plan with these items, and those of them that are written. `stage`: have the branch take them."""
         ready, left = sorted_out(request, items)
         placed = await branch.place(ready)
         if stage:
             await branch.stage(placed)
         changes = [*plan.changes, *(change(item, item.target, Side.git) for item in placed)]
         same = plan.unchanged + len(items) - len(ready) - len(left)
-        return replace(plan, changes=changes, conflicts=[*plan.conflicts, *left], unchanged=same)
+        return replace(plan, changes=changes, conflicts=[*plan.conflicts, *left], unchanged=same), placed
+
+    async def _told(
+        self, pages: PlanPages, session: SyncSession, request: RunRequest, plan: Plan, placed: Sequence[Item]
+    ) -> Plan:
+        """Tell the changes of these items, the last of the plan, with values. The plan with their lines."""
+        patches = await self._reconciler.branches.preview(session, request, edits_of(placed))
+        changes, begun = plan.changes[-len(placed) :], plan.changes[: -len(placed)]
+        details = file_details(placed, changes, [git_values(item) for item in placed], patches)
+        await pages.add(details, patches)
+        return replace(plan, changes=[*begun, *(detail.counted for detail in details)])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from gitintegration.api.base_model import API_VERSION, read_spec
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.api.operation import GitOperationSpec, OperationKind, Phase
 from gitintegration.api.syncable import OWN
-from gitintegration.cluster.operations import OperationObjects
+from gitintegration.cluster.operations import OperationObjects, plan_name
 from gitintegration.core.plan.plan import conditions
 from gitintegration.core.status import parse_timestamp, timestamp
 from gitintegration.core.text import plain_values
@@ -33,6 +34,7 @@ from gitintegration.errors import (
 from gitintegration.messages import Place
 from gitintegration.metrics import Metrics
 from gitintegration.operations.actions import Actions
+from gitintegration.operations.plan_pages import PlanPages
 from gitintegration.operations.result import OperationContext, OperationResult, PartialFailure
 from gitintegration.reconcile.item import RunRequest, lossy_words
 from gitintegration.reconcile.report import explain
@@ -42,7 +44,7 @@ from gitintegration.session.session import SyncSession
 IntegrationKey = tuple[str, str]
 _ENDED = (Phase.Succeeded.value, Phase.Failed.value)
 _CARRYING = (OperationKind.push, OperationKind.pull)
-_OF_PLAN = ("commit", "changes", "changesTruncated", "counts", "progress", "lossy")
+_OF_PLAN = ("commit", "changes", "changesTruncated", "counts", "plan", "progress", "lossy")
 """What is told before it is done, and is not so where it failed with nothing done."""
 _SECRET_WITHIN, _LOOK_EVERY = 5.0, 0.1
 """Seconds after an operation in which the Secret of its own must be there, and between looks for it."""
@@ -222,7 +224,8 @@ class OperationQueue:
                 raise OperationError(Reason.Suspended, "the operation was deleted before it wrote anything")
 
         created = int(parse_timestamp(entry.order[0]).timestamp())
-        order = OperationContext(created, dict(entry.status) if resumed else {}, record, found)
+        pages = PlanPages(partial(self._objects.write_plan, entry.seen), plan_name(entry.seen))
+        order = OperationContext(created, dict(entry.status) if resumed else {}, record, found, pages)
         match spec.kind:
             case OperationKind.push:
                 assert spec.push is not None

@@ -20,6 +20,7 @@ from gitintegration.errors import GitIntegrationError, OperationError, Reason, W
 from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
 from gitintegration.messages import counted, named
+from gitintegration.operations.plan_pages import PlanPages
 from gitintegration.reconcile.deletes import is_peopled, unconfirmed_copies
 from gitintegration.reconcile.item import LOSSY, Item, RunRequest, Verb, named_by_verb
 from gitintegration.session import history
@@ -39,6 +40,8 @@ class OperationContext:
     """Writes to its status what is about to be done."""
     found: dict[str, Any] = field(default_factory=dict)
     """What it tells should it fail with nothing done."""
+    pages: PlanPages = field(default_factory=PlanPages)
+    """Where its plan is told with values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,12 @@ def change(item: Item, path: str, side: Side) -> PlannedChange:
     both = item.decision.local_ahead and item.decision.remote_ahead
     keys = item.kind.schema.list_keys
     return PlannedChange.of(item.key, item.id, path, before, write.value, keys, merged=both)
+
+
+def with_lines(changes: Sequence[PlannedChange], planned: Sequence[PlannedChange]) -> list[PlannedChange]:
+    """The changes, with the lines that were counted when they were planned."""
+    lines = {change.key: change.lines for change in planned}
+    return [replace(change, lines=lines.get(change.key)) for change in changes]
 
 
 def check_deletes(

@@ -14,6 +14,7 @@ from gitintegration.core.diff import same_value
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout
 from gitintegration.core.merge import Base, Versions, decide
+from gitintegration.core.plan.detail import FilePatch
 from gitintegration.core.values import Json, ObjectKey, to_bytes
 from gitintegration.core.view import restore
 from gitintegration.core.yaml_read import ReadLimits
@@ -26,6 +27,7 @@ from gitintegration.reconcile.commit_builder import CommitBuilder
 from gitintegration.reconcile.heads import check_names
 from gitintegration.reconcile.item import Item, RunRequest
 from gitintegration.reconcile.mirror import GitMirror
+from gitintegration.reconcile.preview import preview
 from gitintegration.session import history
 from gitintegration.session.session import SyncSession
 
@@ -149,6 +151,10 @@ class Branches:
         if same_value(wanted, there):
             return None
         return edit_of(item, place.item, wanted)
+
+    async def preview(self, session: SyncSession, request: RunRequest, edits: Edits) -> list[FilePatch]:
+        """What edits would make of their files, one for each."""
+        return await preview(self._workers, session, request, self._limits, edits)
 
     def now(self) -> int:
         """Seconds since the epoch."""

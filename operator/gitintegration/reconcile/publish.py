@@ -106,7 +106,7 @@ class Branch:
             return
         if self._builder is None:
             self._builder = self._branches.begin(self._session, self._request, CommitBase.on(self._head.commit))
-        await self._builder.edit(_edits(items))
+        await self._builder.edit(edits_of(items))
         for item in items:
             then = base_once_pushed(item)
             in_log = not item.logged and self._wal.put_push(self._session, item, then)
@@ -251,7 +251,8 @@ class DirectPublisher:
         abandon(self._session, self._left.values() if self._left is not None else self._branch.staged)
 
 
-def _edits(items: Sequence[Item]) -> Edits:
+def edits_of(items: Sequence[Item]) -> Edits:
+    """The edits of their files that make the default branch hold what was decided. Each has a place."""
     by_file: dict[str, list[Item]] = {}
     for item in items:
         by_file.setdefault(item.target, []).append(item)

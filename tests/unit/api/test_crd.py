@@ -31,7 +31,7 @@ def test_a_description_says_what_the_default_is(kind: str) -> None:
     for path, default, words in plain:
         shown = {True: "true", False: "false"}.get(default, default) if isinstance(default, bool) else default
         assert words.endswith(f" Default: {shown}."), path
-    assert plain or kind in ("GitIntegrationBase", "Pipeline")
+    assert plain or kind in ("GitIntegrationBase", "GitOperationPlan", "Pipeline")
 
 
 def test_resources_are_a_map_whose_items_are_all_somebodys() -> None:

@@ -45,7 +45,7 @@ from gitintegration.metrics import Metrics
 from gitintegration.session.live_objects import Kind, LiveObjects
 
 NAMESPACE = "data"
-_OWN = "pipelines|gitintegrations|gitintegrationbases|gitoperations"
+_OWN = "pipelines|gitintegrations|gitintegrationbases|gitoperations|gitoperationplans"
 ALLOWED = re.compile(
     rf"/apis|/api/v1|/apis/planasonix\.com/v1alpha1|/openapi/v3/(api/v1|apis/planasonix\.com/v1alpha1)"
     rf"|/apis/planasonix\.com/v1alpha1/(pipelines|gitintegrations)"

@@ -9,8 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Group
 
-from gitintegration.commands.views import ago, conflict_view, detail, is_in_sync, operation_view, overview, show
+from gitintegration.commands.views import (
+    ago,
+    conflict_view,
+    detail,
+    field_view,
+    heading,
+    is_in_sync,
+    operation_view,
+    overview,
+    patches,
+    plain_patches,
+    show,
+)
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 GOLDEN = Path(__file__).with_name("views.golden")
@@ -126,7 +139,40 @@ OPERATION: dict[str, Any] = {
         ],
     },
 }
+PLAN: dict[str, Any] = {
+    "kind": "push",
+    "operation": {
+        "status": {
+            "conditions": [
+                condition("Succeeded", "True", "Succeeded", "dry run: 1 updated; do it with planDigest 0a1b")
+            ]
+        }
+    },
+    "changes": [
+        {
+            "kind": "Pipeline",
+            "name": "orders",
+            "path": "pipelines/orders.yaml",
+            "action": "update",
+            "fields": [
+                {"field": "spec.owner", "old": '"ann"', "new": '"[red]bad[/]"'},
+                {"field": "spec.retries", "new": "3"},
+            ],
+        },
+        {"kind": "Pipeline", "name": "users", "path": "pipelines/users.yaml", "action": "delete"},
+    ],
+    "files": [
+        {
+            "path": "pipelines/orders.yaml",
+            "patch": "diff --git a/pipelines/orders.yaml b/pipelines/orders.yaml\n--- a/pipelines/orders.yaml\n"
+            "+++ b/pipelines/orders.yaml\n@@ -1 +1,2 @@\n-owner: ann\n+owner: '[red]bad[/]'\x1b[31m\n+retries: 3\n",
+        },
+        {"path": "pipelines/users.yaml", "linesAdded": 0, "linesRemoved": 9, "withheld": "longer than 64 KiB"},
+    ],
+}
 VIEWS = {
+    "patches": Group(heading(PLAN), *patches(PLAN)),
+    "fields": Group(heading(PLAN), field_view(PLAN)),
     "overview": overview([WELL, TROUBLED, NEW], NOW),
     "well": detail(WELL, NOW),
     "troubled": detail(TROUBLED, NOW),
@@ -152,6 +198,15 @@ def test_views_are_as_agreed() -> None:
     if "GOLDEN" in os.environ:
         GOLDEN.write_text(rendered())
     assert rendered() == GOLDEN.read_text()
+
+
+def test_patches_in_a_pipe_are_as_they_are() -> None:
+    files = PLAN["files"]
+    assert plain_patches(PLAN).splitlines(keepends=True) == [
+        "push: dry run: 1 updated; do it with planDigest 0a1b\n",
+        *files[0]["patch"].splitlines(keepends=True),
+        "pipelines/users.yaml: +0 -9, not shown: longer than 64 KiB\n",
+    ]
 
 
 def test_what_others_wrote_is_shown_as_it_is() -> None:

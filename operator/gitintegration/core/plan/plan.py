@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -30,6 +30,8 @@ class PlannedChange:
     content: str
     merged: bool = False
     """It takes changes of both sides."""
+    lines: tuple[int, int] | None = field(default=None, compare=False)
+    """Those that its file gets and loses, or its object as YAML, where that was looked at."""
 
     @classmethod
     def of(
@@ -53,7 +55,8 @@ class PlannedChange:
 
     def to_status(self) -> dict[str, Any]:
         told = {"kind": self.key.kind, "name": self.key.name, "id": self.id, "path": self.path, "action": self.action}
-        return {**told, "fields": list(self.fields)}
+        lines = {"linesAdded": self.lines[0], "linesRemoved": self.lines[1]} if self.lines else {}
+        return {**told, "fields": list(self.fields), **lines}
 
 
 @dataclass(frozen=True, slots=True)
