@@ -58,7 +58,9 @@ class PlanPages:
         """`patches`: of the files that these changes are of; where there are none, of the objects."""
         for detail in changes:
             self._count += 1
-            await self._take(self._changes, detail.to_page(with_patch=not patches and self._all < _WHOLE))
+            has_room = self._all < _WHOLE
+            self._truncated |= not (patches or has_room)
+            await self._take(self._changes, detail.to_page(with_patch=not patches and has_room))
         for patch in patches:
             told = patch.to_page()
             if self._all >= _WHOLE:

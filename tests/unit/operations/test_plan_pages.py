@@ -61,6 +61,24 @@ async def test_what_is_too_much_is_left_out_and_said_to_be(monkeypatch: pytest.M
     assert 10 < len(store.names()) < 300
 
 
+async def test_a_pull_that_has_no_room_for_its_lines_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_pages, "_WHOLE", 20_000)
+    store = Store()
+    pages = PlanPages(store.write, "op")
+    await pages.add([detail(n, "z" * 5000) for n in range(8)])
+    assert (await pages.end())["plan"]["truncated"]
+    assert store.names() == [f"n{n}" for n in range(8)]
+
+
+def test_fields_of_a_change_are_bounded() -> None:
+    made = detail(1).change
+    many = [FieldValue(f"spec.{'x' * 5000}{n}", "1" * 200, "2" * 200) for n in range(2000)]
+    page = ChangeDetail(made, many, FilePatch("p", "")).to_page(with_patch=True)
+    assert page["fieldsTruncated"]
+    assert all(len(field["field"]) <= 1024 for field in page["fields"])
+    assert 50 < len(page["fields"]) < 100
+
+
 async def test_a_plan_without_changes_has_no_page() -> None:
     store = Store()
     pages = PlanPages(store.write, "op")

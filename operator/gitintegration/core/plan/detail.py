@@ -20,8 +20,10 @@ from gitintegration.core.yaml_render import render
 
 LARGEST_PATCH = 64 << 10
 """Characters of a patch that is shown."""
-_FIELDS = 500
-"""Of a change, that are shown."""
+_FIELDS, _FIELDS_SIZE = 500, 100_000
+"""Of a change that are shown, and characters of all of them."""
+_NAME = 1024
+"""Characters of the name of a field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class FieldValue:
     new: str | None
 
     def to_page(self) -> dict[str, str]:
-        told = {"field": self.field, "old": self.old, "new": self.new}
+        name = self.field if len(self.field) <= _NAME else f"{self.field[: _NAME - 1]}…"
+        told = {"field": name, "old": self.old, "new": self.new}
         return {name: text for name, text in told.items() if text is not None}
 
 
@@ -73,11 +76,15 @@ class ChangeDetail:
         return replace(self.change, lines=(self.lines.added, self.lines.removed))
 
     def to_page(self, *, with_patch: bool) -> dict[str, Any]:
-        told: dict[str, Any] = self.change.to_status() | {
-            "fields": [value.to_page() for value in self.fields[:_FIELDS]]
-        }
+        fields, size = list[dict[str, str]](), 0
+        for value in self.fields[:_FIELDS]:
+            fields.append(row := value.to_page())
+            size += sum(map(len, row.values()))
+            if size > _FIELDS_SIZE:
+                break
+        told: dict[str, Any] = self.change.to_status() | {"fields": fields}
         told |= {"linesAdded": self.lines.added, "linesRemoved": self.lines.removed}
-        if len(self.fields) > _FIELDS:
+        if len(self.fields) > len(fields):
             told["fieldsTruncated"] = True
         shown = {"patch": self.lines.patch, "withheld": self.lines.withheld} if with_patch else {}
         return told | {name: text for name, text in shown.items() if text}
