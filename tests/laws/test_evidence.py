@@ -408,6 +408,35 @@ def test_a_branch_that_stands_behind_is_believed_and_told_as_rewritten() -> None
         assert outcome.rewritten
         assert (await settle(w)).rewritten
         assert ("a", "f1") not in history.state("cluster")
+        w.restart(wipe=True)
+        await sync(w)  # once is enough
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_that_a_branch_went_back_is_believed_by_the_next_process_too(gone: bool) -> None:
+    """Also where nothing of it was carried, so that no record was written for it."""
+
+    async def act() -> None:
+        await begun(w)
+        first = w.git.head
+        assert first
+        w.git.commit({**w.git.files(), "README.md": "# another\n"})
+        w.api.put("a", {**w.api.specs()["a"], "f1": "1"})
+        await settle(w)
+        w.configure(mode="Manual")
+        if gone:
+            del w.git.heads["main"]
+        else:
+            w.git.force(first)
+        for _ in range(3):
+            await behind(w)
+        await sync(w)
+        w.restart(wipe=True)
+        await sync(w)
 
     directory, w = world()
     with directory:

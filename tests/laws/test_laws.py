@@ -120,7 +120,8 @@ async def play(history: History, steps: Sequence[Step]) -> None:
             case Edit():
                 history.play(step)
             case Rewind():
-                history.rewind()
+                if world.git.head not in world.git.unseen:  # that it was taken back is as if it had never come
+                    history.rewind()
             case Restart():
                 world.restart(wipe=step.wipe)
             case Configure():

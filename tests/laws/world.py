@@ -375,6 +375,8 @@ class GitHost:
         """Whether what is pushed is not answered."""
         self.late: list[tuple[str, str | None, str]] | None = None
         """Pushes that are neither taken nor answered yet: branch, old and new commit; None: each is taken at once."""
+        self.unseen: set[str] = set()
+        """Commits of the operator that it was never told of."""
         self.declined = 0
         self.check_told: Callable[[Mapping[str, str], Mapping[str, str]], None] = lambda before, after: None
         self.pushed: list[str] = []
@@ -439,6 +441,8 @@ class GitHost:
     async def ls_refs(self, remote: Remote, prefixes: Sequence[str]) -> Refs:
         def answer() -> Refs:
             heads = self.heads if self.lagging is None else self.lagging
+            if self.lagging is None:
+                self.unseen.clear()
             refs = {f"{_HEADS}{branch}": commit for branch, commit in heads.items()}
             there = {r: c for r, c in refs.items() if r.startswith(tuple(prefixes))}
             head = f"{_HEADS}{self.default}"
@@ -489,6 +493,7 @@ class GitHost:
                 raise ConnectionError
             self._take(branch, old, commit.sha)
             if self.deaf:
+                self.unseen.add(commit.sha)
                 raise ConnectionError
 
         try:
@@ -506,6 +511,7 @@ class GitHost:
         """Of the late pushes this one is taken first; those after it find that the branch moved."""
         late, self.late = self.late or [], None
         first = [late[number]] if late and number is not None else []
+        self.unseen |= {commit for _, _, commit in late}
         for push in [*first, *late]:
             self._take(*push)
 

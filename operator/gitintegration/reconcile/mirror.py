@@ -76,6 +76,7 @@ class GitMirror:
             if known := session.index.commit or session.records.revision.commit or session.last_seen:
                 self._doubt(session, Course.behind, known, None)
                 session.last_seen = known
+                session.records.follow(None, back=True)
             session.table.suspect(session.index.items.keys() | session.records.marks.keys())
             session.index, session.scope = GitIndex(), scope_text
             return layout
@@ -99,7 +100,7 @@ class GitMirror:
             session.table.suspect(await self._take_in(session, remote, layout, scope, found, gone))
             session.table.suspect(key for key, mark in session.records.marks.items() if frozen and mark.path in frozen)
         session.index.commit, session.scope = head.commit, scope_text
-        session.records.follow(head.commit)
+        session.records.follow(head.commit, back=session.rewritten is not None)
         if old != head.commit:
             session.table.suspect(session.records.in_doubt)
             await self._keep_history(session, spec, layout, old, touched, None if whole else moved)

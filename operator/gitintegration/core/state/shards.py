@@ -51,7 +51,8 @@ def _hash(key: ObjectKey, mark: Watermark) -> int:
 
 
 class Revision(NamedTuple):
-    """The head of the branch that records are of. The newest of all shards counts: the others were not written since."""
+    """The head of the branch that records are of, empty where it has none. The newest of all shards counts: the others were not
+    written since."""
 
     number: int
     commit: str
@@ -66,7 +67,7 @@ class Revision(NamedTuple):
         return f"{self.number} {self.commit}"
 
 
-_REVISION = re.compile(r"([0-9]{1,12}) ([0-9a-f]{40,64})")
+_REVISION = re.compile(r"([0-9]{1,12}) ([0-9a-f]{40,64}|)")
 NO_REVISION = Revision(0, "")
 
 
@@ -165,10 +166,12 @@ class ShardedRecords(Generic[R]):
                 if not any(p.startswith(sibling) or sibling.startswith(p) for p in self._data):
                     self._data[sibling] = encode(self._codec, [])
 
-    def follow(self, commit: str | None) -> None:
-        """What is stored from now on is of this commit."""
-        if commit and commit != self.revision.commit:
-            self.revision = Revision(self.revision.number + 1, commit)
+    def follow(self, commit: str | None, *, back: bool = False) -> None:
+        """What is stored from now on is of this commit. `back`: the branch went back to it, which has to be stored now."""
+        if (commit or "") != self.revision.commit:
+            self.revision = Revision(self.revision.number + 1, commit or "")
+            if back:
+                self._dirty.add(next(iter(self._data)))
 
     def told_lost(self) -> list[str]:
         """The shards that were damaged; they are named once."""

@@ -125,10 +125,14 @@ def test_a_revision_counts_on_from_the_newest_that_is_stored() -> None:
     old, new = "a" * 40, "b" * 40
     shards = ShardedRecords(CODEC, {}, Revision.parse(f"7 {old}"))
     shards.follow(old)
-    shards.follow(None)
     assert str(shards.revision) == f"7 {old}"
+    assert not shards.changed
     shards.follow(new)
     assert Revision.parse(str(shards.revision)) == Revision(8, new)
+    assert not shards.changed, "it is stored with what changes"
+    shards.follow(None, back=True)
+    assert Revision.parse(str(shards.revision)) == Revision(9, "")
+    assert shards.changed
     shards.clear()
     assert shards.revision == NO_REVISION
 
