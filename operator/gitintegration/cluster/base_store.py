@@ -10,6 +10,7 @@ from typing import Any, Generic
 from gitintegration import messages
 from gitintegration.api.base_model import API_VERSION, GROUP, VERSION
 from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.integrations import KIND as INTEGRATIONS
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.core.state.record import Codec, R
 from gitintegration.core.state.shards import NO_REVISION, NewerFormat, Revision, ShardedRecords
@@ -113,7 +114,7 @@ class BaseStore(Generic[R]):
                 await self._cluster.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
 
     def _body(self, name: str, uid: str, prefix: str, shard: Mapping[str, str]) -> dict[str, Any]:
-        owner = {"apiVersion": API_VERSION, "kind": "GitIntegration", "name": name, "uid": uid}
+        owner = INTEGRATIONS.owner({"name": name, "uid": uid})
         labels = {_LABEL: uid, _MEMORY: self._memory}
         return {
             "apiVersion": API_VERSION,

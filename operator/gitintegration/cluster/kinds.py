@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,10 @@ class ResourceKind:
         where = ("namespaces", namespace) if namespace is not None else ()
         named = () if name is None else (name, *subresource)
         return version_path(self.api_version, *where, self.plural, *named)
+
+    def owner(self, metadata: Mapping[str, Any]) -> dict[str, str]:
+        """The reference to an object of this kind, for what goes with it."""
+        return {"apiVersion": self.api_version, "kind": self.kind, "name": metadata["name"], "uid": metadata["uid"]}
 
 
 class Kinds:

@@ -46,8 +46,8 @@ class OperationObjects:
         metadata = seen["metadata"]
         name = f"{plan_name(seen)}-{number}"
         spec = {"operation": metadata["name"], "page": number, **page}
-        owner = {"apiVersion": API_VERSION, "kind": KIND.kind, "name": metadata["name"], "uid": metadata["uid"]}
-        body = {"apiVersion": API_VERSION, "kind": PLANS.kind, "metadata": {"name": name, "ownerReferences": [owner]}}
+        named = {"name": name, "ownerReferences": [KIND.owner(metadata)]}
+        body = {"apiVersion": API_VERSION, "kind": PLANS.kind, "metadata": named}
         try:
             await self._cluster.request("POST", PLANS.path(metadata["namespace"]), body={**body, "spec": spec})
         except Stale:

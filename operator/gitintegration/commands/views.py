@@ -107,7 +107,7 @@ def operation_view(operation: Mapping[str, Any], now: datetime) -> RenderableTyp
 _OF_LINES = (("+++", "bold"), ("---", "bold"), ("+", _GOOD), ("-", _BAD), ("@@", "cyan"), ("diff ", "bold"))
 
 
-def heading(plan: Mapping[str, Any]) -> RenderableType:
+def heading(plan: Mapping[str, Any]) -> Text:
     """What would be done, in a line."""
     condition = _condition(plan["operation"].get("status") or {}, "Succeeded")
     return Text.assemble(Text(f"{plan['kind']}: ", style="bold"), _text(str(condition.get("message", ""))))
@@ -120,9 +120,9 @@ def patches(plan: Mapping[str, Any]) -> list[RenderableType]:
 
 def plain_patches(plan: Mapping[str, Any]) -> str:
     """The same for a pipe: each patch as it is, for git apply, which passes over the other lines."""
-    condition = _condition(plan["operation"].get("status") or {}, "Succeeded")
-    head = plain(f"{plan['kind']}: {condition.get('message', '')}")
-    return f"{head}\n" + "".join(row.get("patch") or f"{_patch(row)}\n" for row in plan["files"] or plan["changes"])
+    return f"{heading(plan)}\n" + "".join(
+        row.get("patch") or f"{_patch(row)}\n" for row in plan["files"] or plan["changes"]
+    )
 
 
 def _patch(row: Mapping[str, Any]) -> Text:

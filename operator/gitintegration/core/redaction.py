@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import orjson
 
-from gitintegration.core.diff import ORDER, Path
+from gitintegration.core.diff import ABSENT, ORDER, Path
 from gitintegration.core.text import plain
 from gitintegration.core.values import Json
 from gitintegration.core.view import Pointer, fits, places, replaced
@@ -50,8 +50,10 @@ class Redaction:
     salt: str = field(default="", repr=False)
     """Makes digests of one value differ between integrations."""
 
-    def shown(self, path: Path, value: Json) -> str:
-        """The value that stands at a path, as JSON of 200 characters at most."""
+    def shown(self, path: Path, value: Json) -> str | None:
+        """The value that stands at a path, as JSON of 200 characters at most; None: it is not there."""
+        if value is ABSENT:
+            return None
         hidden = self._hidden(path, value)
         text = hidden if isinstance(hidden, str) and hidden.startswith(MARK) else orjson.dumps(hidden).decode()
         return plain(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…")

@@ -463,13 +463,12 @@ async def plan(
     shown = await caller.resources.plan_page(found, page)
     if shown is None and (page > 1 or told):
         raise Refusal(404, "not_found", f"the plan of {operation_id} has {told.get('pages', 0)} pages")
-    row = {"linesAdded": 0, "linesRemoved": 0}
     return Data(
         data=models.PlanPage(
             page=page,
             pages=told.get("pages", 0),
             truncated=bool(told.get("truncated")),
-            changes=[_planned(row | change) for change in (shown or {}).get("changes") or ()],
+            changes=[_planned(change) for change in (shown or {}).get("changes") or ()],
             files=[
                 models.PlannedFile(
                     path=file["path"],
@@ -478,7 +477,7 @@ async def plan(
                     patch=file.get("patch"),
                     withheld=file.get("withheld"),
                 )
-                for file in (row | each for each in (shown or {}).get("files") or ())
+                for file in (shown or {}).get("files") or ()
             ],
         )
     )

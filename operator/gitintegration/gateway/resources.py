@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gitintegration.api.base_model import ALLOWED_HOSTS, API_VERSION, GROUP, OWNED_BY
+from gitintegration.api.base_model import ALLOWED_HOSTS, API_VERSION, OWNED_BY
 from gitintegration.cluster.client import Cluster, NotFoundError
 from gitintegration.cluster.integrations import KIND as INTEGRATIONS
 from gitintegration.cluster.kinds import ResourceKind
@@ -167,7 +167,7 @@ class Resources:
 
     async def _keep(self, data: Mapping[str, str], made: Mapping[str, Any]) -> None:
         annotations = {OWNED_BY: self._name, ALLOWED_HOSTS: host_of(made["spec"]["repositoryURL"])}
-        body = _secret(self.secret_name, data, annotations, _owner("GitIntegration", made))
+        body = _secret(self.secret_name, data, annotations, INTEGRATIONS.owner(made["metadata"]))
         await self._request("PATCH", SECRETS.path(self._namespace, self.secret_name), body, _APPLY)
 
     async def remove(self, found: Mapping[str, Any]) -> None:
@@ -207,7 +207,7 @@ class Resources:
         spec[kind]["credentials"] = {**block["credentials"], "secretRef": {"name": f"gitop-test-{suffix}"}}
         made = await self._request("POST", OPERATIONS.path(self._namespace), {**body, "metadata": metadata})
         annotations = {ALLOWED_HOSTS: host_of(block["repositoryURL"])}
-        held = _secret(f"gitop-test-{suffix}", secret, annotations, _owner("GitOperation", made))
+        held = _secret(f"gitop-test-{suffix}", secret, annotations, OPERATIONS.owner(made["metadata"]))
         await asyncio.shield(self._request("POST", SECRETS.path(self._namespace), held))
         return dict(made)
 
@@ -260,8 +260,3 @@ def _secret(
     metadata = {"name": name, "labels": _MANAGED, "annotations": annotations, "ownerReferences": [owner]}
     encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
     return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": encoded}
-
-
-def _owner(kind: str, made: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = made["metadata"]
-    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": kind, "name": metadata["name"], "uid": metadata["uid"]}

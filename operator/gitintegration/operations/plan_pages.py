@@ -109,7 +109,7 @@ async def object_details(
     workers: Workers, items: Sequence[Item], changes: Sequence[PlannedChange]
 ) -> list[ChangeDetail]:
     """Of changes of the cluster, one for each item: their fields, and their lines as YAML."""
-    values, found = [_values(item, Side.cluster) for item in items], list[FilePatch]()
+    values, found = [values_of(item, Side.cluster) for item in items], list[FilePatch]()
     rows = [
         Values.of(f"{item.key.kind}/{item.key.name}", *each, item.kind.redaction)
         for item, each in zip(items, values, strict=True)
@@ -136,12 +136,8 @@ def file_details(
     ]
 
 
-def git_values(item: Item) -> tuple[Json | None, Json | None]:
-    """What the default branch holds of an item, and is to hold."""
-    return _values(item, Side.git)
-
-
-def _values(item: Item, side: Side) -> tuple[Json | None, Json | None]:
+def values_of(item: Item, side: Side) -> tuple[Json | None, Json | None]:
+    """What the side holds of an item that is written there, and is to hold."""
     write = write_to(item.decision, side)
     assert write is not None
     return item.git_view if side is Side.git else (item.live.view if item.live else None), write.value

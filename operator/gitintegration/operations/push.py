@@ -22,7 +22,7 @@ from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
 from gitintegration.operations.branch_push import BranchPush
-from gitintegration.operations.plan_pages import PlanPages, file_details, git_values
+from gitintegration.operations.plan_pages import PlanPages, file_details, values_of
 from gitintegration.operations.portions import Portions
 from gitintegration.operations.result import (
     OperationContext,
@@ -230,6 +230,6 @@ class Push:
         """Tell the changes of these items, the last of the plan, with values. The plan with their lines."""
         patches = await self._reconciler.branches.preview(session, request, edits_of(placed))
         changes, begun = plan.changes[-len(placed) :], plan.changes[: -len(placed)]
-        details = file_details(placed, changes, [git_values(item) for item in placed], patches)
+        details = file_details(placed, changes, [values_of(item, Side.git) for item in placed], patches)
         await pages.add(details, patches)
         return replace(plan, changes=[*begun, *(detail.counted for detail in details)])

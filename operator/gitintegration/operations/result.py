@@ -12,7 +12,7 @@ from gitintegration.commits.files import Committed
 from gitintegration.core.invalid import Problem
 from gitintegration.core.plan.deletes import DeleteLimit, held
 from gitintegration.core.plan.plan import Plan, PlannedChange
-from gitintegration.core.plan.policy import Side, write_to
+from gitintegration.core.plan.policy import Side
 from gitintegration.core.state.item import Why
 from gitintegration.core.status import ConflictEntry, conflict_names
 from gitintegration.core.values import ObjectKey
@@ -20,7 +20,7 @@ from gitintegration.errors import GitIntegrationError, OperationError, Reason, W
 from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
 from gitintegration.messages import counted, named
-from gitintegration.operations.plan_pages import PlanPages
+from gitintegration.operations.plan_pages import PlanPages, values_of
 from gitintegration.reconcile.deletes import is_peopled, unconfirmed_copies
 from gitintegration.reconcile.item import LOSSY, Item, RunRequest, Verb, named_by_verb
 from gitintegration.session import history
@@ -151,12 +151,10 @@ def partly(told: Mapping[str, Any], left: Sequence[PlannedChange]) -> dict[str, 
 
 
 def change(item: Item, path: str, side: Side) -> PlannedChange:
-    write = write_to(item.decision, side)
-    assert write is not None
-    before = item.git_view if side is Side.git else (item.live.view if item.live else None)
+    before, after = values_of(item, side)
     both = item.decision.local_ahead and item.decision.remote_ahead
     keys = item.kind.schema.list_keys
-    return PlannedChange.of(item.key, item.id, path, before, write.value, keys, merged=both)
+    return PlannedChange.of(item.key, item.id, path, before, after, keys, merged=both)
 
 
 def with_lines(changes: Sequence[PlannedChange], planned: Sequence[PlannedChange]) -> list[PlannedChange]:

@@ -45,12 +45,13 @@ def test_it_is_shown_as_a_digest(pointer: str, path: Path, value: Any) -> None:
     if path == ("spec",):
         value = {"token": "s3cret"}
     text = told.shown(path, value)
+    assert text
     assert "s3cret" not in text
     assert MARK in text
     assert text == told.shown(path, value)
     assert text != redaction(pointer).shown(path, orjson.loads(orjson.dumps(value).replace(b"s3cret", b"other")))
     assert text != Redaction(told.pointers, "another").shown(path, value)
-    assert "s3cret" in redaction("/spec/nothing").shown(path, value)
+    assert "s3cret" in (redaction("/spec/nothing").shown(path, value) or "")
 
 
 def test_what_others_say_of_it_is_cleaned() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gitintegration.core.diff import ABSENT, ORDER, Path, format_path, get
+from gitintegration.core.diff import ORDER, format_path, get
 from gitintegration.core.merge import Base, Conflict
 from gitintegration.core.redaction import Redaction
 from gitintegration.core.values import Json
@@ -55,9 +55,4 @@ def _values(
     sides = (base.git if base else None, live, git)
     for path in conflict.paths:
         if path[-1:] != (ORDER,):
-            yield ConflictValue(format_path(path), *(_shown(path, side, redaction) for side in sides))
-
-
-def _shown(path: Path, side: Json | None, redaction: Redaction) -> str | None:
-    value = get(side, path)
-    return None if value is ABSENT else redaction.shown(path, value)
+            yield ConflictValue(format_path(path), *(redaction.shown(path, get(side, path)) for side in sides))

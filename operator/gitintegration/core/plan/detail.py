@@ -119,14 +119,10 @@ def fields_of(before: Json | None, after: Json | None, list_keys: ListKeys, reda
     else:
         changes = diff(before, after, list_keys)
     return [
-        FieldValue(format_path(c.path), *(_shown(c, value, redaction) for value in (c.old, c.new)))
+        FieldValue(format_path(c.path), *(redaction.shown(c.path, value) for value in (c.old, c.new)))
         for c in changes
         if c.path[-1:] != (ORDER,)
     ]
-
-
-def _shown(change: Change, value: Json, redaction: Redaction) -> str | None:
-    return None if value is ABSENT else redaction.shown(change.path, value)
 
 
 @dataclass(frozen=True, slots=True)
