@@ -96,8 +96,10 @@ class History:
 
     def __init__(self, world: World) -> None:
         self.world, self.account = world, Account()
+        self.left_out: set[str] = set()
+        """What a selector left out at some time: nothing is agreed on of it then, so that one side's delete holds there alone."""
         self._values = itertools.count(1)
-        world.api.put(ANCHOR, {"f0": "anchor"})
+        world.api.put(ANCHOR, {"f0": "anchor"}, labels_of(ANCHOR))
         world.git.commit({f"{FOLDER}/{ANCHOR}.yaml": manifest(ANCHOR, {"f0": "anchor"}), "README.md": "# ours\n"})
         self._first = world.git.head
 
@@ -112,6 +114,11 @@ class History:
         else:
             self._in_git(edit, value)
         self.account.take(before, self.state(edit.side))
+
+    def select_all_but(self, name: str) -> None:
+        """From now on the selector leaves out this pipeline; with no name, none."""
+        self.world.leave_out(name)
+        self.left_out.add(name)
 
     def rewind(self) -> None:
         """A force push to the branch's first parent. What it brings back was seen before: nobody owes it anew."""
@@ -129,7 +136,7 @@ class History:
         if edit.what == "delete":
             api.remove(edit.name)
         elif spec is not None or edit.what == "set":
-            api.put(edit.name, edited(self._begun(spec), edit.key, value))
+            api.put(edit.name, edited(self._begun(spec), edit.key, value), labels_of(edit.name))
 
     def _begun(self, spec: Mapping[str, Any] | None) -> Mapping[str, Any]:
         return spec if spec is not None else {"f0": f"{next(self._values)}"}
@@ -167,6 +174,12 @@ class History:
             files[path] = "---\n".join(made)
 
 
+def labels_of(name: str) -> dict[str, str]:
+    """Of a pipeline on both sides, for selectors."""
+    return {"team": name}
+
+
 def manifest(name: str, spec: Mapping[str, Any]) -> str:
-    body = {"apiVersion": API, "kind": "Pipeline", "metadata": {"name": name}, "spec": dict(spec)}
+    metadata = {"name": name, "labels": labels_of(name)}
+    body = {"apiVersion": API, "kind": "Pipeline", "metadata": metadata, "spec": dict(spec)}
     return f"# {name}\n{yaml.safe_dump(body, sort_keys=False)}"

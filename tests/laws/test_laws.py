@@ -72,6 +72,13 @@ class Ignore:
 
 
 @dataclass(frozen=True)
+class Select:
+    """The selector leaves out a pipeline from now on, or none, until the mode changes."""
+
+    out: str
+
+
+@dataclass(frozen=True)
 class Lag:
     """From now on the branch is read as it is now, whatever is pushed, or no more; and pushes are taken late, or lose their answers."""
 
@@ -79,7 +86,7 @@ class Lag:
     pushes: Literal["answered", "late", "lost"] = "answered"
 
 
-Step = Edit | Sync | Restart | Rewind | Configure | Operate | Ignore | Lag
+Step = Edit | Sync | Restart | Rewind | Configure | Operate | Ignore | Select | Lag
 
 _sides = st.sampled_from(["cluster", "git"])
 _edits = st.one_of(
@@ -96,6 +103,7 @@ _syncs = st.one_of(
 )
 _modes = st.builds(Configure, st.sampled_from(["Manual", "Pull", "Push", "Bidirectional"]))
 _ignores = st.builds(Ignore, st.sampled_from(["", "*.json", "all.yaml", "b*", "/*.yaml\n!/a.yaml"]))
+_selects = st.builds(Select, st.sampled_from(["", *NAMES]))
 _operations = st.builds(Operate, st.sampled_from(["push", "pull"]), st.booleans())
 _lags = st.builds(Lag, st.booleans(), st.sampled_from(["answered", "late", "lost"]))
 _steps = st.one_of(
@@ -108,6 +116,7 @@ _steps = st.one_of(
     _modes,
     _operations,
     _ignores,
+    _selects,
     _lags,
 )
 _histories = st.lists(_steps, max_size=16)
@@ -128,6 +137,8 @@ async def play(history: History, steps: Sequence[Step]) -> None:
                 world.configure(step.mode)
             case Ignore():
                 world.ignore(step.pattern)
+            case Select():
+                history.select_all_but(step.out)
             case Lag():
                 world.git.land()
                 world.git.lagging = dict(world.git.heads) if step.begins else None
@@ -229,7 +240,7 @@ def check(history: History, outcome: Outcome) -> None:
     there = {(*at, value) for side in (cluster, git) for at, value in side.items()}
     assert not (lost := account.owed - there), f"lost: {lost}"
     for side in (cluster, git):
-        calm = {(*at, value) for at, value in side.items() if at[0] not in torn}
+        calm = {(*at, value) for at, value in side.items() if at[0] not in torn | history.left_out}
         assert not (back := calm & account.superseded), f"reverted: {back}"
     calm_cluster, calm_git = ({k: v for k, v in side.items() if k[0] not in torn} for side in (cluster, git))
     assert calm_cluster == calm_git

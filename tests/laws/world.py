@@ -145,9 +145,11 @@ class ApiServer:
             name: self._read(o)["spec"] for (plural, name), o in sorted(self.objects.items()) if plural == "pipelines"
         }
 
-    def put(self, name: str, spec: Mapping[str, Any]) -> None:
+    def put(self, name: str, spec: Mapping[str, Any], labels: Mapping[str, str] = {}) -> None:
+        """`labels` of one that is not there."""
         old = self.objects.get(("pipelines", name))
-        body = copy.deepcopy(old) if old else {"apiVersion": API, "kind": "Pipeline", "metadata": {"name": name}}
+        metadata = {"name": name, **({"labels": dict(labels)} if labels else {})}
+        body = copy.deepcopy(old) if old else {"apiVersion": API, "kind": "Pipeline", "metadata": metadata}
         self._store("pipelines", name, {**body, "spec": copy.deepcopy(dict(spec))})
 
     def label(self, name: str, **labels: str) -> None:
@@ -634,6 +636,14 @@ class World:
 
     def ignore(self, pattern: str) -> None:
         self.spec["ignore"], self.generation = pattern, next(self._generations)
+
+    def leave_out(self, name: str) -> None:
+        """From now on the selector takes all pipelines but this one; with no name it is gone."""
+        selector = {"matchExpressions": [{"key": "team", "operator": "NotIn", "values": [name]}]}
+        self.spec["resources"] = [
+            {"apiVersion": API, "kind": "Pipeline", **({"labelSelector": selector} if name else {})}
+        ]
+        self.generation = next(self._generations)
 
     def restart(self, *, wipe: bool = False) -> None:
         """A new process: nothing is in its memory. The cache may have survived."""
