@@ -293,6 +293,7 @@ async def serve(settings: Settings) -> None:
             require_allowed_hosts=settings.require_allowed_hosts,
             metrics=metrics,
         )
+        git.waits = http.waits = keys.waits = operator.dispatcher.waits
         metrics.watch(operator)
         settings.cache_dir.mkdir(parents=True, exist_ok=True)
         await operator.sweep(await _alive(settings, integrations))

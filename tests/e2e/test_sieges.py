@@ -99,8 +99,8 @@ def neighbour(grounds: Bed) -> Neighbour:
 class SilentPorts:
     """64 integrations of each namespace, each at a port that takes connections and says nothing for ten minutes."""
 
-    def __init__(self, bed: Bed, tenants: int = 1) -> None:
-        self._bed, self._tenants = bed, tenants
+    def __init__(self, bed: Bed, tenants: int = 1, each: int = 64) -> None:
+        self._bed, self._tenants, self._each = bed, tenants, each
         self._way = f"silent-{uuid.uuid4().hex[:6]}"
 
     @property
@@ -108,9 +108,10 @@ class SilentPorts:
         return self._bed.camp.open().get(self._way, 0)
 
     def begin(self) -> None:
-        urls = [f"http://127.0.0.1:{port}/r.git" for port in self._bed.camp.silent(self._way, 64)]
+        ports = self._bed.camp.silent(self._way, 64)
         self._attackers = [self._bed.attacker() for _ in range(self._tenants)]
-        for one in self._attackers:
+        for number, one in enumerate(self._attackers):
+            urls = [f"http://127.0.0.1:{ports[(number + n) % 64]}/r.git" for n in range(self._each)]
             one.attack({f"gi-{n}": {"repositoryURL": url} for n, url in enumerate(urls)})
         eventually(lambda: self._held, PATIENCE)
 
@@ -127,6 +128,21 @@ class SilentPorts:
             one.leave()
         eventually(lambda: not self._held, PATIENCE)
         return f"{held} connections held open"
+
+
+class SilentTenants(SilentPorts):
+    """More namespaces than there are places, with one such integration each: none has more than its part."""
+
+    MANY = 70
+
+    def __init__(self, bed: Bed) -> None:
+        super().__init__(bed, self.MANY, each=1)
+
+    def has_struck(self) -> bool:
+        return self._held >= 64
+
+    def is_on(self) -> bool:
+        return self._held >= 64
 
 
 class HeldAnswers:
@@ -595,6 +611,7 @@ ATTACKS: dict[str, Callable[[Bed], Sequence[Attack]]] = {
 LONG: dict[str, Callable[[Bed], Sequence[Attack]]] = {
     "silent ports of three namespaces": lambda bed: [SilentPorts(bed, 3)],
     "silent ports of eight namespaces": lambda bed: [SilentPorts(bed, 8)],
+    "silent ports of seventy namespaces": lambda bed: [SilentTenants(bed)],
     "slow files of three namespaces": lambda bed: [SlowFiles(bed) for _ in range(3)],
     "ten thousand names": lambda bed: [TenThousand(bed)],
     "all at once": _all_of_it,

@@ -6,7 +6,8 @@ lane (one git server, say) take only so many places, so that a dead server never
 namespace) take another place, of all and of their lane, only while they have fewer than are free: so whoever has much
 to do waits behind himself, and a share that has none running finds a place. Where there is none to find, shares take turns:
 who had one waits until all others had theirs, however urgent or overdue his keys are. A key that is about slow work for a
-while steps aside: others have its place meanwhile, though its share has none more for it.
+while, or waits for its server, steps aside: others have its place meanwhile, though its share has none more for it; who
+waits for a server keeps his place in its lane.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class _Entry:
     since: float = 0.0
     """When its run began."""
     aside: bool = False
+    stays_in_lane: bool = False
+    """While it is aside."""
     again: tuple[float, Priority] | None = None
 
 
@@ -177,17 +180,25 @@ class Queue(Generic[K]):
         self._step(entry, aside=False)
         self._count(entry.lane, entry.share, -1)
 
-    def step_aside(self, key: K, *, aside: bool = True) -> None:
-        """What runs gives its place to others, but to none of its own share; or takes it again, whether it is free or not."""
+    def step_aside(self, key: K, *, stays_in_lane: bool = False) -> None:
+        """What runs gives its place to others, but to none of its own share."""
+        entry = self._entries.get(key)
+        if entry and entry.running and not entry.aside:
+            entry.stays_in_lane = stays_in_lane
+            self._step(entry, aside=True)
+
+    def step_back(self, key: K) -> None:
+        """It takes its place again, whether it is free or not."""
         entry = self._entries.get(key)
         if entry and entry.running:
-            self._step(entry, aside=aside)
+            self._step(entry, aside=False)
 
     def _step(self, entry: _Entry, *, aside: bool) -> None:
         if entry.aside != aside:
             entry.aside = aside
             self._running += -1 if aside else 1
-            self._busy["lane", entry.lane, None] += -1 if aside else 1
+            if not entry.stays_in_lane:
+                self._busy["lane", entry.lane, None] += -1 if aside else 1
 
     def _wake(self, gate: _Gate) -> None:
         parked = self._parked[gate]
@@ -205,7 +216,7 @@ class Queue(Generic[K]):
 
         It is of the share that has most, and more than one: the run that has gone on longest, for `patience` seconds at least.
         """
-        if not self._places or self._running < self._places or not self._is_starving(now):
+        if not self._places or self._running < self._places or not self.is_starving(now):
             return None
         held: dict[Hashable, list[tuple[float, int, K]]] = {}
         for key, entry in self._entries.items():
@@ -217,7 +228,7 @@ class Queue(Generic[K]):
         since, _, key = min(most, key=lambda run: run[:2])
         return key if now - since >= patience else None
 
-    def _is_starving(self, now: float) -> bool:
+    def is_starving(self, now: float) -> bool:
         """Whether a key is due whose share has nothing running, and whose lane has room."""
         for key, entry in self._entries.items():
             if entry.running or entry.due > now or self._share is None:

@@ -7,6 +7,7 @@ import email.utils
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import httpx
@@ -54,6 +55,8 @@ class ForgeHttp:
         keys: Keys | None = None,
     ) -> None:
         self._egress, self.keys = egress, keys or Keys()
+        self.waits: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Entered for as long as a request takes."""
         self._transport, self._fence, self._observe = transport, fence, observe
         self._contexts: Recent[str, ssl.SSLContext] = Recent(_CONTEXTS)
         """By the fingerprint of what to trust and to show."""
@@ -107,15 +110,16 @@ class ForgeHttp:
         headers = {"Authorization": f"Bearer {login.token}"} if isinstance(login, Bearer) else {}
         trust = await self._context(tls)
         try:
-            async with (
-                self._client(trust, proxy) as client,
-                self._budget.exchange() as exchange,
-                asyncio.timeout(timeout),
-                client.stream(
-                    method, url, params=params, json=json, headers=headers, auth=auth, timeout=timeout
-                ) as stream,
-            ):
-                answer = await _whole(stream, exchange)
+            with self.waits():
+                async with (
+                    self._client(trust, proxy) as client,
+                    self._budget.exchange() as exchange,
+                    asyncio.timeout(timeout),
+                    client.stream(
+                        method, url, params=params, json=json, headers=headers, auth=auth, timeout=timeout
+                    ) as stream,
+                ):
+                    answer = await _whole(stream, exchange)
         except (httpx.TimeoutException, TimeoutError):
             self._observe(method, 0)
             words = messages.TIMED_OUT(host=f"the API of {host_of(url)}", seconds=f"{timeout:g}")

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -103,6 +103,8 @@ class GitClient:
         self._limits, self._budget = limits, budget or Budget(limits.pack)
         self.disk = disk or Disk()
         self._keys = keys or Keys()
+        self.waits: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Entered for as long as a conversation takes."""
         self._http = HttpTransport(connections_per_host, egress, self._keys)
         self._ssh_transport: SshTransport | None = None
 
@@ -143,7 +145,7 @@ class GitClient:
             self._egress.check_scheme(remote.url.scheme, "spec.repositoryURL")
             self._egress.check_host(remote.url.host)
             self._egress.check_proxy(remote.proxy)
-            with remote.concealed():
+            with remote.concealed(), self.waits():
                 if room is not None:
                     async with asyncio.timeout(remote.timeout):
                         yield room

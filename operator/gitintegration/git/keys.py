@@ -11,6 +11,7 @@ import math
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -66,6 +67,8 @@ class Keys:
     ) -> None:
         self._run, self._patient, self._clock = run, patient or run, clock
         self._read: Recent[str, _Known] = Recent(_KEPT)
+        self.waits: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Entered for as long as one is read, which waits for others that are slow."""
 
     async def ssh(self, key: SshKey) -> bytes:
         """The private key as PEM without a passphrase. Raises CredentialError."""
@@ -110,9 +113,10 @@ class Keys:
     async def _tried(self, what: str, read: Callable[..., Any], *args: Any) -> _Known:
         words = f"{what} of the Secret can't be read within {_SECONDS:g} s of the processor: does it ask for many rounds of its derivation?"
         try:
-            for run, cpu in ((self._run, _SOON), (self._patient, _SECONDS)):
-                if made := await run(_CLOCK, cpu, read, *args):
-                    return _Known(made[0])
+            with self.waits():
+                for run, cpu in ((self._run, _SOON), (self._patient, _SECONDS)):
+                    if made := await run(_CLOCK, cpu, read, *args):
+                        return _Known(made[0])
         except CredentialError as error:
             return _Known(error)
         except (RemoteUnavailable, LimitExceeded) as error:

@@ -161,7 +161,7 @@ def test_nobody_waits_who_could_run_and_nobody_takes_more_than_is_left(
             known.add(argument)
         elif running and what in ("aside", "back") and isinstance(argument, int):
             key = running[argument % len(running)]
-            queue.step_aside(key, aside=what == "aside")
+            (queue.step_aside if what == "aside" else queue.step_back)(key)
             (aside.add if what == "aside" else aside.discard)(key)
         elif running and isinstance(argument, int):
             key = running.pop(argument % len(running))
