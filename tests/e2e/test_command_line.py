@@ -154,6 +154,30 @@ def test_a_diff_shows_what_would_travel_either_way_and_writes_nothing(user: User
     assert user.run("diff", "nobody", "-n", w.namespace).returncode == 2
 
 
+def test_the_tab_key_offers_the_integrations_of_the_namespace(user: User) -> None:
+    """And nothing, in no more words, where there is no cluster to be asked."""
+    w = user.w
+    w.integrate("other", pathPrefix="other")
+
+    def offered(kubeconfig: Path, *words: str) -> str:
+        program = "from gitintegration.console import complete; complete()"
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    config = user.tenant.kubeconfig
+    assert offered(config, "status", "-n", w.namespace, "") == "gi\nother\n:4\n"
+    assert offered(config, "push", "-n", w.namespace, "o") == "other\n:4\n"
+    assert offered(config, "restore", "orders", "-n", w.namespace, "-i", "g") == "gi\n:4\n"
+    assert offered(config.with_name("none"), "status", "") == ":4\n"
+
+
 def test_a_sync_is_asked_for_and_waited_for(user: User) -> None:
     w = user.w
     w.integrate(sync={"interval": "1h"})

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.completion import CompletionContext
 
 from gitintegration.commands import FAILED
 from gitintegration.errors import GitIntegrationError, Reason
@@ -18,6 +19,9 @@ from gitintegration.errors import GitIntegrationError, Reason
 if TYPE_CHECKING:
     from gitintegration.cluster.client import Cluster
     from gitintegration.cluster.integrations import Integrations
+
+_MOMENT = 5.0
+"""Seconds that the Tab key waits for a cluster."""
 
 
 @Parameter(name="*")
@@ -60,6 +64,23 @@ class Access:
     @property
     def _path(self) -> str | None:
         return self.kubeconfig or os.environ.get("KUBECONFIG")
+
+
+def _offered(context: CompletionContext) -> list[str]:
+    """What the Tab key is told of the namespace that is meant by the words so far."""
+    given = (context[name].value for name in ("kubeconfig", "context", "namespace"))
+    return asyncio.run(_names(Access(*(value if isinstance(value, str) else None for value in given))))
+
+
+async def _names(access: Access) -> list[str]:
+    from gitintegration.cluster.integrations import Integrations
+
+    async with asyncio.timeout(_MOMENT), access.cluster() as cluster:
+        return [one["metadata"]["name"] for one in await Integrations(cluster).all(access.place)]
+
+
+Name = Annotated[str | None, Parameter(completer=_offered)]
+"""Of a GitIntegration."""
 
 
 async def the_one(integrations: Integrations, namespace: str, name: str | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gitintegration.commands import DIFFERENT, FAILED, OK
-from gitintegration.commands.access import Access, carried_out, the_one
+from gitintegration.commands.access import Access, Name, carried_out, the_one
 
 if TYPE_CHECKING:
     from gitintegration.cluster.client import Cluster
@@ -41,7 +41,7 @@ Format = Annotated[Output, Parameter(alias="-o", help="text, json or yaml (the G
 
 
 def push(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values
@@ -84,7 +84,7 @@ def push(
 
 
 def pull(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values
@@ -132,7 +132,7 @@ def restore(
     *more: str,
     to: str,
     access: Access = Access(),  # noqa: B008 - of values
-    integration: Annotated[str | None, Parameter(alias="-i")] = None,
+    integration: Annotated[Name, Parameter(alias="-i")] = None,
     branch: str | None = None,
     dry_run: DryRun = False,
     plan: PlanDigest = None,
@@ -166,7 +166,7 @@ def restore(
 
 
 def history(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values
@@ -199,7 +199,7 @@ class Shape(StrEnum):
 
 
 def diff(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gitintegration.commands import FAILED, OK
-from gitintegration.commands.access import Access, finished, the_one
+from gitintegration.commands.access import Access, Name, finished, the_one
 from gitintegration.commands.operate import DryRun, Pipelines, code_of, ended, make
 from gitintegration.core.text import plain
 from gitintegration.errors import GitIntegrationError, Reason
@@ -22,7 +22,7 @@ Ask = Callable[[str], str]
 
 
 def resolve(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from gitintegration.commands import DIFFERENT, OK
-from gitintegration.commands.access import Access, carried_out, the_one
+from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.errors import GitIntegrationError, Reason
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _LOOKS = 0.5
 
 
 def sync(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values
