@@ -60,7 +60,7 @@ esac
 $engine "${build[@]}" "${options[@]}" . >"$settings/log" 2>&1 || { tail -40 "$settings/log" >&2; exit 1; }
 tell "built $full by $engine"
 # All of it is imported in it once: what is not in the lock files, a library of the system's, may be missing
-program=(python -c 'import gitintegration.__main__, gitintegration.commands.lint, gitintegration.commands.status, gitintegration.gateway.app, gitintegration.gateway.server')
+program=(python -c 'import gitintegration.process, gitintegration.commands.lint, gitintegration.commands.status, gitintegration.gateway.app, gitintegration.gateway.server')
 if [ $engine = buildah ]; then
   container=$(buildah from --pull-never "$full")
   buildah run --isolation chroot "$container" -- "${program[@]}"

@@ -712,6 +712,12 @@ FILE_NO_MANIFEST = Message(
     "put the manifest back, or delete the file if the pipeline is to go",
     {"found": "holds Deployment (apps/v1), which is no kind of spec.resources"},
 )
+VERSION_NOT_SERVED = Message(
+    "Refused",
+    "$key names apiVersion $asked, which the cluster does not serve",
+    "name $served in its file, or have its CRD serve that version again",
+    {"key": "Pipeline/orders", "asked": "planasonix.com/v1", "served": "planasonix.com/v1alpha1"},
+)
 FILE_TWICE = Message(
     "Duplicate",
     "$key stands in $others as well",

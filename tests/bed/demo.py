@@ -1,13 +1,19 @@
-"""`make demo`: the main job told step by step on real parts. Every claim is checked; the first that fails ends it."""
+"""`make demo`: the main job told step by step on real parts, by the command line, with kubectl and git beside it.
+
+Every claim is checked; the first that fails ends it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,9 +26,10 @@ from tests.bed.forge import Forge, built
 from tests.bed.node import Pods
 from tests.bed.operator import GatewayProcess
 from tests.bed.testbed import INTEGRATION, NAMESPACE, PIPELINES, Testbed, run, testbed, wait_for_interrupt
-from tests.bed.world import API, eventually
+from tests.bed.world import eventually
 
 _WAIT = 40.0
+_PROGRAM = str(Path(sys.executable).with_name("gitintegration"))
 
 
 class Story:
@@ -58,6 +65,17 @@ class Story:
             self.show("kubectl " + " ".join(_quoted(a) for a in args), output)
         return output
 
+    def cli(self, *args: str, code: int = 0, namespace: str = NAMESPACE, wide: bool = False) -> str:
+        """gitintegration, which ends with this code: 0 where all is well, 1 of a difference. `wide`: no line is broken."""
+        columns = "400" if wide else str(min(self.console.width, 140))
+        environment = {**os.environ, "KUBECONFIG": str(self.bed.plane.kubeconfig), "COLUMNS": columns}
+        command = [_PROGRAM, *args, "-n", namespace]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_WAIT)
+        where = [] if namespace == NAMESPACE else ["-n", namespace]
+        self.show("gitintegration " + " ".join(_quoted(a) for a in [*args, *where]), done.stdout + done.stderr)
+        assert done.returncode == code, f"it ended with {done.returncode}"
+        return done.stdout
+
     def in_namespace(self, namespace: str) -> Callable[..., str]:
         """kubectl there."""
 
@@ -67,23 +85,6 @@ class Story:
             return output
 
         return act
-
-    def operate(self, namespace: str, name: str, block: str, *, show: bool = True) -> dict[str, Any]:
-        """A GitOperation, from its manifest to its end; its status."""
-        kind = block.split(":", 1)[0]
-        text = (
-            f"apiVersion: {API}\nkind: GitOperation\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n"
-            f"  integrationRef: {{name: {INTEGRATION}}}\n  kind: {kind}\n  {block}\n"
-        )
-        self.bed.plane.kubectl("apply", "-f", "-", stdin=text)
-        kubectl = self.bed.plane.kubectl
-        kubectl("-n", namespace, "wait", "--for=condition=Succeeded", f"gitoperation/{name}", f"--timeout={_WAIT:g}s")
-        found: dict[str, Any] = json.loads(kubectl("-n", namespace, "get", "gitop", name, "-o", "json"))["status"]
-        if show:
-            self.console.print(Panel.fit(text.rstrip(), border_style="dim"))
-            self.in_namespace(namespace)("get", "gitoperation", name)
-            self.say(found["conditions"][0]["message"])
-        return found
 
     def table(self) -> None:
         self.kubectl("get", "gitintegrations")
@@ -147,8 +148,8 @@ def tell(story: Story) -> None:
         story.in_namespace(bed.operator.namespace)("get", "pods")
     bed.plane.kubectl("apply", "-f", "-", stdin=bed.integration)
     story.kubectl("wait", "--for=condition=Ready", f"gitintegration/{INTEGRATION}", f"--timeout={_WAIT:g}s")
+    story.cli("status")
     story.pipelines()
-    story.table()
     assert story.names() == {"orders", "customers", "campaigns", "newsletters", "inventory"}
     story.done("everything in git is live")
 
@@ -178,26 +179,29 @@ def tell(story: Story) -> None:
     assert "data protection officer" in story.in_git("customers.yaml")
     story.done("merged by field: both edits are on both sides")
 
-    story.chapter("Both sides edit the same field: a conflict, named and settled")
+    story.chapter("Both sides edit the same field: seen before it happens, named, and settled")
     story.say("Both edits are made while syncing is suspended, so that neither can be first.")
     story.kubectl("patch", "gi", INTEGRATION, "--type=merge", "-p", '{"spec": {"enabled": false}}')
     story.wait(lambda: any(c["reason"] == "Suspended" for c in story.status()["conditions"]))
     story.commit("Inventory hourly", lambda: story.replace("inventory.json", "*/15 * * * *", "0 * * * *"))
     story.kubectl("patch", "pl", "inventory", "--type=merge", "-p", '{"spec": {"schedule": "*/5 * * * *"}}')
+    story.kubectl("patch", "pl", "orders", "--type=merge", "-p", '{"spec": {"owner": "finance"}}')
+    story.say("What would travel, either way? Nothing is written; who is in conflict does not travel:")
+    seen = story.cli("diff", code=1)
+    assert "+  owner: finance" in seen
+    assert "finance" not in story.in_git("orders.yaml")
     story.kubectl("patch", "gi", INTEGRATION, "--type=merge", "-p", '{"spec": {"enabled": true}}')
-    story.wait(lambda: story.status().get("conflictCount") == 1)
-    story.table()
-    story.kubectl("get", "gi", INTEGRATION, "-o", "jsonpath={.status.conflicts}")
-    message = '{.status.conditions[?(@.type=="Ready")].message}'
-    story.kubectl("get", "gi", INTEGRATION, "-o", f"jsonpath={message}")
+    story.wait(lambda: story.status().get("conflictCount") == 1 and "finance" in story.in_git("orders.yaml"))
+    shown = story.cli("status", code=1)
+    assert "IN CONFLICT" in shown
     assert story.spec("inventory")["schedule"] == "*/5 * * * *"
     assert '"0 * * * *"' in story.in_git("inventory.json")
-    story.say("Neither side was written. They agree on git's value, and say so in the cluster:")
-    story.kubectl("patch", "pl", "inventory", "--type=merge", "-p", '{"spec": {"schedule": "0 * * * *"}}')
-    story.kubectl("wait", "--for=condition=InSync", f"gitintegration/{INTEGRATION}", f"--timeout={_WAIT:g}s")
-    story.wait(lambda: story.status()["conflictCount"] == 0)
-    story.table()
-    story.done("settled by making both sides equal")
+    story.say("Neither side was written. Git's value is taken (without --take, each field is asked for):")
+    story.cli("resolve", "--pipeline", "inventory", "--take", "theirs")
+    assert story.spec("inventory")["schedule"] == "0 * * * *"
+    story.cli("sync")
+    assert story.status()["conflictCount"] == 0
+    story.done("the edit beside it went its way, and the conflict was settled by a word")
 
     story.chapter("A delete each way")
     story.commit("Inventory is retired", lambda: (bed.clone / "pipelines" / "inventory.json").unlink())
@@ -211,6 +215,19 @@ def tell(story: Story) -> None:
     assert story.names() == {"orders", "customers", "campaigns"}
     story.kubectl("wait", "--for=condition=InSync", f"gitintegration/{INTEGRATION}", f"--timeout={_WAIT:g}s")
     story.done("gone on both sides; the file's other pipeline is untouched")
+
+    story.chapter("What was deleted comes back")
+    there = bed.repo.head() or ""
+    before_that = story.git("rev-parse", "HEAD~1", show=False).strip()
+    told = story.cli("history", "--limit", "3")
+    assert there[:12] in told
+    story.say("As it stood before that commit:")
+    story.cli("restore", "newsletters", "--to", before_that[:12])
+    assert "newsletters" in story.names()
+    story.wait(lambda: "newsletters" in story.in_git("marketing.yaml") or bed.repo.head() != there)
+    story.newest_commit()
+    story.cli("sync")
+    story.done("in the cluster at once, and in git by the next push")
 
 
 def on_demand(story: Story) -> None:
@@ -238,31 +255,25 @@ def on_demand(story: Story) -> None:
         story.say(
             "The same pipelines on a real forge; mode Manual carries nothing by itself. First, all of it is pulled:"
         )
-        story.operate(namespace, "first-pull", "pull: {}")
+        story.cli("pull", namespace=namespace)
         kubectl("patch", "pl", "orders", "--type=merge", "-p", '{"spec": {"owner": "finance"}}')
-        story.say("What would a push do?")
-        story.operate(namespace, "look", "push: {dryRun: true}")
-        story.say("Exactly that, on a branch of its own, with a pull request:")
-        block = (
-            "push:\n    branch: feature/orders\n    message: Orders belong to finance\n    pipelines: [orders]\n"
-            "    createPullRequest: true\n    planDigest: {digest}"
-        )
-        narrow = story.operate(
-            namespace, "look-there", "push: {branch: feature/orders, pipelines: [orders], dryRun: true}", show=False
-        )
-        done = story.operate(namespace, "offer", block.replace("{digest}", narrow["planDigest"]))
-        assert narrow["counts"] == done["counts"]
+        story.say("What would a push do? Each field, with what it was and will be:")
+        story.cli("diff", "--side", "push", "-o", "fields", code=1, namespace=namespace)
+        story.say("A plan for a branch of its own; its values are in a GitOperationPlan, for kubectl too:")
+        push = ("push", "--branch", "feature/orders", "--pipeline", "orders")
+        planned = story.cli(*push, "--dry-run", code=1, namespace=namespace, wide=True)
+        (digest,) = re.findall(r"planDigest ([0-9a-f]+)", planned)
+        kubectl("get", "gitoperationplans", "-o", "jsonpath={.items[*].spec.changes[*].fields}")
+        story.say("Exactly that, with a pull request:")
+        offer = ("--message", "Orders belong to finance", "--pr", "--plan", digest)
+        story.cli(*push, *offer, namespace=namespace)
         (pull,) = repo.pulls()
         story.show(
             f"curl {repo.url.removesuffix('.git')}/pulls", f"#{pull['number']} {pull['title']}\n\n{pull['body']}"
         )
-        kubectl("get", "gitintegrations")
         story.say("A reviewer squashes it into main; then nothing is ahead any more:")
         repo.merge(pull["number"], "squash")
-        request = f"planasonix.com/requestedAt={time.time_ns()}"
-        kubectl("annotate", "gitintegration", INTEGRATION, request, "--overwrite")
-        kubectl("wait", "--for=condition=InSync", f"gitintegration/{INTEGRATION}", f"--timeout={_WAIT:g}s")
-        kubectl("get", "gitintegrations")
+        story.cli("sync", namespace=namespace)
         assert "owner: finance" in (repo.read("pipelines/orders.yaml") or "")
     finally:
         forge.stop()

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +82,8 @@ The bed runs. In another terminal:
   export KUBECONFIG={self.plane.kubeconfig}
   alias k='{kubectl} -n {NAMESPACE}'
   k get gitintegrations,pipelines
+  alias g='{Path(sys.executable).with_name("gitintegration")}'
+  g status -n {NAMESPACE}; g diff -n {NAMESPACE}; g --help
   k edit pipeline orders                 # becomes a commit of your line within a second or two
   git -C {self.clone} pull && git -C {self.clone} log -p -1
   cd {self.clone}                        # edit a file of pipelines/, commit and push: live within 10 s

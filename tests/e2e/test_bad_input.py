@@ -15,10 +15,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.bed.cluster import ROOT
 from tests.bed.gitserver import git
+from tests.bed.kinds import crd, role
 from tests.bed.pki import Authority
+from tests.bed.printed import check
 from tests.bed.world import World, eventually, manifest, pipeline
+from tests.unit.core.test_structural import BAD, FIELDS, FINE
 
 MakeWorld = Callable[..., World]
 GOOD = {"pipelines/good.yaml": manifest("good")}
@@ -79,17 +84,17 @@ CASES = {
 }
 
 
-def _check_lint(w: World, directory: Path, told: dict[str, dict[str, str]]) -> None:
-    """`gitintegration lint` tells the same of a checkout, but for what the API server alone refuses."""
+def _check_lint(w: World, directory: Path, told: dict[str, dict[str, str]], crds: Path, *arguments: str) -> None:
+    """`gitintegration lint` tells the same of a checkout; what an API server refuses, it does in words of its own."""
     git("clone", "-q", str(w.repo.path), str(directory / "checkout"), cwd=directory)
-    command = [str(SCRIPT), "lint", str(directory / "checkout"), "-n", w.namespace, "-o", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    command = [str(SCRIPT), "lint", str(directory / "checkout"), "-n", w.namespace, "--crds", str(crds), "-o", "json"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1, done.stderr
-    found = {one["path"]: (one["reason"], one["message"]) for one in json.loads(done.stdout)["problems"]}
-    ours = {path: (one["reason"], one["message"]) for path, one in told.items() if one["reason"] != "Refused"}
-    assert len(ours) > len(told) // 2
-    assert {path: said for path, said in found.items() if path in ours} == ours
-    assert found.keys() <= told.keys()
+    found = {one["path"]: one for one in check("lint", done.stdout)["problems"]}
+    assert {path: one["reason"] for path, one in found.items()} == {path: one["reason"] for path, one in told.items()}
+    for path, one in told.items():
+        if one["reason"] != "Refused":
+            assert found[path]["message"] == one["message"]
 
 
 def test_each_bad_file_is_told_with_its_reason_and_the_rest_is_synced(world: MakeWorld, tmp_path: Path) -> None:
@@ -100,7 +105,7 @@ def test_each_bad_file_is_told_with_its_reason_and_the_rest_is_synced(world: Mak
     for name, (_, reason, words) in CASES.items():
         if reason:
             assert words in told[f"pipelines/{name}"]["message"], told[f"pipelines/{name}"]
-    _check_lint(w, tmp_path, told)
+    _check_lint(w, tmp_path, told, ROOT / "crds")
     ready = w.condition("Ready")
     assert ready["reason"] == "InvalidManifests"
     assert "pipelines/" in ready["message"]
@@ -112,6 +117,36 @@ def test_each_bad_file_is_told_with_its_reason_and_the_rest_is_synced(world: Mak
     w.repo.commit({f"pipelines/{name}": None for name in CASES if name.endswith("json")})
     w.in_sync()
     assert len(w.names()) == 1 + sum(name.endswith("yaml") for name in CASES)
+
+
+def test_lint_refuses_by_crds_what_the_api_server_refuses(world: MakeWorld, tmp_path: Path) -> None:
+    """Each spec of the table of tests/unit/core/test_structural.py is told in both, in the same field, or in neither."""
+    group = f"lint{uuid.uuid4().hex[:8]}.example.com"
+    fields = {name: one for name, one in FIELDS.items() if name != "elsewhere"}
+    thing = crd(group, "Thing", ["v1"], {"type": "object", "properties": fields}, status=True)
+    (tmp_path / "crds").mkdir()
+    (tmp_path / "crds" / "thing.yaml").write_text(yaml.safe_dump(thing))
+    specs = [*FINE[:-1], *(spec for spec, _ in BAD)]
+    files = {
+        f"pipelines/t{n}.yaml": yaml.safe_dump(
+            {"apiVersion": f"{group}/v1", "kind": "Thing", "metadata": {"name": f"t{n}"}, "spec": spec}
+        )
+        for n, spec in enumerate(specs)
+    }
+    w = world(files)
+    w.plane.apply(thing, role(f"{group}-role", group, "things"))
+    try:
+        w.plane.kubectl("wait", f"crd/things.{group}", "--for=condition=Established", "--timeout=30s")
+        w.secret()
+        w.integrate(resources=[{"apiVersion": f"{group}/v1", "kind": "Thing"}])
+        told = invalid(w, len(BAD))
+        assert w.names(f"things.{group}") == {f"t{n}" for n in range(len(FINE) - 1)}
+        _check_lint(w, tmp_path, told, tmp_path / "crds", "--kind", f"{group}/v1/Thing")
+        for n, (_, words) in enumerate(BAD, len(FINE) - 1):
+            assert words.partition(":")[0] in told[f"pipelines/t{n}.yaml"]["message"], told[f"pipelines/t{n}.yaml"]
+    finally:
+        w.kubectl("delete", "gi", "gi", "--ignore-not-found")
+        w.plane.kubectl("delete", f"crd/things.{group}", f"clusterrole/{group}-role", "--ignore-not-found")
 
 
 @pytest.mark.parametrize(

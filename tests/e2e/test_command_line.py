@@ -18,6 +18,7 @@ import yaml
 
 from tests.bed.cluster import ROOT
 from tests.bed.controlplane import ControlPlane
+from tests.bed.printed import check
 from tests.bed.tenants import Tenant
 from tests.bed.world import World, eventually, manifest
 
@@ -68,7 +69,7 @@ def test_status_says_what_is_and_ends_as_it_is(user: User) -> None:
     assert "True, Succeeded" in text
     assert user.status("gi") == text or "ago" in text
     assert user.status("-o", "name") == "gitintegration.planasonix.com/gi\n"
-    told = json.loads(user.status("-o", "json"))
+    told = check("status", user.status("-o", "json"))
     assert told["items"][0]["status"]["inSync"] is True
     assert yaml.safe_load(user.status("-o", "yaml")) == json.loads(user.status("-o", "json"))
     w.integrate("other", pathPrefix="other", enabled=False)
@@ -85,6 +86,7 @@ def test_status_shows_a_conflict_and_a_file_that_is_left_alone(user: User) -> No
     w.patch("orders", {"owner": "cluster"})
     w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="git"), "pipelines/bad.yaml": "a: [1\n"})
     eventually(lambda: (s := w.sync_now()).get("conflictCount") == 1 and s.get("invalid"))
+    assert check("status", user.status("-o", "json", code=1))["items"][0]["status"]["conflictCount"] == 1
     text = user.status(code=1, COLUMNS="140")
     assert "False, " in text
     sections = {part.split("\n")[0]: part for part in text.split("\n\n")}
@@ -107,9 +109,11 @@ def test_a_push_and_a_pull_are_planned_carried_out_and_told(user: User) -> None:
     assert w.repo.head() == head
     done = user.run("push", "gi", "-n", w.namespace, "--plan", digest, "-m", "Orders, by hand", "-o", "json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["status"]["commit"] == w.repo.head() != head
+    assert check("push", done.stdout)["status"]["commit"] == w.repo.head() != head
     assert w.repo.read("pipelines/orders.yaml") == manifest("orders", owner="cluster")
     w.repo.commit({"pipelines/users.yaml": manifest("users")})
+    planned = user.run("pull", "-n", w.namespace, "--dry-run", "-o", "json")
+    assert check("pull", planned.stdout)["status"]["plan"]["pages"] == 1
     done = user.run("pull", "-n", w.namespace)
     assert (done.returncode, "create" in done.stdout) == (0, True), done.stdout + done.stderr
     assert w.names() == {"orders", "users"}
@@ -140,7 +144,7 @@ def test_a_diff_shows_what_would_travel_either_way_and_writes_nothing(user: User
         "diff", "-n", w.namespace, "--side", "pull", "--pipeline", "orders", "-o", "fields", COLUMNS="140"
     )
     assert 'update  Pipeline/orders  spec.schedule  "0 5 * * *"  "@daily"' in fields.stdout, fields.stdout
-    told = json.loads(user.run("diff", "-n", w.namespace, "-o", "json").stdout)
+    told = check("diff", user.run("diff", "-n", w.namespace, "-o", "json").stdout)
     assert [(each["kind"], [c["name"] for c in each["changes"]]) for each in told] == [
         ("push", ["orders"]),
         ("pull", ["new", "orders"]),
@@ -148,6 +152,30 @@ def test_a_diff_shows_what_would_travel_either_way_and_writes_nothing(user: User
     assert w.repo.head() == head
     assert w.names() == {"orders"}
     assert user.run("diff", "nobody", "-n", w.namespace).returncode == 2
+
+
+def test_the_tab_key_offers_the_integrations_of_the_namespace(user: User) -> None:
+    """And nothing, in no more words, where there is no cluster to be asked."""
+    w = user.w
+    w.integrate("other", pathPrefix="other")
+
+    def offered(kubeconfig: Path, *words: str) -> str:
+        program = "from gitintegration.console import complete; complete()"
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    config = user.tenant.kubeconfig
+    assert offered(config, "status", "-n", w.namespace, "") == "gi\nother\n:4\n"
+    assert offered(config, "push", "-n", w.namespace, "o") == "other\n:4\n"
+    assert offered(config, "restore", "orders", "-n", w.namespace, "-i", "g") == "gi\n:4\n"
+    assert offered(config.with_name("none"), "status", "") == ":4\n"
 
 
 def test_a_sync_is_asked_for_and_waited_for(user: User) -> None:
@@ -175,12 +203,15 @@ def test_what_was_deleted_is_found_in_the_history_and_restored(user: User) -> No
     eventually(lambda: w.sync_now().get("inSync") and w.names() == {"orders"})
     told = user.run("history", "-n", w.namespace, "--limit", "2", COLUMNS="140")
     assert told.returncode == 0, told.stderr
+    printed = check("history", user.run("history", "-n", w.namespace, "-o", "json").stdout)
+    assert [one["message"] for one in printed["status"]["history"]][:2] == ["Users go", "Users come"]
     rows = [line.split() for line in told.stdout.splitlines() if "Users" in line]
     assert [(row[0], row[-1]) for row in rows] == [((w.repo.head() or "")[:12], "users"), (then[:12], "users")]
     planned = user.run("restore", "users", "--to", then, "-n", w.namespace, "--dry-run")
     assert (planned.returncode, w.names()) == (1, {"orders"}), planned.stdout + planned.stderr
-    done = user.run("restore", "users", "--to", then[:12], "-n", w.namespace)
+    done = user.run("restore", "users", "--to", then[:12], "-n", w.namespace, "-o", "json")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert check("restore", done.stdout)["status"]["changes"][0]["name"] == "users"
     assert w.names() == {"orders", "users"}
     eventually(lambda: w.repo.read("pipelines/users.yaml"))
 

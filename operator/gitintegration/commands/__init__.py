@@ -1,21 +1,18 @@
-"""The command line. What a command needs is imported when that command is run: `--help` must not wait for it."""
+"""The command line. A command's module imports at its top what its signature needs, and the rest when the command is run:
+who asks for help, or for what the Tab key may complete, must not wait for it."""
 
 from __future__ import annotations
-
-import sys
-from pathlib import Path
 
 from cyclopts import App
 from cyclopts.config import Env
 
+from gitintegration.console import program
+
 OK, DIFFERENT, FAILED = 0, 1, 2
 """Exit codes, as kubectl diff's: 1 tells of a difference, more of an error."""
 
-_PLUGIN = "kubectl-"
-"""What a program's name begins with that kubectl runs as a command of its own."""
-
 app = App(
-    name="kubectl gitintegration" if Path(sys.argv[0]).name.startswith(_PLUGIN) else "gitintegration",
+    name=program(),
     help="Keeps pipeline resources and their manifests in git the same, in both directions.",
     config=Env("GITINTEGRATION_", command=False),
     help_format="plaintext",  # Markdown's reader would take a tenth of a second of every --help
@@ -44,8 +41,14 @@ app.command(
     "gitintegration.commands.resolve:resolve",
     help="Settle conflicts, field by field: the cluster's value, git's, what both were before, or another.",
 )
-app.command("gitintegration.__main__:run", help="Run the operator, against a kubeconfig or in the cluster.")
 app.command(
-    "gitintegration.__main__:serve_gateway", name="serve", help="Serve the REST API over the resources, as its callers."
+    "gitintegration.commands.completion:completion",
+    help="Print what makes a shell complete commands, flags and their values.",
 )
-app.command("gitintegration.__main__:crds", help="Print the CustomResourceDefinitions.")
+app.command("gitintegration.commands.processes:run", help="Run the operator, against a kubeconfig or in the cluster.")
+app.command(
+    "gitintegration.commands.processes:serve_gateway",
+    name="serve",
+    help="Serve the REST API over the resources, as its callers.",
+)
+app.command("gitintegration.commands.processes:crds", help="Print the CustomResourceDefinitions.")

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.completion import CompletionContext
 
-from gitintegration.cluster.client import Cluster
-from gitintegration.cluster.integrations import Integrations
-from gitintegration.cluster.kubeconfig import connect, namespace_of
 from gitintegration.commands import FAILED
 from gitintegration.errors import GitIntegrationError, Reason
+
+if TYPE_CHECKING:
+    from gitintegration.cluster.client import Cluster
+    from gitintegration.cluster.integrations import Integrations
+
+_MOMENT = 5.0
+"""Seconds that the Tab key waits for a cluster."""
 
 
 @Parameter(name="*")
@@ -41,6 +46,8 @@ class Access:
     @asynccontextmanager
     async def cluster(self) -> AsyncIterator[Cluster]:
         """The API server. Raises ClusterError where there is none to be reached."""
+        from gitintegration.cluster.kubeconfig import connect
+
         found = await connect(self._path, self.context)
         try:
             yield found
@@ -50,11 +57,30 @@ class Access:
     @property
     def place(self) -> str:
         """The namespace that is meant. Raises ClusterError where the kubeconfig does not tell."""
+        from gitintegration.cluster.kubeconfig import namespace_of
+
         return self.namespace or namespace_of(self._path, self.context)
 
     @property
     def _path(self) -> str | None:
         return self.kubeconfig or os.environ.get("KUBECONFIG")
+
+
+def _offered(context: CompletionContext) -> list[str]:
+    """What the Tab key is told of the namespace that is meant by the words so far."""
+    given = (context[name].value for name in ("kubeconfig", "context", "namespace"))
+    return asyncio.run(_names(Access(*(value if isinstance(value, str) else None for value in given))))
+
+
+async def _names(access: Access) -> list[str]:
+    from gitintegration.cluster.integrations import Integrations
+
+    async with asyncio.timeout(_MOMENT), access.cluster() as cluster:
+        return [one["metadata"]["name"] for one in await Integrations(cluster).all(access.place)]
+
+
+Name = Annotated[str | None, Parameter(completer=_offered)]
+"""Of a GitIntegration."""
 
 
 async def the_one(integrations: Integrations, namespace: str, name: str | None) -> dict[str, Any]:
@@ -75,10 +101,13 @@ async def the_one(integrations: Integrations, namespace: str, name: str | None) 
 
 def carried_out(work: Coroutine[Any, Any, int]) -> int:
     """The exit code of what was asked for; what went wrong is told on stderr."""
+    return finished(lambda: asyncio.run(work))
+
+
+def finished(work: Callable[[], int]) -> int:
+    """The same for what asks somebody in between: Ctrl-C would not end a question in a running event loop."""
     try:
-        return asyncio.run(work)
+        return work()
     except GitIntegrationError as error:
         print(f"error: {error.message}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
         return FAILED

@@ -8,19 +8,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
 from cyclopts import Parameter
-from rich.console import Console, Group
 
-from gitintegration.api.base_model import API_VERSION
-from gitintegration.cluster.client import Cluster
-from gitintegration.cluster.integrations import Integrations
-from gitintegration.cluster.operations import KIND, PLANS
 from gitintegration.commands import DIFFERENT, FAILED, OK
-from gitintegration.commands.access import Access, carried_out, the_one
-from gitintegration.commands.views import field_view, heading, operation_view, patches, plain_patches, show, utcnow
+from gitintegration.commands.access import Access, Name, carried_out, the_one
+
+if TYPE_CHECKING:
+    from gitintegration.cluster.client import Cluster
 
 _LOOKS = 0.5
 """Seconds between looks at an operation that runs."""
@@ -45,7 +41,7 @@ Format = Annotated[Output, Parameter(alias="-o", help="text, json or yaml (the G
 
 
 def push(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values
@@ -88,7 +84,7 @@ def push(
 
 
 def pull(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values
@@ -136,7 +132,7 @@ def restore(
     *more: str,
     to: str,
     access: Access = Access(),  # noqa: B008 - of values
-    integration: Annotated[str | None, Parameter(alias="-i")] = None,
+    integration: Annotated[Name, Parameter(alias="-i")] = None,
     branch: str | None = None,
     dry_run: DryRun = False,
     plan: PlanDigest = None,
@@ -170,7 +166,7 @@ def restore(
 
 
 def history(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values
@@ -203,7 +199,7 @@ class Shape(StrEnum):
 
 
 def diff(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values
@@ -232,6 +228,11 @@ def diff(
 
 
 async def _diff(access: Access, name: str | None, kinds: Sequence[str], block: Mapping[str, Any], output: Shape) -> int:
+    from rich.console import Group
+
+    from gitintegration.cluster.integrations import Integrations
+    from gitintegration.commands.views import field_view, heading, patches, plain_patches, show
+
     found, code = list[dict[str, Any]](), OK
     async with access.cluster() as cluster:
         integration = await the_one(Integrations(cluster), access.place, name)
@@ -253,6 +254,8 @@ async def _diff(access: Access, name: str | None, kinds: Sequence[str], block: M
 
 async def _plan(cluster: Cluster, operation: Mapping[str, Any]) -> dict[str, list[Any]]:
     """All changes and files of the plan of an operation."""
+    from gitintegration.cluster.operations import PLANS
+
     told, rows = operation["status"].get("plan") or {}, dict[str, list[Any]](changes=[], files=[])
     for number in range(1, told.get("pages", 0) + 1):
         path = PLANS.path(operation["metadata"]["namespace"], f"{told['name']}-{number}")
@@ -269,6 +272,11 @@ def _place(row: Mapping[str, Any]) -> tuple[str, str]:
 async def _operate(
     access: Access, name: str | None, kind: str, block: Mapping[str, Any], *, force: bool, output: Output
 ) -> int:
+    import yaml
+
+    from gitintegration.cluster.integrations import Integrations
+    from gitintegration.commands.views import operation_view, show, utcnow
+
     async with access.cluster() as cluster:
         integration = await the_one(Integrations(cluster), access.place, name)
         done = await ended(cluster, await make(cluster, integration, kind, block, force=force))
@@ -294,6 +302,9 @@ async def make(
     kept: int = _KEPT,
 ) -> dict[str, Any]:
     """Create a GitOperation, `kept` so many seconds once it has ended. Raises ClusterError where the API server says no to it."""
+    from gitintegration.api.base_model import API_VERSION
+    from gitintegration.cluster.operations import KIND
+
     metadata = integration["metadata"]
     spec = {
         "integrationRef": {"name": metadata["name"]},
@@ -314,16 +325,25 @@ async def make(
 
 
 async def ended(cluster: Cluster, operation: dict[str, Any]) -> dict[str, Any]:
-    """The operation once it has ended; meanwhile a terminal is told how it stands."""
+    """The operation once it has ended; meanwhile a terminal is told how it stands, and who leaves, where it is to be found."""
+    from rich.console import Console
+
+    from gitintegration.cluster.operations import KIND
+
     metadata = operation["metadata"]
     path = KIND.path(metadata["namespace"], metadata["name"])
     console = Console(stderr=True)
-    with console.status("waits") if console.is_terminal else nullcontext() as progress:
-        while not (operation.get("status") or {}).get("finishedAt"):
-            if progress is not None:
-                progress.update(_progress(operation.get("status") or {}))
-            await asyncio.sleep(_LOOKS)
-            operation = await cluster.request("GET", path)
+    try:
+        with console.status("waits") if console.is_terminal else nullcontext() as progress:
+            while not (operation.get("status") or {}).get("finishedAt"):
+                if progress is not None:
+                    progress.update(_progress(operation.get("status") or {}))
+                await asyncio.sleep(_LOOKS)
+                operation = await cluster.request("GET", path)
+    except asyncio.CancelledError:
+        words = f"it goes on in the cluster: kubectl -n {metadata['namespace']} get gitop {metadata['name']}"
+        print(words, file=sys.stderr)
+        raise
     return operation
 
 

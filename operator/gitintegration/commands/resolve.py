@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-import yaml
 from cyclopts import Parameter
 
-from gitintegration.cluster.integrations import Integrations
 from gitintegration.commands import FAILED, OK
-from gitintegration.commands.access import Access, carried_out, the_one
+from gitintegration.commands.access import Access, Name, finished, the_one
 from gitintegration.commands.operate import DryRun, Pipelines, code_of, ended, make
-from gitintegration.commands.views import conflict_view, operation_view, show, utcnow
 from gitintegration.core.text import plain
 from gitintegration.errors import GitIntegrationError, Reason
 
@@ -24,7 +22,7 @@ Ask = Callable[[str], str]
 
 
 def resolve(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values
@@ -49,10 +47,10 @@ def resolve(
     take
         Take this everywhere, without asking.
     """
-    return carried_out(_resolve(access, name, pipeline, field, take, dry_run=dry_run))
+    return finished(lambda: _resolve(access, name, pipeline, field, take, dry_run=dry_run))
 
 
-async def _resolve(
+def _resolve(
     access: Access,
     name: str | None,
     pipelines: tuple[str, ...],
@@ -61,21 +59,34 @@ async def _resolve(
     *,
     dry_run: bool,
 ) -> int:
+    integration = asyncio.run(_integration(access, name))
+    conflicts = _wanted((integration.get("status") or {}).get("conflicts") or (), pipelines)
+    if not conflicts:
+        print("nothing is in conflict")
+        return OK
+    if take is None and not sys.stdin.isatty():
+        words = "nobody can be asked here: name --take ours, theirs or base"
+        raise GitIntegrationError(Reason.InvalidSpec, words)
+    resolutions = [one for conflict in conflicts for one in settled(conflict, fields, take, input)]
+    if not resolutions:
+        print("nothing is settled")
+        return FAILED
+    named = sorted({r["pipeline"] for r in resolutions})
+    block = {"resolutions": resolutions, "pipelines": named, "dryRun": dry_run or None}
+    return asyncio.run(_settle(access, integration, block))
+
+
+async def _integration(access: Access, name: str | None) -> dict[str, Any]:
+    from gitintegration.cluster.integrations import Integrations
+
     async with access.cluster() as cluster:
-        integration = await the_one(Integrations(cluster), access.place, name)
-        conflicts = _wanted((integration.get("status") or {}).get("conflicts") or (), pipelines)
-        if not conflicts:
-            print("nothing is in conflict")
-            return OK
-        if take is None and not sys.stdin.isatty():
-            words = "nobody can be asked here: name --take ours, theirs or base"
-            raise GitIntegrationError(Reason.InvalidSpec, words)
-        resolutions = [one for conflict in conflicts for one in settled(conflict, fields, take, input)]
-        if not resolutions:
-            print("nothing is settled")
-            return FAILED
-        named = sorted({r["pipeline"] for r in resolutions})
-        block = {"resolutions": resolutions, "pipelines": named, "dryRun": dry_run or None}
+        return await the_one(Integrations(cluster), access.place, name)
+
+
+async def _settle(access: Access, integration: Mapping[str, Any], block: Mapping[str, Any]) -> int:
+    from gitintegration.commands.views import operation_view, show, utcnow
+
+    async with access.cluster() as cluster:
         done = await ended(cluster, await make(cluster, integration, "pull", block))
     show(operation_view(done, utcnow()), sys.stdout)
     return code_of(done)
@@ -93,6 +104,8 @@ def settled(
     conflict: Mapping[str, Any], fields: tuple[str, ...], take: Take | None, ask: Ask
 ) -> Iterator[dict[str, Any]]:
     """What is decided of one conflict: of the pipeline, where one side deleted it, else of each field."""
+    from gitintegration.commands.views import conflict_view, show
+
     pipeline = str(conflict.get("id") or conflict.get("name"))
     is_gone = str(conflict.get("reason")).startswith("Deleted")
     if take is None:
@@ -132,6 +145,8 @@ def _asked(question: str, ask: Ask, keys: set[str]) -> str | None:
 
 def _value(ask: Ask) -> Any:
     """What was given; None: nothing."""
+    import yaml
+
     while True:
         try:
             given = yaml.safe_load(ask("  value, as YAML: "))

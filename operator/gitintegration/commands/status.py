@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
-from typing import Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
-import yaml
 from cyclopts import Parameter
-from rich.console import Group, RenderableType
 
-from gitintegration.api.base_model import API_VERSION
-from gitintegration.cluster.integrations import Integrations
 from gitintegration.commands import DIFFERENT, OK
-from gitintegration.commands.access import Access, carried_out, the_one
-from gitintegration.commands.views import detail, is_in_sync, overview, show, utcnow
+from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.errors import GitIntegrationError, Reason
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from gitintegration.cluster.integrations import Integrations
 
 _LOOKS = 2.0
 """Seconds between looks with --watch."""
@@ -33,7 +35,7 @@ class Output(StrEnum):
 
 
 def status(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values
@@ -52,7 +54,7 @@ def status(
     all_namespaces
         Those of all namespaces.
     watch
-        Again and again, until Ctrl-C.
+        Until Ctrl-C: on a terminal in one place, else those that changed, a line each.
     output
         text: one in detail, several a line each; wide: each in detail; json, yaml: the GitIntegrations themselves; name.
     """
@@ -60,14 +62,52 @@ def status(
 
 
 async def _status(name: str | None, access: Access, *, everywhere: bool, watch: bool, output: Output) -> int:
+    from gitintegration.cluster.integrations import Integrations
+    from gitintegration.commands.views import is_in_sync
+
     async with access.cluster() as cluster:
-        integrations = Integrations(cluster)
-        while True:
-            found = await _found(integrations, None if everywhere else access.place, name)
+        place, integrations = None if everywhere else access.place, Integrations(cluster)
+        found = await _found(integrations, place, name)
+        if watch:
+            with suppress(asyncio.CancelledError), _watched(output) as tell:  # Ctrl-C, the only end that it has
+                while True:
+                    tell(found)
+                    await asyncio.sleep(_LOOKS)
+                    found = await _found(integrations, place, name)
+        else:
             _print(found, output)
-            if not watch:
-                return OK if all(map(is_in_sync, found)) else DIFFERENT
-            await asyncio.sleep(_LOOKS)
+    return OK if all(map(is_in_sync, found)) else DIFFERENT
+
+
+@contextmanager
+def _watched(output: Output) -> Iterator[Callable[[Sequence[dict[str, Any]]], None]]:
+    """What shows how they stand, each time that it is told: on a terminal in the same place, else what became different."""
+    from rich.live import Live
+
+    from gitintegration.commands.views import console_of
+
+    console = console_of(sys.stdout)
+    if output in (Output.text, Output.wide) and console.is_terminal:
+        with Live(console=console, auto_refresh=False) as live:
+            yield lambda found: live.update(_view(found, wide=output is Output.wide), refresh=True)
+    else:
+        yield partial(_print_changed, output, {})
+
+
+def _print_changed(output: Output, before: dict[str, dict[str, Any]], found: Sequence[dict[str, Any]]) -> None:
+    """Those that are not as they were `before`, which is brought up to date: a line each, as JSON too."""
+    from gitintegration.commands.views import overview, show, utcnow
+
+    changed = [one for one in found if before.get(one["metadata"]["uid"]) != one]
+    if changed and output in (Output.text, Output.wide):
+        show(overview(changed, utcnow(), header=not before), sys.stdout)
+    elif changed and output is Output.json:
+        for item in _as_list(changed)["items"]:
+            print(json.dumps(item))
+    elif changed:
+        _print(changed, output)
+    sys.stdout.flush()
+    before |= {one["metadata"]["uid"]: one for one in changed}
 
 
 async def _found(integrations: Integrations, namespace: str | None, name: str | None) -> list[dict[str, Any]]:
@@ -81,10 +121,14 @@ async def _found(integrations: Integrations, namespace: str | None, name: str | 
 
 
 def _print(found: Sequence[dict[str, Any]], output: Output) -> None:
+    from gitintegration.commands.views import show
+
     match output:
         case Output.json:
             print(json.dumps(_as_list(found), indent=2))
         case Output.yaml:
+            import yaml
+
             print(yaml.safe_dump(_as_list(found), sort_keys=False), end="")
         case Output.name:
             for one in found:
@@ -94,6 +138,10 @@ def _print(found: Sequence[dict[str, Any]], output: Output) -> None:
 
 
 def _view(found: Sequence[dict[str, Any]], *, wide: bool) -> RenderableType:
+    from rich.console import Group
+
+    from gitintegration.commands.views import detail, overview, utcnow
+
     if not found:
         return "no GitIntegration here"
     if wide or len(found) == 1:
@@ -103,6 +151,8 @@ def _view(found: Sequence[dict[str, Any]], *, wide: bool) -> RenderableType:
 
 def _as_list(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """As kubectl prints several, also where there is one: who reads it needs not ask how many there are."""
+    from gitintegration.api.base_model import API_VERSION
+
     return {
         "apiVersion": "v1",
         "kind": "List",

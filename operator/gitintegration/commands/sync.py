@@ -6,25 +6,23 @@ import asyncio
 import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
 
-from gitintegration.api.base_model import REQUESTED_AT
-from gitintegration.cluster.client import Cluster
-from gitintegration.cluster.integrations import KIND, Integrations
 from gitintegration.commands import DIFFERENT, OK
-from gitintegration.commands.access import Access, carried_out, the_one
-from gitintegration.commands.views import detail, is_in_sync, show, utcnow
+from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.errors import GitIntegrationError, Reason
+
+if TYPE_CHECKING:
+    from gitintegration.cluster.client import Cluster
 
 _LOOKS = 0.5
 """Seconds between looks."""
 
 
 def sync(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values
@@ -48,6 +46,12 @@ def sync(
 
 
 async def _sync(access: Access, name: str | None, seconds: float, *, wait: bool) -> int:
+    from rich.console import Console
+
+    from gitintegration.api.base_model import REQUESTED_AT
+    from gitintegration.cluster.integrations import KIND, Integrations
+    from gitintegration.commands.views import detail, is_in_sync, show, utcnow
+
     async with access.cluster() as cluster:
         integration = await the_one(Integrations(cluster), access.place, name)
         asked = datetime.now(UTC).isoformat()
@@ -71,6 +75,8 @@ async def _sync(access: Access, name: str | None, seconds: float, *, wait: bool)
 
 async def _handled(cluster: Cluster, metadata: dict[str, Any], asked: str) -> dict[str, Any]:
     """The integration once it was synced for what was asked. Raises GitIntegrationError where it is gone."""
+    from gitintegration.cluster.integrations import Integrations
+
     integrations = Integrations(cluster)
     while True:
         await asyncio.sleep(_LOOKS)

@@ -36,9 +36,9 @@ def is_in_sync(integration: Mapping[str, Any]) -> bool:
     return bool(status.get("inSync")) and not suspended and _condition(status, "Ready").get("status") == "True"
 
 
-def overview(integrations: Sequence[Mapping[str, Any]], now: datetime) -> RenderableType:
+def overview(integrations: Sequence[Mapping[str, Any]], now: datetime, *, header: bool = True) -> RenderableType:
     """One line for each. The cluster is ahead of git, or behind it."""
-    table = _table("NAMESPACE", "NAME", "READY", "SYNC", "AHEAD", "BEHIND", "CONFLICTS", "LAST SYNC")
+    table = _table("NAMESPACE", "NAME", "READY", "SYNC", "AHEAD", "BEHIND", "CONFLICTS", "LAST SYNC", header=header)
     for one in integrations:
         status = one.get("status") or {}
         ready = _condition(status, "Ready")
@@ -210,8 +210,8 @@ def _list(
     return [Text(), Text(title, style="bold"), Padding(table, (0, 0, 0, 2)), *note]
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style=_DIM)
+def _table(*columns: str, header: bool = True) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style=_DIM, show_header=header)
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
@@ -246,13 +246,18 @@ def _text(words: str) -> Text:
     return Text(plain(words))
 
 
+def console_of(stream: TextIO, width: int | None = None) -> Console:
+    """Where things are shown, in colour on a terminal where NO_COLOR does not forbid it. `width` in columns; None: its own."""
+    return Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
+
+
 def show(what: RenderableType, stream: TextIO, width: int | None = None) -> None:
-    """Print it, in colour on a terminal where NO_COLOR does not forbid it. `width` in columns; None: the terminal's own."""
-    text = io.StringIO()
-    console = Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
+    """Print it there; where that is no terminal, no line ends in spaces."""
+    console = console_of(stream, width)
     if console.is_terminal:
         console.print(what)
         return
+    text = io.StringIO()
     Console(file=text, width=console.width, highlight=False, emoji=False, color_system=None).print(what)
     stream.write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
 

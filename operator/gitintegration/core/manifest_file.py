@@ -71,7 +71,7 @@ def parse_documents(
     twice: set[ObjectKey] = set()
     named = {kind for _, kind in kinds}
     claims: list[ObjectKey] = []
-    for location, value in _manifests(documents):
+    for location, value in manifests(documents):
         key = _key(value)
         if key is None or key.kind not in named:
             continue
@@ -110,7 +110,7 @@ def _why_blank(source: bytes, documents: list[Json]) -> tuple[InvalidReason, str
         return InvalidReason.LFSPointer, _joined(messages.FILE_LFS())
     if text.startswith(_SEALED) or any(is_encrypted(document) for document in documents):
         return InvalidReason.Encrypted, _ENCRYPTED
-    kinds = [f"{v.get('kind')} ({v.get('apiVersion')})"[:200] for _, v in _manifests(documents) if "kind" in v]
+    kinds = [f"{v.get('kind')} ({v.get('apiVersion')})"[:200] for _, v in manifests(documents) if "kind" in v]
     found = f"holds {', '.join(kinds[:3])}, which is no kind of spec.resources" if kinds else "holds no manifest"
     return InvalidReason.NoManifest, _joined(messages.FILE_NO_MANIFEST(found=found))
 
@@ -166,7 +166,8 @@ def _stumble(error: ManifestError) -> str:
     return re.sub(r"column \d+", "", error.message)
 
 
-def _manifests(documents: list[Json]) -> Iterator[tuple[Location, Json]]:
+def manifests(documents: list[Json]) -> Iterator[tuple[Location, Json]]:
+    """The maps among them, those of a List one by one, with their places."""
     for number, document in enumerate(documents):
         if not isinstance(document, dict):
             continue

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import structlog
 
+from gitintegration import messages
 from gitintegration.core.diff import format_path, same
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.managers import is_owned
@@ -75,9 +76,9 @@ class Decider:
         base = item.record.base if item.record else None
         live = item.live.view if item.live else None
         if item.git is not None and await self._objects.version(item.kind, item.git.api_version) is None:
-            words = f"{item.key} names apiVersion {item.git.api_version}, which the cluster does not serve: "
-            words += f"name {item.kind.kind.api_version} in its file, or have its CRD serve that version again"
-            item.problem = Problem(item.git.path, InvalidReason.Refused, words)
+            served = item.kind.kind.api_version
+            words = messages.VERSION_NOT_SERVED(key=item.key, asked=item.git.api_version, served=served)
+            item.problem = Problem(item.git.path, InvalidReason.Refused, *words)
             item.decision = Decision(remote_ahead=True, local_ahead=is_edited(item))
             return
         strategy, list_keys = request.may.strategy_for(item.key), item.kind.schema.list_keys

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.bed.gitserver import git
+from tests.bed.kinds import crd
 from tests.bed.world import manifest
 
 SCRIPT = Path(sys.executable).with_name("gitintegration")
@@ -156,14 +158,80 @@ def test_what_it_can_not_tell_is_neither_well_nor_a_finding(make: Make, argument
 def test_views(make: Make) -> None:
     root = make({"pipelines/a,b 100%.yaml": BROKEN, "pipelines/twice.yaml": f"{manifest('x')}---\n{manifest('x')}"})
     text = lint(root).stdout.splitlines()
-    assert text[0].startswith("pipelines/a,b 100%.yaml: NotYAML: line 2")
+    assert text[0].startswith("pipelines/a,b 100%.yaml:2: NotYAML: line 2")
     assert text[-1] == "0 manifests in 2 files: 2 problems"
     assert lint(root, "-o", "github").stdout.startswith(
-        "::error file=pipelines/a%2Cb 100%25.yaml,title=NotYAML::line 2"
+        "::error file=pipelines/a%2Cb 100%25.yaml,line=2,title=NotYAML::line 2"
     )
     sarif = json.loads(lint(root, "-o", "sarif").stdout)
     (run,) = sarif["runs"]
     assert sarif["version"] == "2.1.0"
     assert {rule["id"] for rule in run["tool"]["driver"]["rules"]} == {"Duplicate", "NotYAML"}
-    first = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
-    assert first == "pipelines/a%2Cb%20100%25.yaml"
+    first, second = (one["locations"][0]["physicalLocation"] for one in run["results"])
+    assert first["artifactLocation"]["uri"] == "pipelines/a%2Cb%20100%25.yaml"
+    assert first["region"] == {"startLine": 2}
+    assert "region" not in second
+
+
+CRONTAB = crd(
+    "example.com",
+    "CronTab",
+    ["v1"],
+    {
+        "type": "object",
+        "required": ["when"],
+        "properties": {
+            "when": {"type": "string", "pattern": "^@"},
+            "many": {"type": "array", "items": {"type": "object", "properties": {"at": {"type": "integer"}}}},
+        },
+    },
+    status=True,
+)
+JOB = """apiVersion: example.com/v1
+kind: CronTab
+metadata: {name: NAME}
+"""
+
+
+def test_what_the_crds_of_a_folder_refuse_is_told_with_its_line(make: Make) -> None:
+    one = JOB.replace("NAME", "one")
+    listed = (
+        "apiVersion: v1\nkind: List\nitems:\n- apiVersion: example.com/v1\n  kind: CronTab\n  metadata: {name: in}\n"
+    )
+    root = make(
+        {
+            "crds/deep/crontab.yaml": f"# theirs\n---\n{yaml.safe_dump(CRONTAB)}",
+            "crds/README.md": "no YAML: [",
+            "pipelines/a.yaml": f"{one}spec: {{when: '@daily', many: [{{at: 1}}]}}\n---\n{JOB.replace('NAME', 'two')}spec:\n"
+            "  when: '@daily'\n  many:\n  - at: 1\n  - at: &x often\n  - *y\n".replace("*y", "at: *x"),
+            "pipelines/b.json": '{"apiVersion": "example.com/v1", "kind": "CronTab", "metadata": {"name": "b"},\n"spec": {\n"when": 5}}',
+            "pipelines/list.yaml": f"{listed}  spec:\n    when: daily\n",
+            "pipelines/v.yaml": JOB.replace("NAME", "v").replace("v1", "v2"),
+            "pipelines/none.yaml": f"{JOB.replace('NAME', 'none')}spec: {{}}\n",
+            "pipelines/other.yaml": manifest("other").replace("owner: ann", "owner: {no: crd}"),
+        }
+    )
+    kinds = ("--kind", "example.com/v1/CronTab", "--kind", "planasonix.com/v1alpha1/Pipeline")
+    assert problems(root, *kinds) == {}
+    done = lint(root, *kinds, "--crds", root / "crds")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "pipelines/a.yaml:13: Refused: CronTab/two: spec.many[1].at: is a string, and has to be an integer",
+        "pipelines/a.yaml:14: Refused: CronTab/two: spec.many[2].at: is a string, and has to be an integer",
+        "pipelines/b.json:3: Refused: CronTab/b: spec.when: is a number, and has to be a string",
+        "pipelines/list.yaml:8: Refused: CronTab/in: spec.when: is not as ^@ wants it",
+        "pipelines/none.yaml:4: Refused: CronTab/none: spec.when: is required",
+        "pipelines/v.yaml:1: Refused: CronTab/v names apiVersion example.com/v2, which the cluster does not serve; name "
+        "example.com/v1 in its file, or have its CRD serve that version again",
+        "7 manifests in 6 files, 6 of them held against CRDs: 6 problems",
+    ]
+
+
+def test_a_folder_without_crds_checks_nothing_and_says_so(make: Make) -> None:
+    root = make({"pipelines/a.yaml": manifest("a"), "broken/crd.yaml": BROKEN})
+    bad = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec: {versions: 3}\n"
+    make({"odd/crd.yaml": bad})
+    for folder, words in (("pipelines", "holds no CustomResourceDefinition"), ("broken", "line 2"), ("odd", "is none")):
+        done = lint(root, "--crds", root / folder)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert words in done.stderr
