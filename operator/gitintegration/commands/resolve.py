@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.commands import FAILED, OK
 from gitintegration.commands.access import Access, carried_out, the_one
-from gitintegration.commands.operate import DryRun, Pipelines, code_of, ended, make
+from gitintegration.commands.operation import DryRun, Pipelines, code_of, ended, make
 from gitintegration.commands.views import conflict_view, operation_view, show, utcnow
 from gitintegration.core.text import plain
 from gitintegration.errors import GitIntegrationError, Reason

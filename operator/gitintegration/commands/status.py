@@ -66,7 +66,7 @@ async def _status(name: str | None, access: Access, *, everywhere: bool, watch: 
             found = await _found(integrations, None if everywhere else access.place, name)
             _print(found, output)
             if not watch:
-                return OK if all(map(is_in_sync, found)) else DIFFERENT
+                return OK if all(is_in_sync(one, utcnow()) for one in found) else DIFFERENT
             await asyncio.sleep(_LOOKS)
 
 
