@@ -52,6 +52,8 @@ def test_it_is_suspended_for_a_reason_and_resumed(user: User) -> None:
     assert json.loads(again.stdout)["spec"]["suspend"] == {"reason": "again"}
     failed = user.run("push", *place)
     assert (failed.returncode, "is suspended" in failed.stdout) == (2, True)
+    waits = user.run("sync", *place)
+    assert (waits.returncode, "gitintegration resume gi" in waits.stderr) == (2, True), waits.stdout
     held = user.run("confirm", *place, "--yes")
     assert (held.returncode, held.stdout) == (0, "gi holds nothing back\n"), held.stderr
     done = user.run("resume", *place, "-o", "yaml")

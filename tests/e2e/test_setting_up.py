@@ -146,9 +146,11 @@ def integrated(new: User) -> World:
     return new.w
 
 
-def told(user: User, *more: str, kubeconfig: Path | None = None) -> tuple[int, dict[str, list[tuple[str, str]]]]:
+def told(
+    user: User, *more: str, namespace: str = "", kubeconfig: Path | None = None
+) -> tuple[int, dict[str, list[tuple[str, str]]]]:
     """The exit code, and what was found by check: state and words."""
-    done = user.run("doctor", "-n", user.w.namespace, "-o", "json", *more, kubeconfig=kubeconfig)
+    done = user.run("doctor", "-n", namespace or user.w.namespace, "-o", "json", *more, kubeconfig=kubeconfig)
     assert done.stdout, done.stderr
     found: dict[str, list[tuple[str, str]]] = {}
     for one in json.loads(done.stdout):
@@ -209,7 +211,7 @@ def test_doctor_tells_what_is_amiss(new: User, tmp_path: Path) -> None:
 
 def test_doctor_of_somebody_without_rights_is_no_alarm(new: User, world: MakeWorld) -> None:
     other = world()
-    code, found = told(new, "-n", other.namespace)
+    code, found = told(new, namespace=other.namespace)
     assert code == 1
     mine = [(state, words) for state, words in found["rights"] if words.startswith("you ")]
     assert {state for state, _ in mine} == {"warn"}

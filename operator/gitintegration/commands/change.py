@@ -16,9 +16,10 @@ from cyclopts import Parameter
 from rich.console import Console, RenderableType
 
 from gitintegration.api.base_model import API_VERSION, REQUESTED_AT
+from gitintegration.api.suspension import is_suspended
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.integrations import KIND, Integrations
-from gitintegration.commands.views import show
+from gitintegration.commands.views import show, utcnow
 from gitintegration.errors import GitIntegrationError, Reason
 
 _LOOKS = 0.5
@@ -47,6 +48,14 @@ async def patch(cluster: Cluster, seen: Mapping[str, Any], body: Mapping[str, An
     query = {"fieldValidation": "Strict"}
     done: dict[str, Any] = await cluster.request("PATCH", path, query=query, body=whole, content_type=_MERGE)
     return done
+
+
+def check_awake(integration: Mapping[str, Any], wanted: str) -> None:
+    """Raises GitIntegrationError where it is suspended, so that it would be waited for in vain. `wanted`: what is not to be had."""
+    if is_suspended(integration["spec"], utcnow()):
+        name, namespace = integration["metadata"]["name"], integration["metadata"]["namespace"]
+        words = f"{name} is suspended, so {wanted}: kubectl gitintegration resume {name} -n {namespace}"
+        raise GitIntegrationError(Reason.Suspended, words)
 
 
 def asked_now() -> tuple[str, dict[str, str]]:

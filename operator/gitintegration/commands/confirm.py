@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gitintegration.api.base_model import CONFIRM_DELETES
-from gitintegration.api.suspension import is_suspended
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.commands import DIFFERENT, OK
@@ -21,6 +20,7 @@ from gitintegration.commands.change import (
     Yes,
     agreed,
     asked_now,
+    check_awake,
     is_handled,
     patch,
     tell,
@@ -72,8 +72,7 @@ async def _confirm(
         if not shown:
             tell(found, output, lambda: f"{found['metadata']['name']} holds nothing back")
             return OK
-        if is_suspended(found["spec"], utcnow()):
-            raise GitIntegrationError(Reason.Suspended, _suspended(found))
+        check_awake(found, "nothing can be released")
         show(held_view(found, shown), aside)
         if not agreed("Release this?", yes=yes):
             return _unreleased(found, output, "nothing was released")
@@ -134,8 +133,3 @@ def _unreleased(found: Mapping[str, Any], output: Output, words: str) -> int:
     if output is not Output.text:
         tell(found, output, lambda: "")
     return DIFFERENT
-
-
-def _suspended(found: Mapping[str, Any]) -> str:
-    name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
-    return f"{name} is suspended, so nothing can be released: kubectl gitintegration resume {name} -n {namespace}"

@@ -26,6 +26,7 @@ from gitintegration.commands.change import (
     Yes,
     agreed,
     asked_now,
+    check_awake,
     is_handled,
     patch,
     ready_of,
@@ -190,6 +191,7 @@ class _Setup:
             raise GitIntegrationError(
                 Reason.InvalidSpec, f"{words}look at it: kubectl gitintegration status {name} -n {space}"
             )
+        check_awake(there, "nothing can be set up")
         return there
 
     async def _try(self, login: Given) -> None:

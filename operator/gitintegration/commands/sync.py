@@ -7,7 +7,7 @@ import sys
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.commands import DIFFERENT, OK
 from gitintegration.commands.access import Access, carried_out, the_one
-from gitintegration.commands.change import Timeout, Wait, asked_now, is_handled, patch, until
+from gitintegration.commands.change import Timeout, Wait, asked_now, check_awake, is_handled, patch, until
 from gitintegration.commands.views import detail, is_in_sync, show, utcnow
 
 
@@ -34,6 +34,7 @@ def sync(
 async def _sync(access: Access, name: str | None, seconds: float, *, wait: bool) -> int:
     async with access.cluster() as cluster:
         integration = await the_one(Integrations(cluster), access.place, name)
+        check_awake(integration, "nothing is synced")
         token, asks = asked_now()
         await patch(cluster, integration, {"metadata": {"annotations": asks}})
         if not wait:
