@@ -532,6 +532,12 @@ SUSPENDED = Message(
     "go on: " + _PATCH + """{"spec":{"enabled":true}}'""",
     {},
 )
+SUSPENDED_FOR = Message(
+    "Suspended",
+    "syncing is suspended (spec.suspend), $end: $why",
+    "go on at once: " + _PATCH + """{"spec":{"suspend":null}}'""",
+    {"end": "until 2026-12-24T18:00:00Z", "why": "the warehouse is moved"},
+)
 _CONFIRM = "If that is meant: kubectl -n $NAMESPACE annotate gitintegration $NAME planasonix.com/confirmDeletes=$digest --overwrite"
 _HELD: Mapping[str, object] = {
     "count": "10 of 10 pipelines",
@@ -592,7 +598,9 @@ CONFLICTS = Message(
 OPERATION_SUSPENDED = Message(
     "Suspended",
     "GitIntegration '$name' is suspended, so nothing was done",
-    "resume it: " + _PATCH + """{"spec":{"enabled":true}}'; or make the operation anew with spec.force: true""",
+    "resume it: "
+    + _PATCH
+    + """{"spec":{"enabled":true,"suspend":null}}'; or make the operation anew with spec.force: true""",
     {"name": "analytics"},
 )
 OPERATION_WAITS = Message(

@@ -75,7 +75,6 @@ async def serve(settings: Settings) -> None:
             if not await life.outlasts(lease.acquire(life.ready.set)):
                 return
         operator = await _operator(settings, cluster, metrics, stack)
-        git.waits = http.waits = keys.waits = operator.dispatcher.waits
         metrics.watch(operator)
         settings.cache_dir.mkdir(parents=True, exist_ok=True)
         await operator.sweep(await _alive(settings, Integrations(cluster)))
@@ -98,7 +97,7 @@ async def _operator(settings: Settings, cluster: Cluster, metrics: Metrics, stac
     kinds = Kinds(cluster)
     http = ForgeHttp(fence=cluster.fence, observe=metrics.forge_request, egress=egress, keys=keys)
     forges = Forges(http)
-    return Controller(
+    operator = Controller(
         parts=assemble(cluster, git, workers, forges, kinds, limits=ReadLimits(size=settings.max_file_size)),
         git=git,
         workers=workers,
@@ -118,6 +117,8 @@ async def _operator(settings: Settings, cluster: Cluster, metrics: Metrics, stac
         require_allowed_hosts=settings.require_allowed_hosts,
         metrics=metrics,
     )
+    git.waits = http.waits = keys.waits = operator.dispatcher.waits
+    return operator
 
 
 def _processes(settings: Settings, stack: AsyncExitStack) -> tuple[Workers, Keys]:

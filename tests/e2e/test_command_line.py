@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -19,29 +18,10 @@ import yaml
 from tests.bed.cluster import ROOT
 from tests.bed.controlplane import ControlPlane
 from tests.bed.printed import check
-from tests.bed.tenants import Tenant
+from tests.bed.user import SCRIPT, User
 from tests.bed.world import World, eventually, manifest
 
 MakeWorld = Callable[..., World]
-SCRIPT = str(Path(sys.executable).with_name("gitintegration"))
-
-
-class User:
-    """A tenant, with the command line."""
-
-    def __init__(self, w: World) -> None:
-        self.w, self.tenant = w, Tenant(w, "user")
-        self.tenant.bind("gitintegration-api-user", "get", "gitintegrations")
-
-    def run(self, *arguments: str, kubeconfig: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
-        known = {k: v for k, v in os.environ.items() if k not in ("KUBECONFIG", "COLUMNS")}
-        env = {**known, "KUBECONFIG": str(kubeconfig or self.tenant.kubeconfig), **more}
-        return subprocess.run([SCRIPT, *arguments], env=env, capture_output=True, text=True, timeout=60)
-
-    def status(self, *arguments: str, code: int = 0, **more: Any) -> str:
-        done = self.run("status", "-n", self.w.namespace, *arguments, **more)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout or done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -318,6 +318,25 @@ def test_what_others_made_keeps_its_mode(client: Client) -> None:
     assert before["mode"] == "Bidirectional"
 
 
+def test_one_that_is_suspended_for_a_reason_is_disabled(client: Client) -> None:
+    w = client.w
+    configured(client)
+    in_sync(client)
+    suspend = {"reason": "moved", "until": "2099-01-01T00:00:00Z"}
+    w.kubectl("patch", "gi", "default", "--type=merge", "-p", json.dumps({"spec": {"suspend": suspend}}))
+    assert client("GET")["data"]["enabled"] is False
+    assert client("POST", author_name="Somebody")["data"]["enabled"] is False
+    error = eventually(lambda: client("GET", "/status")["data"].get("error"))
+    assert (error["code"], "until 2099-01-01T00:00:00Z: moved" in error["message"]) == ("suspended", True)
+    assert client("POST", "/push", 409, branch="main")["error"]["code"] == "suspended"
+    suspend["until"] = "2020-01-01T00:00:00Z"
+    w.kubectl("patch", "gi", "default", "--type=merge", "-p", json.dumps({"spec": {"suspend": suspend}}))
+    assert client("GET")["data"]["enabled"] is True
+    assert client("POST", enabled=True)["data"]["enabled"] is True
+    assert "suspend" not in w.spec("default", "gi")
+    eventually(lambda: "error" not in client("GET", "/status")["data"])
+
+
 def test_a_disabled_one_is_not_pushed_or_pulled_unasked(client: Client) -> None:
     w = client.w
     configured(client)

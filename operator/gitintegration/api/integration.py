@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -11,6 +13,7 @@ from gitintegration.api import git_names
 from gitintegration.api.base_model import Model
 from gitintegration.api.durations import PATTERN, parse_duration
 from gitintegration.api.names import API_VERSION, KIND, LABEL_LENGTH, NAME_LENGTH, SUBDOMAIN, split_api_version
+from gitintegration.api.suspension import Suspend
 
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH, pattern=SUBDOMAIN)]
 LONGEST_TIMEOUT = 600.0
@@ -236,6 +239,9 @@ class GitIntegrationSpec(Model):
     """What to keep the same with what."""
 
     enabled: bool = Field(True, description="False suspends all syncing; the status keeps its last values.")
+    suspend: Suspend | None = Field(
+        None, description="Suspends all syncing as well, and says why; with until it goes on by itself at that time."
+    )
     provider: Provider = Field(Provider.generic, description="What serves the repository.")
     repository_url: str = Field(
         alias="repositoryURL",
@@ -286,6 +292,12 @@ class GitIntegrationSpec(Model):
         None, description="Secret with the keys address, username and password of an HTTP proxy."
     )
     history_limit: int = Field(10, ge=0, le=50, description="Commits shown in status.history.")
+
+    def suspended_for(self, now: datetime) -> float:
+        """Seconds for which nothing is synced from now on: 0 where it is not suspended, inf where no end is known."""
+        if not self.enabled:
+            return math.inf
+        return max(0.0, self.suspend.seconds_left(now)) if self.suspend else 0.0
 
     @property
     def listed(self) -> frozenset[tuple[str, str]]:
@@ -372,6 +384,29 @@ class InvalidStatus(Model):
     message: str | None = Field(None, description="Why, and what to do.")
 
 
+class HeldPipeline(Model):
+    """A pipeline that a held change is about."""
+
+    kind: str | None = Field(None, description="Its kind.")
+    name: str | None = Field(None, description="Its name.")
+
+
+class HeldStatus(Model):
+    """Deletes, or copies to another prefix, that wait until a person confirms them."""
+
+    digest: str | None = Field(
+        None, description="Names exactly these; planasonix.com/confirmDeletes with it releases them and no others."
+    )
+    reason: str | None = Field(None, description="DeletesHeld or PrefixChanged.")
+    side: str | None = Field(None, description="Where they would be carried out: cluster or git.")
+    count: int | None = Field(None, description="How many there are.")
+    known: int | None = Field(None, description="Of so many pipelines that are known.")
+    pipelines: list[HeldPipeline] | None = Field(None, description="Which, at most 50.")
+    truncated: bool | None = Field(None, description="There are more than are listed.")
+    prefix_before: str | None = Field(None, description="Of PrefixChanged: the prefix that they stay below.")
+    prefix: str | None = Field(None, description="Of PrefixChanged: the one that they would be copied to.")
+
+
 class HistoryEntry(Model):
     """A commit that touched the prefix."""
 
@@ -445,6 +480,9 @@ class GitIntegrationStatus(Model):
     conflicts_truncated: bool | None = Field(None, description="There are more than 50 conflicts.")
     invalid: list[InvalidStatus] | None = Field(None, description="Manifests that were left alone, at most 50.")
     invalid_truncated: bool | None = Field(None, description="There are more than 50 invalid manifests.")
+    held: list[HeldStatus] | None = Field(
+        None, description="What waits for confirmation: the annotation planasonix.com/confirmDeletes with its digest."
+    )
     active_operation: ActiveOperation | None = Field(None, description="The GitOperation that runs now.")
     review: ReviewStatus | None = Field(
         None, description="The branch that changes are offered on, where spec.sync.push.branch names one."

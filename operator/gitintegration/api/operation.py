@@ -270,6 +270,7 @@ class TestResult(Model):
     permissions: list[str] | None = Field(None, max_length=8, description="What the credentials may do: read, write.")
     default_branch: str | None = Field(None, description="What the remote's HEAD points to.")
     latency_ms: int | None = Field(None, description="Milliseconds of one round trip.")
+    operator_version: str | None = Field(None, description="Version of the operator that tried it.")
 
 
 class GitOperationStatus(Model):

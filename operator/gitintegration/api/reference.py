@@ -13,7 +13,7 @@ REASONS = {
     "Succeeded": "All is well.",
     "Progressing": "Pipelines are ahead that the mode does not carry, or a sync is under way.",
     "ProgressingWithRetry": "Something passing went wrong; it is tried again by itself.",
-    "Suspended": "spec.enabled is false: Ready with this reason. Set it to true to go on; operations meanwhile need spec.force.",
+    "Suspended": "spec.enabled is false, or spec.suspend holds: Ready with this reason. `gitintegration resume` goes on; operations meanwhile need spec.force.",
     "InvalidSpec": "The spec asks for what can't be done. Mend the field that the message names.",
     "InvalidURL": "spec.repositoryURL can't be used. The message says why, and where a redirect leads.",
     "SecretNotFound": "A Secret that the spec names is not there. Create it; it is noticed at once.",

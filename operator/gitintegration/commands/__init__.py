@@ -26,20 +26,37 @@ app.command(
     help="Show how integrations stand: what is ahead, in conflict, left alone, and what mends it.",
 )
 app.command(
-    "gitintegration.commands.operate:diff",
+    "gitintegration.commands.diff:diff",
     help="Show what a push would commit and what a pull would bring, with values. Nothing is written.",
 )
-app.command("gitintegration.commands.operate:push", help="Push pipelines of the cluster to a branch, as one commit.")
-app.command("gitintegration.commands.operate:pull", help="Bring pipelines of a branch into the cluster.")
+app.command("gitintegration.commands.push:push", help="Push pipelines of the cluster to a branch, as one commit.")
+app.command("gitintegration.commands.pull:pull", help="Bring pipelines of a branch into the cluster.")
 app.command("gitintegration.commands.sync:sync", help="Have an integration synced now, and tell how it stands then.")
-app.command("gitintegration.commands.operate:history", help="Show which commits touched pipelines, newest first.")
+app.command("gitintegration.commands.history:history", help="Show which commits touched pipelines, newest first.")
 app.command(
-    "gitintegration.commands.operate:restore",
+    "gitintegration.commands.restore:restore",
     help="Bring pipelines back as they stood at a commit, also where they were deleted since.",
 )
 app.command(
     "gitintegration.commands.resolve:resolve",
     help="Settle conflicts, field by field: the cluster's value, git's, what both were before, or another.",
+)
+app.command(
+    "gitintegration.commands.suspend:suspend",
+    help="Have nothing synced for a while, and say why; with --for or --until it goes on by itself.",
+)
+app.command("gitintegration.commands.suspend:resume", help="Go on with syncing, however it was suspended.")
+app.command(
+    "gitintegration.commands.confirm:confirm",
+    help="Show what waits for confirmation, mass deletes say, and release exactly that.",
+)
+app.command(
+    "gitintegration.commands.init:init",
+    help="Begin to sync a namespace: login, Secret, GitIntegration, and the first sync's plan before it is carried.",
+)
+app.command(
+    "gitintegration.commands.doctor:doctor",
+    help="Look at all that has to be right: versions, CRDs, rights, Lease, policies, repositories, integrations.",
 )
 app.command(
     "gitintegration.commands.completion:completion",

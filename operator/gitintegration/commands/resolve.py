@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from gitintegration.commands import FAILED, OK
 from gitintegration.commands.access import Access, Name, finished, the_one
-from gitintegration.commands.operate import DryRun, Pipelines, code_of, ended, make
+from gitintegration.commands.operation import DryRun, Pipelines, code_of, ended, make
 from gitintegration.core.text import plain
 from gitintegration.errors import GitIntegrationError, Reason
 

@@ -63,7 +63,7 @@ def status(
 
 async def _status(name: str | None, access: Access, *, everywhere: bool, watch: bool, output: Output) -> int:
     from gitintegration.cluster.integrations import Integrations
-    from gitintegration.commands.views import is_in_sync
+    from gitintegration.commands.views import is_in_sync, utcnow
 
     async with access.cluster() as cluster:
         place, integrations = None if everywhere else access.place, Integrations(cluster)
@@ -76,7 +76,7 @@ async def _status(name: str | None, access: Access, *, everywhere: bool, watch: 
                     found = await _found(integrations, place, name)
         else:
             _print(found, output)
-    return OK if all(map(is_in_sync, found)) else DIFFERENT
+    return OK if all(is_in_sync(one, utcnow()) for one in found) else DIFFERENT
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gitintegration.api.suspension import is_suspended
+from gitintegration.commands.diagnosis import Finding, State
 from gitintegration.core.text import plain
 
 _SHA = 12
@@ -29,10 +31,10 @@ def ago(then: str | None, now: datetime) -> str:
     return f"{seconds // size}{unit} ago"
 
 
-def is_in_sync(integration: Mapping[str, Any]) -> bool:
+def is_in_sync(integration: Mapping[str, Any], now: datetime) -> bool:
     """Whether both sides were the same when they were last looked at, and they are still looked at."""
     status = integration.get("status") or {}
-    suspended = not (integration.get("spec") or {}).get("enabled", True)
+    suspended = is_suspended(integration.get("spec") or {}, now)
     return bool(status.get("inSync")) and not suspended and _condition(status, "Ready").get("status") == "True"
 
 
@@ -146,6 +148,63 @@ def field_view(plan: Mapping[str, Any]) -> RenderableType:
         for field in change.get("fields") or ({"field": ""},)
     )
     return Group(*_list("CHANGES", ("ACTION", "PIPELINE", "FIELD", "BEFORE", "AFTER"), rows))
+
+
+def suspension_view(integration: Mapping[str, Any]) -> RenderableType:
+    """That nothing is synced, until when and why."""
+    name, spec = integration["metadata"]["name"], integration["spec"]
+    suspend = spec.get("suspend")
+    if not spec.get("enabled", True):
+        return _text(f"{name} is suspended until it is resumed (spec.enabled is false)")
+    if suspend is None:
+        return _text(f"{name} is not suspended")
+    end = f"until {suspend['until']}" if suspend.get("until") else "until it is resumed"
+    return _text(f"{name} is suspended {end}: {suspend.get('reason')}")
+
+
+def held_view(integration: Mapping[str, Any], held: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """What waits for a person, all of it that the status holds."""
+    if not held:
+        return _text(f"{integration['metadata']['name']} holds nothing back")
+    parts: list[RenderableType] = []
+    for one in held:
+        rows = ((_key(each),) for each in one.get("pipelines") or ())
+        parts += [Text(), _text(_held_words(one))] if parts else [_text(_held_words(one))]
+        table = _list("", ("PIPELINE",), rows, more=bool(one.get("truncated")))
+        parts += table[2:]
+    return Group(*parts)
+
+
+def _held_words(held: Mapping[str, Any]) -> str:
+    counts = f"{held.get('count')} of {held.get('known')} pipelines"
+    if held.get("reason") == "PrefixChanged":
+        what = f"would be copied in git from '{held.get('prefixBefore')}' to '{held.get('prefix')}'"
+    else:
+        what = f"would be deleted in {'git' if held.get('side') == 'git' else 'the cluster'}"
+    return f"{counts} {what} (digest {held.get('digest')})"
+
+
+def confirmed_view(
+    integration: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], left: Sequence[Mapping[str, Any]]
+) -> RenderableType:
+    """What became of what was confirmed; `left`: what is held of it, or came to be held meanwhile."""
+    if left:
+        return Group(_text("it became another meanwhile, and this is held now:"), held_view(integration, left))
+    ready = _condition(integration.get("status") or {}, "Ready")
+    words = ", ".join(str(one.get("digest")) for one in shown)
+    return _text(f"released {words}; {ready.get('reason')}: {ready.get('message', '')}")
+
+
+def findings_view(found: Sequence[Finding]) -> RenderableType:
+    """A line each, and how many of which there are."""
+    table = Table.grid(padding=(0, 2))
+    for no_wrap in (True, True, False):
+        table.add_column(no_wrap=no_wrap, overflow="fold")
+    styles = {State.ok: _GOOD, State.bad: _BAD, State.warn: "yellow", State.unknown: _DIM}
+    for one in found:
+        table.add_row(Text(one.state.value, style=styles[one.state]), _text(one.check), _text(one.told))
+    counts = ((state, sum(one.state is state for one in found)) for state in State)
+    return Group(table, Text(", ".join(f"{number} {state.value}" for state, number in counts if number)))
 
 
 def _history(status: Mapping[str, Any], now: datetime) -> Iterator[tuple[object, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -290,7 +291,8 @@ class Controller:
             self._log.warning("status not written", namespace=name[0], integration=name[1], error=error.message)
             return entry.until_rewrite()
         entry.unwritten = 0
-        delay = entry.settle(outcome)
+        end = outcome.suspend.seconds_left(self._now()) if outcome.suspend else math.inf
+        delay = max(0.0, min(entry.settle(outcome), end, self._next_claim(name)))
         entry.next_periodic = time.monotonic() + delay
         return delay
 
@@ -303,10 +305,11 @@ class Controller:
 
     async def _sync(self, name: IntegrationKey, entry: Integration) -> tuple[Outcome, RunStats]:
         spec = self._parse(entry)
-        if not spec.enabled:
+        if spec.suspended_for(self._now()):
             await self._release(name, entry)
             generation, mode = int(entry.metadata["generation"]), spec.sync.mode.value
-            return Outcome(generation, mode, Place(*name), suspended=True), RunStats()
+            why = spec.suspend if spec.enabled else None
+            return Outcome(generation, mode, Place(*name), suspended=True, suspend=why), RunStats()
         request = await self._request(name, entry, spec)
         began = time.monotonic()
         done = await self._reconciler.sync(entry.session, request)
@@ -386,19 +389,33 @@ class Controller:
 
     def _neighbours(self, name: IntegrationKey) -> list[tuple[str, Integration, GitIntegrationSpec]]:
         """The others of its namespace that claim something now, those of another shard too, by name."""
-        others = chain(self._others(name), self._elsewhere.get(name[0], {}).items())
-        return [(other, entry, spec) for other, entry in others if (spec := self._claimant(entry))]
+        return [(other, entry, spec) for other, entry in self._all_others(name) if (spec := self._claimant(entry))]
+
+    def _all_others(self, name: IntegrationKey) -> Iterator[tuple[str, Integration]]:
+        """The others of its namespace, those of another shard too."""
+        return chain(self._others(name), self._elsewhere.get(name[0], {}).items())
 
     def _claimant(self, entry: Integration) -> GitIntegrationSpec | None:
         """The spec of one that claims what it selects: not of one that is suspended, is going or can't work."""
+        spec = self._claim(entry)
+        return spec if spec and not spec.suspended_for(self._now()) else None
+
+    def _claim(self, entry: Integration) -> GitIntegrationSpec | None:
+        """The same, also of one that is suspended."""
         if entry.claimant is None or entry.claimant[0] is not entry.seen:
             entry.claimant = (entry.seen, None)
             with contextlib.suppress(SpecError):
                 spec = self._parse(entry)
                 parse_url(spec.repository_url)
-                if spec.enabled and not entry.leaving:
+                if not entry.leaving:
                     entry.claimant = (entry.seen, spec)
         return entry.claimant[1]
+
+    def _next_claim(self, name: IntegrationKey) -> float:
+        """Seconds until the next of its neighbours claims something again, because its suspension ends."""
+        now = self._now()
+        specs = (self._claim(entry) for _, entry in self._all_others(name))
+        return min((left for spec in specs if spec and (left := spec.suspended_for(now))), default=math.inf)
 
     def _others(self, name: IntegrationKey) -> Iterator[tuple[str, Integration]]:
         """The other integrations of its namespace, by their names."""
@@ -430,7 +447,7 @@ class Controller:
 
     def suspended(self, entry: Integration) -> bool:
         """Whether it carries nothing now. Raises SpecError."""
-        return not self._parse(entry).enabled
+        return self._parse(entry).suspended_for(self._now()) > 0
 
     async def prepared(self, name: IntegrationKey, entry: Integration) -> tuple[SyncSession, RunRequest]:
         """What an operation needs of its integration."""

@@ -51,7 +51,8 @@ class Integration:
     overlaps: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     """Kinds that others claim as a whole as well, and their names."""
     claimant: tuple[dict[str, Any], GitIntegrationSpec | None] | None = None
-    """As it was last seen when a neighbour asked, and the spec by which it claims what it selects; None: it claims nothing."""
+    """As it was last seen when a neighbour asked, and the spec by which it claims what it selects, while it is not suspended; None:
+    it claims nothing."""
     login: Login = field(default_factory=Login)
     remote: Remote | None = None
     """As it was dialled last: of it, connections and the like are kept elsewhere."""

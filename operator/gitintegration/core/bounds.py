@@ -40,6 +40,11 @@ def bounded(status: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def fitting(entries: Iterable[Any], most: int) -> list[Any]:
+    """The first of some entries that take so many bytes at most."""
+    return list(_within(entries, most))
+
+
 def touched(ids: Sequence[str]) -> dict[str, Any]:
     """What `status.history` tells of the pipelines that a commit touched."""
     return {"pipelinesTouched": list(ids[:TOUCHED_SHOWN]), "pipelinesTouchedCount": len(ids)}

@@ -15,15 +15,19 @@ import orjson
 
 from gitintegration import messages
 from gitintegration.api.base_model import API_VERSION
-from gitintegration.core.bounds import bounded, touched
+from gitintegration.api.suspension import Suspend
+from gitintegration.core.bounds import bounded, fitting, touched
 from gitintegration.core.plan.conflict_values import ConflictValue
 from gitintegration.core.text import plain, plain_values
+from gitintegration.core.values import ObjectKey
 from gitintegration.errors import CredentialError, GitIntegrationError, Reason, RemoteError, Words
 from gitintegration.messages import SOMEWHERE, Place, counted, named
 
 SHOWN = 50
 """So many conflicts and invalid manifests are listed."""
 
+_HELD_BYTES = 10 << 10
+"""Of the names of what is held, for one reason."""
 _WITH_VALUES = 20
 """So many conflicts are listed with what both sides hold."""
 
@@ -104,8 +108,12 @@ class HeldDeletes:
     """The branch that is gone, where that is why."""
     commit: str | None = None
     """Where the pipelines stood last."""
+    keys: Sequence[ObjectKey] = ()
 
     reason = Reason.DeletesHeld
+
+    def to_status(self) -> dict[str, Any]:
+        return {"side": self.side, **_held(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +125,20 @@ class HeldCopies:
     count: int
     known: int
     digest: str
+    keys: Sequence[ObjectKey] = ()
 
     reason = Reason.PrefixChanged
+
+    def to_status(self) -> dict[str, Any]:
+        return {"side": "git", **_held(self), "prefixBefore": self.before, "prefix": self.prefix}
+
+
+def _held(held: HeldDeletes | HeldCopies) -> dict[str, Any]:
+    """What both tell."""
+    named = [{"kind": key.kind, "name": key.name} for key in sorted(held.keys, key=lambda key: (key.kind, key.name))]
+    shown = fitting(named[:SHOWN], _HELD_BYTES)
+    told = {"digest": held.digest, "reason": held.reason.value, "count": held.count, "known": held.known}
+    return {**told, "pipelines": shown, **({"truncated": True} if len(shown) < len(named) else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +149,8 @@ class Outcome:
     mode: str
     place: Place = SOMEWHERE
     suspended: bool = False
+    suspend: Suspend | None = None
+    """Why and until when, where spec.suspend is what suspends it."""
     error: GitIntegrationError | None = None
     connection: Mapping[str, Any] | None = None
     pipelines: int = 0
@@ -194,6 +216,7 @@ def build_status(
         "invalidTruncated",
         "activeOperation",
         *(["review", "pullRequest"] if outcome.observed else ["inSync"]),  # of what is not seen, nobody knows
+        *(["held"] if outcome.observed and not outcome.suspended else []),
     )
     status = {k: v for k, v in previous.items() if k not in dropped}
     status["observedGeneration"] = outcome.generation
@@ -224,6 +247,8 @@ def _observed(previous: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         "conflicts": told_conflicts(outcome.conflicts),
         "invalid": [i.to_status() for i in sorted(outcome.invalid, key=InvalidEntry.order)[:SHOWN]],
     }
+    if outcome.held:
+        status["held"] = [held.to_status() for held in outcome.held]
     if len(outcome.ahead) > SHOWN:
         status["aheadTruncated"] = True
     if len(outcome.conflicts) > SHOWN:
@@ -353,7 +378,7 @@ def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
 
 def _ready(outcome: Outcome) -> _Verdict:
     if outcome.suspended:
-        return _Verdict("True", Reason.Suspended, outcome.place.joined(messages.SUSPENDED()))
+        return _Verdict("True", Reason.Suspended, outcome.place.joined(_suspended_words(outcome.suspend)))
     if outcome.error is not None:
         return _Verdict("False", outcome.error.reason, outcome.place.told(outcome.error))
     if trouble := _trouble(outcome):
@@ -362,6 +387,13 @@ def _ready(outcome: Outcome) -> _Verdict:
     if outcome.elsewhere:
         return _Verdict("True", Reason.EmptyPrefix, f"{told}; {outcome.elsewhere}")
     return _Verdict("True", Reason.Succeeded, told)
+
+
+def _suspended_words(suspend: Suspend | None) -> Words:
+    if suspend is None:
+        return messages.SUSPENDED()
+    end = f"until {suspend.until}" if suspend.until else "until it is resumed"
+    return messages.SUSPENDED_FOR(end=end, why=suspend.reason)
 
 
 def _connected(outcome: Outcome) -> _Verdict | None:

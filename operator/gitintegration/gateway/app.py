@@ -17,6 +17,7 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from gitintegration.api.suspension import is_suspended
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.integrations import KIND as INTEGRATIONS
 from gitintegration.cluster.operations import KIND as OPERATIONS
@@ -180,7 +181,7 @@ async def get_config(caller: As) -> Data[models.Config | models.NotConfigured]:
     author = spec.get("author") or {}
     return Data(
         data=models.Config(
-            enabled=spec.get("enabled", True) and not is_dying(found),
+            enabled=not is_suspended(spec, datetime.now(UTC)) and not is_dying(found),
             provider=spec.get("provider"),
             repository_url=spec["repositoryURL"],
             default_branch=_branch(found),
@@ -210,7 +211,7 @@ async def save_config(caller: As, body: models.ConfigBody) -> Data[models.Saved]
     saved = made["spec"]
     return Data(
         data=models.Saved(
-            enabled=saved.get("enabled", True),
+            enabled=not is_suspended(saved, datetime.now(UTC)),
             provider=saved.get("provider", "generic"),
             repository_url=saved["repositoryURL"],
             default_branch=_branch(made),
@@ -503,7 +504,7 @@ def _planned(change: Mapping[str, Any]) -> models.PlannedChange:
 async def _operate(caller: Caller, kind: str, block: dict[str, Any], *, force: bool) -> Data[models.Accepted]:
     await caller.needs(Right("create", OPERATIONS), Right("get", INTEGRATIONS))
     found = await _configured(caller)
-    if not (found["spec"].get("enabled", True) or force):
+    if is_suspended(found["spec"], datetime.now(UTC)) and not force:
         words = (
             f'the integration is disabled: POST {{"enabled": true}} to go on, or ask for this {kind} with "force": true'
         )

@@ -95,7 +95,9 @@ class Credentials(Body):
 class ConfigBody(Body):
     """What to sync with. What is left out keeps its value, or its default where there is none yet."""
 
-    enabled: bool | None = Field(None, description="False suspends all syncing.")
+    enabled: bool | None = Field(
+        None, description="False suspends all syncing; true ends a suspension, however it began."
+    )
     provider: Provider | None = Field(None, description="What serves the repository.")
     repository_url: Text | None = Field(None, description="Address to clone from, without a credential.")
     default_branch: Branch | None = Field(None, description="Branch.")
@@ -123,7 +125,7 @@ class ConfigBody(Body):
         return self
 
     def spec(self, *, new: bool) -> dict[str, Any]:
-        """The fields of a GitIntegration's spec that it sets."""
+        """The fields of a GitIntegration's spec that it sets; None takes one away."""
         mode = self.sync_mode or ("manual" if new else None)
         author = {"name": self.author_name, "email": self.author_email}
         made: dict[str, Any] = {
@@ -135,7 +137,8 @@ class ConfigBody(Body):
             "sync": {"mode": mode.capitalize()} if mode else None,
             "author": {k: v for k, v in author.items() if v is not None} or None,
         }
-        return {k: v for k, v in made.items() if v is not None}
+        resumed = {"suspend": None} if self.enabled and not new else {}
+        return {k: v for k, v in made.items() if v is not None} | resumed
 
 
 class PushBody(Body):

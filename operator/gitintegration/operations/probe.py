@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.git.client import GitClient
 from gitintegration.operations.result import OperationResult
 from gitintegration.session.connection import Connection, examine
+
+VERSION = version("gitintegration")
+"""Of the operator that makes a test: who makes one may see it nowhere else."""
 
 
 class Probe:
@@ -17,7 +22,7 @@ class Probe:
         found = await examine(self._git, self._forges, connection)
         may = ["read", "write"] if found.can_write else ["read"]
         branch = (found.default_branch or "").removeprefix("refs/heads/")
-        told = {"reachable": True, "permissions": may, "latencyMs": found.latency_ms}
+        told = {"reachable": True, "permissions": may, "latencyMs": found.latency_ms, "operatorVersion": VERSION}
         if branch:
             told["defaultBranch"] = branch
         return OperationResult(f"the repository answers; the credentials may {' and '.join(may)}", {"test": told})

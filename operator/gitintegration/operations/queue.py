@@ -35,6 +35,7 @@ from gitintegration.messages import Place
 from gitintegration.metrics import Metrics
 from gitintegration.operations.actions import Actions
 from gitintegration.operations.plan_pages import PlanPages
+from gitintegration.operations.probe import VERSION
 from gitintegration.operations.result import OperationContext, OperationResult, PartialFailure
 from gitintegration.reconcile.item import RunRequest, lossy_words
 from gitintegration.reconcile.report import explain
@@ -390,4 +391,6 @@ def _stands_alone(seen: Mapping[str, Any]) -> bool:
 
 def _unreached(entry: _Entry) -> dict[str, Any]:
     """What a failed test tells of the repository."""
-    return {"test": {"reachable": False}} if entry.seen["spec"].get("kind") == "test" else {}
+    return (
+        {"test": {"reachable": False, "operatorVersion": VERSION}} if entry.seen["spec"].get("kind") == "test" else {}
+    )

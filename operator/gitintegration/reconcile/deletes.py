@@ -50,7 +50,8 @@ def unconfirmed_copies(session: SyncSession, request: RunRequest, keys: Collecti
     wanted = held(COPY, keys, known=known, side_is_empty=session.index.empty, limit=limit, confirmed=request.confirmed)
     if wanted is None:
         return None
-    return HeldCopies(request.prefix_before, folder_of(request.spec.path_prefix), len(keys), known, wanted)
+    folder = folder_of(request.spec.path_prefix)
+    return HeldCopies(request.prefix_before, folder, len(keys), known, wanted, tuple(keys))
 
 
 def hold_deletes(
@@ -67,7 +68,7 @@ def hold_deletes(
             names = tuple(sorted(key.name for key in keys))
             gone = head.branch if head.commit is None else ""
             stood = head.commit or session.last_seen
-            found.append(HeldDeletes(side.value, len(keys), known, wanted, names, gone, stood))
+            found.append(HeldDeletes(side.value, len(keys), known, wanted, names, gone, stood, tuple(keys)))
             for item in deletes:
                 item.held = True
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gitintegration.commands.operate import code_of
+from gitintegration.commands.operation import code_of
 from gitintegration.commands.resolve import settled
 from gitintegration.errors import GitIntegrationError
 

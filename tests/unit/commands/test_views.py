@@ -11,18 +11,23 @@ from typing import Any
 import pytest
 from rich.console import Group
 
+from gitintegration.commands.diagnosis import Finding, State
 from gitintegration.commands.views import (
     ago,
+    confirmed_view,
     conflict_view,
     detail,
     field_view,
+    findings_view,
     heading,
+    held_view,
     is_in_sync,
     operation_view,
     overview,
     patches,
     plain_patches,
     show,
+    suspension_view,
 )
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -170,6 +175,53 @@ PLAN: dict[str, Any] = {
         {"path": "pipelines/users.yaml", "linesAdded": 0, "linesRemoved": 9, "withheld": "longer than 64 KiB"},
     ],
 }
+SUSPENDED: dict[str, Any] = {
+    "metadata": {"namespace": "data", "name": "analytics"},
+    "spec": {"suspend": {"reason": "the [red]warehouse[/]\x1b[31m is moved", "until": "2026-12-24T18:00:00Z"}},
+}
+HELD: list[dict[str, Any]] = [
+    {
+        "digest": "1f0c3a5b7d9e",
+        "reason": "DeletesHeld",
+        "side": "cluster",
+        "count": 120,
+        "known": 121,
+        "pipelines": [{"kind": "Pipeline", "name": "crm"}, {"kind": "Pipeline", "name": "[red]bad[/]"}],
+        "truncated": True,
+    },
+    {
+        "digest": "0a1b2c3d4e5f",
+        "reason": "PrefixChanged",
+        "side": "git",
+        "count": 1,
+        "known": 121,
+        "pipelines": [{"kind": "Pipeline", "name": "fresh"}],
+        "prefixBefore": "pipelines/",
+        "prefix": "prod/",
+    },
+]
+FOUND = [
+    Finding("version", State.ok, "this command is 0.1.0"),
+    Finding(
+        "crds",
+        State.bad,
+        "gitintegrations.planasonix.com is of another release: it lacks spec.suspend",
+        "kubectl apply --server-side -k manifests/",
+    ),
+    Finding(
+        "rights",
+        State.warn,
+        "you may not patch gitintegrations.planasonix.com",
+        "ask an administrator to run: kubectl -n data create rolebinding gitintegration-api-user --clusterrole=gitintegration-api-user --user=ann",
+    ),
+    Finding(
+        "lease",
+        State.unknown,
+        "whether its Lease is held is not known",
+        "ask an administrator to run: kubectl -n gitintegration-system get leases",
+    ),
+    Finding("repository", State.bad, "analytics: [red]the server[/] says\x1b[31m no"),
+]
 VIEWS = {
     "patches": Group(heading(PLAN), *patches(PLAN)),
     "fields": Group(heading(PLAN), field_view(PLAN)),
@@ -178,6 +230,11 @@ VIEWS = {
     "troubled": detail(TROUBLED, NOW),
     "new": detail(NEW, NOW),
     "operation": operation_view(OPERATION, NOW),
+    "suspended": suspension_view(SUSPENDED),
+    "held": held_view(WELL, HELD),
+    "held no more": confirmed_view(WELL, HELD, []),
+    "held otherwise": confirmed_view(WELL, HELD[:1], HELD[1:]),
+    "findings": findings_view(FOUND),
     "conflict": conflict_view(TROUBLED["status"]["conflicts"][0]),
 }
 
@@ -231,7 +288,10 @@ def test_times(then: str | None, words: str) -> None:
 
 
 def test_only_what_is_still_looked_at_is_in_sync() -> None:
-    assert is_in_sync(WELL)
-    assert not is_in_sync(TROUBLED)
-    assert not is_in_sync(NEW)
-    assert not is_in_sync({**WELL, "spec": {**WELL["spec"], "enabled": False}})
+    assert is_in_sync(WELL, NOW)
+    assert not is_in_sync(TROUBLED, NOW)
+    assert not is_in_sync(NEW, NOW)
+    assert not is_in_sync({**WELL, "spec": {**WELL["spec"], "enabled": False}}, NOW)
+    assert not is_in_sync({**WELL, "spec": {**WELL["spec"], "suspend": {"reason": "moved"}}}, NOW)
+    over = {"reason": "moved", "until": "2026-11-27T12:00:00Z"}
+    assert is_in_sync({**WELL, "spec": {**WELL["spec"], "suspend": over}}, NOW)

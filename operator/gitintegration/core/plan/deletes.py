@@ -54,9 +54,9 @@ def held(
 ) -> str | None:
     """The digest to confirm where these deletes, or copies, must wait, else None.
 
-    `known` counts the pipelines that had a base; `side_is_empty` says that the side that lost them, or is to have them, holds none.
+    `confirmed` is what a person wrote: digests, with commas between them. `known` counts the pipelines that had a base; `side_is_empty` says that the side that lost them, or is to have them, holds none.
     """
     if not deletes or (limit.allows(len(deletes), known) and not side_is_empty):
         return None
     wanted = digest(direction, deletes)
-    return None if confirmed == wanted else wanted
+    return None if wanted in {word.strip() for word in (confirmed or "").split(",")} else wanted
