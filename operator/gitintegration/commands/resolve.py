@@ -96,7 +96,7 @@ def settled(
     pipeline = str(conflict.get("id") or conflict.get("name"))
     is_gone = str(conflict.get("reason")).startswith("Deleted")
     if take is None:
-        show(conflict_view(conflict), sys.stdout)
+        show(conflict_view(conflict, utcnow()), sys.stdout)
     if is_gone or (take in ("ours", "theirs") and not fields):
         chosen = take or _asked(f"{pipeline}: [o]urs, [t]heirs, [s]kip? ", ask, {"o", "t"})
         if chosen == "base":

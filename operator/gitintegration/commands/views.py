@@ -82,7 +82,7 @@ def detail(integration: Mapping[str, Any], now: datetime) -> RenderableType:
             facts.add_row(_text(condition["type"]), Text.assemble(state, words))
     title = Text(f"{meta.get('namespace')}/{meta.get('name')}", style="bold")
     parts: list[RenderableType] = [title, Padding(facts, (0, 0, 0, 2))]
-    parts += _lists(status)
+    parts += _lists(status, now)
     parts += _list("LAST COMMITS", ("COMMIT", "WHEN", "AUTHOR", "MESSAGE"), _commits(status, now))
     return Group(*parts)
 
@@ -101,7 +101,7 @@ def operation_view(operation: Mapping[str, Any], now: datetime) -> RenderableTyp
     more = bool(status.get("changesTruncated"))
     parts += _list("CHANGES", ("ACTION", "PIPELINE", "FIELDS", "FILE"), changes, more=more)
     commits = _list("COMMITS", ("COMMIT", "WHEN", "AUTHOR", "MESSAGE", "PIPELINES"), _history(status, now))
-    return Group(*parts, *_torn(status), *commits)
+    return Group(*parts, *_torn(status, now), *commits)
 
 
 _OF_LINES = (("+++", "bold"), ("---", "bold"), ("+", _GOOD), ("-", _BAD), ("@@", "cyan"), ("diff ", "bold"))
@@ -157,29 +157,47 @@ def _history(status: Mapping[str, Any], now: datetime) -> Iterator[tuple[object,
         yield _sha(one.get("sha")), ago(one.get("committedAt"), now), author, one.get("message"), names
 
 
-def conflict_view(conflict: Mapping[str, Any]) -> RenderableType:
-    """One conflict, with what all three hold."""
+def live_words(told: Mapping[str, Any] | None, now: datetime) -> str:
+    """Who edited the cluster's side, and when; empty where that is not known."""
+    return ", ".join([str(told["by"]), *([ago(told["at"], now)] if told.get("at") else [])]) if told else ""
+
+
+def commit_words(told: Mapping[str, Any] | None, now: datetime) -> str:
+    """The commit of git's side, whose it is, and when; empty where that is not known."""
+    if not told:
+        return ""
+    by = f" by {told['by']}" if told.get("by") else ""
+    return ", ".join([f"{_sha(told.get('commit'))}{by}", *([ago(told["at"], now)] if told.get("at") else [])])
+
+
+def conflict_view(conflict: Mapping[str, Any], now: datetime) -> RenderableType:
+    """One conflict, with what all three hold, and who made it."""
     title = Text.assemble(
         Text(_key(conflict), style="bold"), _text(f"  {conflict.get('reason')}  {conflict.get('path')}")
     )
-    return Group(title, *_values([conflict]))
+    ours, theirs = live_words(conflict.get("ours"), now), commit_words(conflict.get("theirs"), now)
+    told = [_text(f"  cluster: edited with {ours}")] if ours else []
+    told += [_text(f"  git: {theirs}")] if theirs else []
+    return Group(title, *told, *_values([conflict]))
 
 
-def _lists(status: Mapping[str, Any]) -> list[RenderableType]:
+def _lists(status: Mapping[str, Any], now: datetime) -> list[RenderableType]:
     ahead = ((_key(e), e.get("side"), e.get("reason"), e.get("path")) for e in status.get("ahead") or ())
     found = _list("AHEAD", ("PIPELINE", "SIDE", "WHY", "FILE"), ahead, more=bool(status.get("aheadTruncated")))
-    found += _torn(status)
+    found += _torn(status, now)
     invalid = ((e.get("path"), e.get("reason"), e.get("message")) for e in status.get("invalid") or ())
     bad = ("FILE", "REASON", "MESSAGE")
     return found + _list("LEFT ALONE", bad, invalid, more=bool(status.get("invalidTruncated")))
 
 
-def _torn(status: Mapping[str, Any]) -> list[RenderableType]:
-    """What is in conflict, and what all three hold of it."""
+def _torn(status: Mapping[str, Any], now: datetime) -> list[RenderableType]:
+    """What is in conflict, what all three hold of it, and who edited it last."""
     torn = status.get("conflicts") or ()
     rows = ((_key(e), e.get("reason"), ", ".join(e.get("fields") or ()), e.get("path")) for e in torn)
     more = bool(status.get("conflictsTruncated"))
-    return _list("CONFLICTS", ("PIPELINE", "REASON", "FIELDS", "FILE"), rows, more=more) + _values(torn)
+    who = [(_key(e), live_words(e.get("ours"), now), commit_words(e.get("theirs"), now)) for e in torn]
+    edited = _list("EDITED BY", ("PIPELINE", "CLUSTER (ours)", "GIT (theirs)"), (row for row in who if any(row[1:])))
+    return _list("CONFLICTS", ("PIPELINE", "REASON", "FIELDS", "FILE"), rows, more=more) + _values(torn) + edited
 
 
 def _values(torn: Iterable[Mapping[str, Any]]) -> list[RenderableType]:

@@ -95,7 +95,8 @@ class Pull:
         portions = self._portions(source, asked, keys, wanted)
         begun = order.status.get("phase") == "Running" and bool(order.status.get("planDigest"))
         plan, problems = await self._plan(asked, source, portions, rest, PlanPages() if begun else order.pages)
-        plan = replace(plan, resolved=_resolved(asked))
+        told_by = await self._reconciler.authors.told(source.session, request, plan.conflicts)
+        plan = replace(plan, resolved=_resolved(asked), conflicts=told_by)
         told: dict[str, Any] = {"branch": source.branch, "baseCommit": head.commit or "", "commit": source.commit or ""}
         told |= plan.to_status() | await order.pages.end()
         if not begun:

@@ -10,6 +10,7 @@ from gitintegration import messages
 from gitintegration.api.operation import PullOperation, PushOperation
 from gitintegration.commits.files import Committed
 from gitintegration.core.invalid import Problem
+from gitintegration.core.plan.authors import Torn
 from gitintegration.core.plan.deletes import DeleteLimit, held
 from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.plan.policy import Side
@@ -197,8 +198,8 @@ def check_deletes(
 def conflict_of(item: Item) -> ConflictEntry:
     conflict = item.decision.conflict
     assert conflict is not None
-    told = item.key.kind, item.key.name, item.id, item.path, conflict.reason.value, conflict.fields
-    return ConflictEntry(*told, item.conflict_values)
+    torn = Torn(item.key, item.path, conflict, item.conflict_mark)
+    return ConflictEntry.of(torn, item.id, item.conflict_values)
 
 
 def count_invalid(session: SyncSession) -> int:

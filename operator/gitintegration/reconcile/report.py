@@ -7,6 +7,7 @@ from heapq import nsmallest
 
 from gitintegration import messages
 from gitintegration.core.layout import folder_of
+from gitintegration.core.plan.authors import Torn
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.evidence import definition_name
 from gitintegration.core.state.item import Left, OpenItem, Phase, Why
@@ -32,7 +33,7 @@ def outcome_of(
     pending = session.table.open
     ahead = ahead_of(session, request, head)
     conflicts = [
-        ConflictEntry(key.kind, key.name, p.id, p.path, p.conflict.reason.value, p.conflict.fields, p.values)
+        ConflictEntry.of(Torn(key, p.path, p.conflict, p.mark), p.id, p.values)
         for key, p in pending.items()
         if p.conflict
     ]

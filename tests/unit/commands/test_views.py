@@ -98,6 +98,8 @@ TROUBLED: dict[str, Any] = {
                     {"field": "spec.schedule", "base": '"0 5 * * *"', "ours": '"@daily"', "theirs": '"[red]@hourly"'},
                     {"field": "spec.steps[name=load].image", "ours": '"etl:2"', "theirs": "••• 1a2b3c4d"},
                 ],
+                "ours": {"by": "kubectl-edit", "at": "2026-11-27T11:57:00Z"},
+                "theirs": {"by": "Alice [b]\x1b[31m", "at": "2026-11-27T10:00:00Z", "commit": "1a2b3c4d5e6f7a8b9c0d"},
             }
         ],
         "invalid": [
@@ -178,7 +180,7 @@ VIEWS = {
     "troubled": detail(TROUBLED, NOW),
     "new": detail(NEW, NOW),
     "operation": operation_view(OPERATION, NOW),
-    "conflict": conflict_view(TROUBLED["status"]["conflicts"][0]),
+    "conflict": conflict_view(TROUBLED["status"]["conflicts"][0], NOW),
 }
 
 
