@@ -402,6 +402,9 @@ class HistoryEntry(Model):
 
     sha: str | None = Field(None, description="The commit.")
     message: str | None = Field(None, description="Its message.")
+    body: list[str] | None = Field(
+        None, description="The further lines of its message, where this commit alone was asked for; at most 64."
+    )
     author: str | None = Field(None, description="Name and mail address.")
     committed_at: str | None = Field(None, description="When.", json_schema_extra={"format": "date-time"})
     pipelines_touched: list[str] | None = Field(

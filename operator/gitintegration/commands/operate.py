@@ -24,7 +24,7 @@ from gitintegration.commands.views import field_view, heading, operation_view, p
 
 _LOOKS = 0.5
 """Seconds between looks at an operation that runs."""
-_KEPT, _SHORTLY = 86400, 300
+_KEPT, SHORTLY = 86400, 300
 """Seconds for which one is kept once it has ended: what was done, and what was only looked at."""
 
 
@@ -236,10 +236,10 @@ async def _diff(access: Access, name: str | None, kinds: Sequence[str], block: M
     async with access.cluster() as cluster:
         integration = await the_one(Integrations(cluster), access.place, name)
         for kind in kinds:
-            made = await make(cluster, integration, kind, {**block, "dryRun": True}, force=True, kept=_SHORTLY)
+            made = await make(cluster, integration, kind, {**block, "dryRun": True}, force=True, kept=SHORTLY)
             done = await ended(cluster, made)
             code = max(code, code_of(done))
-            found.append({"kind": kind, "operation": done, **await _plan(cluster, done)})
+            found.append({"kind": kind, "operation": done, **await plan_of(cluster, done)})
     if output is Shape.json:
         print(json.dumps([{**each, "operation": each["operation"]["metadata"]["name"]} for each in found], indent=2))
     for each in found if output is not Shape.json else ():
@@ -251,15 +251,15 @@ async def _diff(access: Access, name: str | None, kinds: Sequence[str], block: M
     return code
 
 
-async def _plan(cluster: Cluster, operation: Mapping[str, Any]) -> dict[str, list[Any]]:
+async def plan_of(cluster: Cluster, operation: Mapping[str, Any]) -> dict[str, list[Any]]:
     """All changes and files of the plan of an operation."""
-    told, rows = operation["status"].get("plan") or {}, dict[str, list[Any]](changes=[], files=[])
+    told, rows = operation["status"].get("plan") or {}, dict[str, list[Any]](changes=[], files=[], fields=[])
     for number in range(1, told.get("pages", 0) + 1):
         path = PLANS.path(operation["metadata"]["namespace"], f"{told['name']}-{number}")
         page = (await cluster.request("GET", path))["spec"]
         for what, kept in rows.items():
             kept += page.get(what) or ()
-    return {what: sorted(kept, key=_place) for what, kept in rows.items()}
+    return {what: kept if what == "fields" else sorted(kept, key=_place) for what, kept in rows.items()}
 
 
 def _place(row: Mapping[str, Any]) -> tuple[str, str]:

@@ -138,6 +138,97 @@ def _style_of(line: str) -> str:
     return next((style for begin, style in _OF_LINES if line.startswith(begin)), "")
 
 
+def commit_heading(commit: Mapping[str, Any], now: datetime) -> Text:
+    """A commit as git shows it: its name, author, date and message."""
+    head = Text(f"commit {plain(str(commit.get('sha')))}\n", style="yellow")
+    when = f"{commit.get('committedAt')} ({ago(commit.get('committedAt'), now)})"
+    said = [str(commit.get("message") or ""), *map(str, commit.get("body") or ())]
+    lines = [f"Author: {commit.get('author')}", f"Date:   {when}", "", *(f"    {line}" for line in said)]
+    return Text.assemble(head, "\n".join(plain(line).rstrip() for line in lines), "\n")
+
+
+def commit_patches(plan: Mapping[str, Any]) -> list[RenderableType]:
+    """The lines of its files, and of objects where those of their files are withheld."""
+    return [_patch(row) for row in _of_commit(plan)]
+
+
+def plain_commit(commit: Mapping[str, Any], plan: Mapping[str, Any], now: datetime) -> str:
+    """The same for a pipe: each patch as it is, for git apply, which passes over the other lines."""
+    told = [row.get("patch") or f"{_patch(row)}\n" for row in _of_commit(plan)]
+    return "".join([f"{commit_heading(commit, now)}\n", *told])
+
+
+def _of_commit(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*plan["files"], *(row for row in plan["changes"] if row.get("patch"))]
+
+
+def trace_view(status: Mapping[str, Any], fields: Sequence[Mapping[str, Any]], now: datetime) -> RenderableType:
+    """A pipeline: its file, how it stands, who edited it last on either side; and which fields each commit made."""
+    told = status["blame"]
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style=_DIM, no_wrap=True)
+    facts.add_column(overflow="fold")
+    line = f":{told['line']}" if told.get("line") else ""
+    where = f"{told['path']}{line}, {status.get('branch')} at {_sha(status.get('commit'))}" if told.get("path") else "-"
+    facts.add_row("file", _text(where))
+    facts.add_row("stands", Text("in sync", style=_GOOD) if told.get("inSync") else _text(_stands(told)))
+    last = told.get("theirs") or {}
+    facts.add_row("git", _text(": ".join([commit_words(last, now) or "-", *filter(None, [last.get("message")])])))
+    live = live_words(told.get("ours"), now)
+    facts.add_row("cluster", _text(f"edited with {live}" if live else "-"))
+    by_commit: dict[str, list[Mapping[str, Any]]] = {}
+    for field in fields:
+        if commit := (field.get("theirs") or {}).get("commit"):
+            by_commit.setdefault(commit, []).append(field)
+    ordered = sorted(by_commit.values(), key=lambda some: str(some[0]["theirs"].get("at")), reverse=True)
+    rows = ((*_by(some[0]["theirs"], now), _few([f["field"] for f in some])) for some in ordered)
+    title = Text(plain(_key(told)), style="bold")
+    parts: list[RenderableType] = [title, Padding(facts, (0, 0, 0, 2))]
+    parts += _list("FIELDS OF GIT", ("COMMIT", "WHEN", "AUTHOR", "FIELDS"), rows)
+    edits = (
+        (f["field"], f.get("value"), f.get("live"), live_words(f.get("ours"), now)) for f in fields if f.get("differs")
+    )
+    parts += _list("NOT THE SAME", ("FIELD", "GIT", "CLUSTER", "EDITED WITH"), edits)
+    return Group(*parts, *_older(told))
+
+
+def blame_view(status: Mapping[str, Any], fields: Sequence[Mapping[str, Any]], now: datetime) -> RenderableType:
+    """Every field with its value and where that comes from; one that the cluster holds otherwise has a second line."""
+    table = _table("LINE", "FIELD", "VALUE", "COMMIT", "WHEN", "BY")
+    for field in fields:
+        if "value" in field or "theirs" in field:
+            commit, when, author = _by(field.get("theirs") or {}, now)
+            row = (field.get("line") or "", field["field"], field.get("value", "-"), commit, when, author)
+            table.add_row(*(_text(str(cell)) for cell in row))
+        if field.get("differs"):
+            ours = field.get("ours") or {}
+            when = ago(ours["at"], now) if ours.get("at") else "-"
+            row = ("", field["field"], field.get("live", "-"), "in cluster", when, ours.get("by") or "-")
+            table.add_row(*(_text(str(cell)) for cell in row), style=_BAD)
+    return Group(table, *_older(status["blame"]))
+
+
+def _by(theirs: Mapping[str, Any], now: datetime) -> tuple[str, str, str]:
+    when = ago(theirs["at"], now) if theirs.get("at") else "-"
+    return _sha(theirs.get("commit")), when, str(theirs.get("by") or "-")
+
+
+def _stands(told: Mapping[str, Any]) -> str:
+    side = {"both": "ahead on both sides", "cluster": "ahead in the cluster", "git": "ahead in git"}
+    words = f"{side.get(str(told.get('side')), 'not in sync')}, {told.get('reason')}"
+    return f"{words}: {told['message']}" if told.get("message") else words
+
+
+def _few(names: Sequence[str]) -> str:
+    more = [f"and {len(names) - _COMMITS} more"] if len(names) > _COMMITS else []
+    return ", ".join([*names[:_COMMITS], *more])
+
+
+def _older(told: Mapping[str, Any]) -> list[RenderableType]:
+    words = "where some fields come from lies further back than was looked; --limit looks further"
+    return [Text(), Text(words, style=_DIM)] if told.get("whole") is False else []
+
+
 def field_view(plan: Mapping[str, Any]) -> RenderableType:
     """Every field with what it was and what it will be."""
     rows = (

@@ -13,13 +13,15 @@ from pathlib import Path
 import orjson
 
 from gitintegration.commits import files
-from gitintegration.commits.files import Scope
+from gitintegration.commits.files import GitItem, Scope
 from gitintegration.core import diff
 from gitintegration.core.diff import ABSENT
 from gitintegration.core.merge import alike
 from gitintegration.core.plan.authors import shown_name
 from gitintegration.core.text import decoded, plain
 from gitintegration.core.values import Json, ObjectKey
+from gitintegration.core.yaml_places import lines_of
+from gitintegration.core.yaml_read import ReadLimits
 from gitintegration.errors import GitIntegrationError, LimitExceeded
 from gitintegration.git import slices
 from gitintegration.git.objects import EXECUTABLE, FILE, Objects
@@ -57,6 +59,8 @@ class Traced:
     origins: tuple[Origin | None, ...]
     whole: bool
     """Whether all there is was looked at."""
+    ended: bool = False
+    """Whether the cache ends before the history does."""
     absent: tuple[str, ...] = ()
     """Blobs that the cache lacks; the rest says little until they are there."""
 
@@ -70,6 +74,14 @@ def origins(directory: Path, tip: str, asked: Sequence[Asked], scope: Scope, ver
                 break
             found.append(_Walk(store, each, scope, versions).back_from(tip))
     return found
+
+
+def lines(
+    directory: Path, item: GitItem, fields: Sequence[diff.Path], limits: ReadLimits
+) -> tuple[int | None, list[int | None]]:
+    """The line of a manifest in its file, and those of its fields."""
+    with Objects(directory) as store:
+        return lines_of(store.raw(item.blob), item.path, item.location, fields, limits)
 
 
 class _Unreadable:
@@ -90,7 +102,7 @@ class _Walk:
         self._versions: dict[str, _Version] = {}
         self._blobs: dict[str, str] = {}
         self._absent: dict[str, None] = {}
-        self._whole = True
+        self._whole, self._ended = True, False
         self._pending: dict[str, set[int]] = {}
         self._queue: list[tuple[int, str]] = []
 
@@ -101,42 +113,47 @@ class _Walk:
             sha = heapq.heappop(self._queue)[1]
             fields = self._pending.pop(sha)
             looked_at += 1
-            if looked_at > _COMMITS or not self._go_on(sha, fields):
+            if looked_at > _COMMITS:
                 self._whole = False
+                break
+            self._go_on(sha, fields)
         told = tuple(self._found.get(number) for number in range(len(self._asked.fields)))
-        return Traced(told, self._whole, tuple(self._absent))
+        return Traced(told, self._whole, self._ended, tuple(self._absent))
 
-    def _go_on(self, sha: str, fields: set[int]) -> bool:
-        """Hand the fields on to the parents of a commit, or to itself; False where it can't be told."""
+    def _go_on(self, sha: str, fields: set[int]) -> None:
+        """Hand the fields on to the parents of a commit, or to itself."""
         try:
             commit = self._store.commit(sha)
             blob = self._blob(sha)
             parents = {parent.decode(): self._blob(parent.decode()) for parent in commit.parents}
         except GitIntegrationError:  # where a shallow fetch ends
-            return False
+            self._whole, self._ended = False, True
+            return
         if blob and blob == self._asked.until:
-            return True
+            return
         if (same := next((parent for parent, there in parents.items() if there == blob), None)) is not None:
             self._hand(same, fields)
-            return True
+            return
         if self._left == 0:
-            return False
+            self._whole = False
+            return
         self._left -= 1
         after, fetched = self._version(blob), True
-        for parent, there in parents.items():
+        for parent, there in (parents or {"": ""}).items():
             before = self._version(there)
             if after is None or before is None:
                 fetched = False
-                self._hand(parent, fields)
+                if there:
+                    self._hand(parent, fields)
                 continue
             kept = {number for number in fields if _keeps(before, after, number)}
-            self._hand(parent, kept)
+            if there:  # else it is a field that never was
+                self._hand(parent, kept)
             fields = fields - kept
         if fetched:
             author = shown_name(decoded(commit.author, commit.encoding))
             subject = plain(decoded(commit.message, commit.encoding).strip().partition("\n")[0])[:_SUBJECT]
             self._found |= dict.fromkeys(fields, Origin(sha, author, commit.commit_time, subject))
-        return True
 
     def _hand(self, sha: str, fields: set[int]) -> None:
         if not fields:

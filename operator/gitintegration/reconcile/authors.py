@@ -80,7 +80,7 @@ class AuthorFinder:
         kind = request.kinds.get((torn.key.group, torn.key.kind))
         if kind is None or torn.conflict.reason is ConflictReason.DeletedInCluster:
             return {}
-        managed = await self._objects.managers(kind, request.namespace, torn.key.name)
+        managed = await self.managers(request, torn.key)
         return live_edit(last_writer(managed, torn.conflict.paths, FIELD_MANAGER))
 
     async def _theirs(self, session: SyncSession, request: RunRequest, torn: Sequence[Torn]) -> dict[ObjectKey, Told]:
@@ -92,45 +92,60 @@ class AuthorFinder:
             Asked(each.key, each.path, _fields(each), marks[each.key].blob if each.key in marks else "")
             for each in torn
         ]
-        scope = self._scope(request)
-        traced = await trace(self._workers, self._mirror, session.directory, request, commit, asked, scope)
-        if far := [each for each, one in zip(asked, traced, strict=True) if not one.whole and _last(one) is None]:
+        for each, one in zip(asked, await self.trace(session, request, commit, asked), strict=True):
+            found[each.key] = git_edit(_last(one))
+        return found
+
+    async def trace(
+        self,
+        session: SyncSession,
+        request: RunRequest,
+        commit: str,
+        asked: Sequence[Asked],
+        versions: int = _VERSIONS,
+        depth: int = _DEPTH,
+    ) -> list[Traced]:
+        """Where values come from: by the commits that the cache has, and where these end too soon, by `depth` of them.
+
+        `versions` of each file are looked at.
+        """
+        found = await self._traced(session.directory, request, commit, asked, versions)
+        far = [number for number, one in enumerate(found) if one.ended and not all(one.origins)]
+        if far:
             scratch = session.directory.with_name(f"op-{session.directory.name}")
             try:
-                await self._git.fetch(request.remote, scratch, commit, None, _DEPTH)
-                traced += await trace(self._workers, self._mirror, scratch, request, commit, far, scope)
+                await self._git.fetch(request.remote, scratch, commit, None, depth)
+                more = await self._traced(scratch, request, commit, [asked[number] for number in far], versions)
             finally:
                 await asyncio.to_thread(objects.wipe, scratch)
                 self._git.disk.forget(scratch)
-        for each, one in zip([*asked, *far], traced, strict=True):
-            found[each.key] = git_edit(_last(one)) or found[each.key]
+            for number, one in zip(far, more, strict=True):
+                found[number] = one
         return found
 
+    async def _traced(
+        self, directory: Path, request: RunRequest, commit: str, asked: Sequence[Asked], versions: int
+    ) -> list[Traced]:
+        """By the commits that a cache has. Versions of files that it lacks are fetched."""
+        scope = self._scope(request)
 
-async def trace(
-    workers: Workers,
-    mirror: GitMirror,
-    directory: Path,
-    request: RunRequest,
-    commit: str,
-    asked: Sequence[Asked],
-    scope: Scope,
-    versions: int = _VERSIONS,
-) -> list[Traced]:
-    """Where values come from, by the commits that the cache has. Versions of files that it lacks are fetched."""
+        async def walk() -> list[Traced]:
+            found: list[Traced] = []
+            while len(found) < len(asked):
+                left = asked[len(found) :]
+                found += await self._workers.run(_SECONDS, origins, directory, commit, left, scope, versions)
+            return found
 
-    async def walk() -> list[Traced]:
-        found: list[Traced] = []
-        while len(found) < len(asked):
-            left = asked[len(found) :]
-            found += await workers.run(_SECONDS, origins, directory, commit, left, scope, versions)
-        return found
-
-    found = await walk()
-    if absent := list(dict.fromkeys(blob for one in found for blob in one.absent)):
-        await mirror.ensure(directory, request.remote, absent)
         found = await walk()
-    return found
+        if absent := list(dict.fromkeys(blob for one in found for blob in one.absent)):
+            await self._mirror.ensure(directory, request.remote, absent)
+            found = await walk()
+        return found
+
+    async def managers(self, request: RunRequest, key: ObjectKey) -> Sequence[Mapping[str, Any]]:
+        """Who holds which fields of an object, as the server tells it."""
+        kind = request.kinds[key.group, key.kind]
+        return await self._objects.managers(kind, request.namespace, key.name)
 
 
 def live_edit(entry: Mapping[str, Any] | None) -> Told:

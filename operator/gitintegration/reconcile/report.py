@@ -118,12 +118,7 @@ def ahead_of(session: SyncSession, request: RunRequest, head: RemoteHeads) -> li
     """What is ahead, then what is not carried, each in its order; of many, one more than are shown."""
     table, most = session.table, SHOWN + 1
     ahead = {key: item for key, item in table.open.items() if item.local or item.remote}
-    told = [
-        AheadEntry(
-            key.kind, key.name, item.id or key.name, _side(item), item.path, _why(session, key, item, request, head)
-        )
-        for key, item in ((key, ahead[key]) for key in nsmallest(most, ahead, key=_order))
-    ]
+    told = [entry_of(session, request, head, key, ahead[key]) for key in nsmallest(most, ahead, key=_order)]
     left = {key: rest for key, rest in table.left.items() if (key.group, key.kind) in request.kinds}
     left |= {
         kind.key(name): _CONTROLLED
@@ -136,6 +131,14 @@ def ahead_of(session: SyncSession, request: RunRequest, head: RemoteHeads) -> li
         for key in nsmallest(most - len(told), left, key=_order)
     ]
     return told
+
+
+def entry_of(
+    session: SyncSession, request: RunRequest, head: RemoteHeads, key: ObjectKey, item: OpenItem
+) -> AheadEntry:
+    """What is ahead of one item, and why."""
+    why = _why(session, key, item, request, head)
+    return AheadEntry(key.kind, key.name, item.id or key.name, _side(item), item.path, why)
 
 
 _CONTROLLED = Left(Why.Controlled, Side.cluster.value)

@@ -13,6 +13,9 @@ from rich.console import Group
 
 from gitintegration.commands.views import (
     ago,
+    blame_view,
+    commit_heading,
+    commit_patches,
     conflict_view,
     detail,
     field_view,
@@ -23,6 +26,7 @@ from gitintegration.commands.views import (
     patches,
     plain_patches,
     show,
+    trace_view,
 )
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -172,9 +176,63 @@ PLAN: dict[str, Any] = {
         {"path": "pipelines/users.yaml", "linesAdded": 0, "linesRemoved": 9, "withheld": "longer than 64 KiB"},
     ],
 }
+COMMIT: dict[str, Any] = {
+    "sha": "1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d",
+    "message": "Orders are [red]hourly",
+    "body": ["", "So that\x1b[31m nobody waits."],
+    "author": "Ann <ann@example.com>",
+    "committedAt": "2026-11-27T09:00:00Z",
+}
+MOVED: dict[str, Any] = {
+    "changes": [{"kind": "Pipeline", "name": "users", "path": "pipelines/all.yaml", "patch": "--- a/Pipeline/users\n"}],
+    "files": PLAN["files"][:1],
+}
+BY_ANN = {
+    "by": "Ann",
+    "at": "2026-11-27T09:00:00Z",
+    "commit": "1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d",
+    "message": "Orders are hourly",
+}
+BY_EVE = {"by": "Eve [red]\x1b[31m", "at": "2026-11-20T09:00:00Z", "commit": "ffff3c4d5e6f7a8b9c0d"}
+BLAMED: dict[str, Any] = {
+    "branch": "main",
+    "commit": "1a2b3c4d5e6f7a8b9c0d",
+    "blame": {
+        "kind": "Pipeline",
+        "name": "orders",
+        "path": "pipelines/orders.yaml",
+        "line": 3,
+        "inSync": False,
+        "side": "cluster",
+        "reason": "Mode",
+        "ours": {"by": "kubectl-edit", "at": "2026-11-27T11:57:00Z"},
+        "theirs": BY_ANN,
+        "whole": False,
+    },
+}
+FIELDS: list[dict[str, Any]] = [
+    {"field": "metadata.name", "line": 5, "value": '"orders"', "theirs": BY_EVE},
+    {"field": "spec.schedule", "line": 7, "value": '"@hourly"', "theirs": BY_ANN},
+    {
+        "field": "spec.steps[name=load].image",
+        "line": 12,
+        "value": '"registry.example.com/team/etl:1.2.3"',
+        "theirs": BY_EVE,
+        "differs": True,
+        "live": '"registry.example.com/team/etl:1.2.4"',
+        "ours": {"by": "kubectl-edit", "at": "2026-11-27T11:57:00Z"},
+    },
+    {"field": "spec.token", "line": 8, "value": "••• 1a2b3c4d"},
+    {"field": "spec.retries", "differs": True, "live": "3"},
+]
+SAME: dict[str, Any] = {**BLAMED, "blame": {"kind": "Pipeline", "name": "orders", "inSync": True, "theirs": BY_ANN}}
 VIEWS = {
     "patches": Group(heading(PLAN), *patches(PLAN)),
     "fields": Group(heading(PLAN), field_view(PLAN)),
+    "commit": Group(commit_heading(COMMIT, NOW), *commit_patches(MOVED)),
+    "trace": trace_view(BLAMED, FIELDS, NOW),
+    "trace of what is the same": trace_view(SAME, FIELDS[:2], NOW),
+    "blame": blame_view(BLAMED, FIELDS, NOW),
     "overview": overview([WELL, TROUBLED, NEW], NOW),
     "well": detail(WELL, NOW),
     "troubled": detail(TROUBLED, NOW),
