@@ -239,11 +239,11 @@ def test_a_pull_writes_what_its_author_may_write(world: MakeWorld) -> None:
     tenant.may(ALL, "gitoperations")
     for harmless in ("history", "test"):
         assert "created" in tenant.create("GitOperation", "op", operation(harmless))
-    told = [operation("history", revision="abcdef1"), operation("history", blame="orders")]
-    for look in (operation("pull", dryRun=True), operation("pull"), operation("push"), *told):
+    tells = [operation("history", revision="abcdef1"), operation("history", blame="orders")]
+    for look in (operation("pull", dryRun=True), operation("pull"), operation("push"), *tells):
         assert 'may not get resource "pipelines"' in tenant.create("GitOperation", "op", look)
     tenant.may(["get"], "pipelines")
-    for look in (operation("pull", dryRun=True), operation("push"), operation("push", dryRun=True), *told):
+    for look in (operation("pull", dryRun=True), operation("push"), operation("push", dryRun=True), *tells):
         assert "created" in tenant.create("GitOperation", "op", look)
     for verb in ("create", "update", "delete"):
         told = tenant.create("GitOperation", "op", operation("pull"))

@@ -142,7 +142,8 @@ def commit_heading(commit: Mapping[str, Any], now: datetime) -> Text:
     """A commit as git shows it: its name, author, date and message."""
     head = Text(f"commit {plain(str(commit.get('sha')))}\n", style="yellow")
     when = f"{commit.get('committedAt')} ({ago(commit.get('committedAt'), now)})"
-    said = [str(commit.get("message") or ""), *map(str, commit.get("body") or ())]
+    body = [str(line) for line in commit.get("body") or ()]
+    said = [str(commit.get("message") or ""), *(["", *body] if body else [])]
     lines = [f"Author: {commit.get('author')}", f"Date:   {when}", "", *(f"    {line}" for line in said)]
     return Text.assemble(head, "\n".join(plain(line).rstrip() for line in lines), "\n")
 

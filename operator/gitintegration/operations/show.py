@@ -178,14 +178,16 @@ def _version(scanned: ScannedFile | None) -> Version | None:
 
 def _secrets(request: RunRequest, before: ScannedFile | None, after: ScannedFile | None) -> Secrets:
     """What is not to be shown of a file; of a kind that can't be worked with now nobody knows."""
-    found, unknown = list[list[Secret]](), False
-    for scanned in (before, after):
-        found.append([])
-        for item in scanned.items if scanned else ():
-            kind = request.kinds.get((item.key.group, item.key.kind))
-            unknown |= kind is None
-            found[-1] += kind.redaction.secrets(orjson.loads(item.value)) if kind else []
-    return Secrets(*found, unknown)
+    kinds = request.kinds
+    items = [scanned.items if scanned else () for scanned in (before, after)]
+    if any((item.key.group, item.key.kind) not in kinds for side in items for item in side):
+        return Secrets(unknown=True)
+
+    def of(side: Sequence[GitItem]) -> list[Secret]:
+        redactions = [(kinds[item.key.group, item.key.kind].redaction, item) for item in side]
+        return [secret for each, item in redactions for secret in each.secrets(orjson.loads(item.value))]
+
+    return Secrets(of(items[0]), of(items[1]))
 
 
 def _entry(info: CommitInfo, changes: Sequence[_Change]) -> dict[str, Any]:

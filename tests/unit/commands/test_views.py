@@ -179,7 +179,7 @@ PLAN: dict[str, Any] = {
 COMMIT: dict[str, Any] = {
     "sha": "1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d",
     "message": "Orders are [red]hourly",
-    "body": ["", "So that\x1b[31m nobody waits."],
+    "body": ["So that\x1b[31m nobody waits."],
     "author": "Ann <ann@example.com>",
     "committedAt": "2026-11-27T09:00:00Z",
 }
