@@ -68,7 +68,9 @@ class AuthorFinder:
             else:
                 known |= {torn.key: (torn.mark, Authors(ours[torn.key], theirs[torn.key])) for torn in new}
         there = {entry.torn.key for entry in shown if entry.torn} | session.table.open.keys()
-        session.authors, session.told = {key: kept for key, kept in known.items() if key in there}, ()
+        session.authors = {key: kept for key, kept in known.items() if key in there}
+        if asks:
+            session.told = ()
         return [
             replace(entry, authors=session.authors[entry.torn.key][1])
             if entry.torn and _is_known(session, entry.torn)
