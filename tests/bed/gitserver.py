@@ -86,6 +86,7 @@ class Repo:
         branch: str | None = None,
         clock_behind: int = 0,
         on: str | None = None,
+        author: str = "Ada Author <ada@example.com>",
     ) -> str:
         """One commit with these files written (None: removed), on top of the branch; its sha.
 
@@ -94,7 +95,7 @@ class Repo:
         """
         branch = branch or self.branch
         ref = f"refs/heads/{branch}"
-        now = f"Ada Author <ada@example.com> {int(time.time()) - clock_behind} +0000"
+        now = f"{author} {int(time.time()) - clock_behind} +0000"
         out = [f"commit {ref}\nauthor {now}\ncommitter {now}\ndata {len(message.encode())}\n{message}\n".encode()]
         if on or self.head(branch):
             out.append(f"from {on or f'{ref}^0'}\n".encode())

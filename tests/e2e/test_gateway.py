@@ -446,6 +446,8 @@ def test_conflicts_have_values_and_are_settled_by_a_pull(client: Client) -> None
     (torn,) = eventually(lambda: client("GET", "/status")["data"]["conflicts"])
     told = {"field": "spec.owner", "base": '"ann"', "ours": '"cluster"', "theirs": '"git"'}
     assert torn["values"] == [told]
+    assert torn["ours"]["by"].startswith("kubectl")
+    assert (torn["theirs"]["by"], torn["theirs"]["commit"]) == ("Ada Author", w.repo.head())
     bad = [{"pipeline_id": "orders", "take": "base"}]
     assert "field" in client("POST", "/pull", 422, resolutions=bad)["error"]["fields"][0]["field"]
     settle = [{"pipeline_id": "orders", "field": "spec.owner", "value": "both"}]

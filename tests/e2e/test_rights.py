@@ -239,10 +239,11 @@ def test_a_pull_writes_what_its_author_may_write(world: MakeWorld) -> None:
     tenant.may(ALL, "gitoperations")
     for harmless in ("history", "test"):
         assert "created" in tenant.create("GitOperation", "op", operation(harmless))
-    for look in (operation("pull", dryRun=True), operation("pull"), operation("push"), operation("push", dryRun=True)):
+    tells = [operation("history", revision="abcdef1"), operation("history", blame="orders")]
+    for look in (operation("pull", dryRun=True), operation("pull"), operation("push"), *tells):
         assert 'may not get resource "pipelines"' in tenant.create("GitOperation", "op", look)
     tenant.may(["get"], "pipelines")
-    for look in (operation("pull", dryRun=True), operation("push"), operation("push", dryRun=True)):
+    for look in (operation("pull", dryRun=True), operation("push"), operation("push", dryRun=True), *tells):
         assert "created" in tenant.create("GitOperation", "op", look)
     for verb in ("create", "update", "delete"):
         told = tenant.create("GitOperation", "op", operation("pull"))
@@ -255,7 +256,7 @@ def test_a_pull_writes_the_kinds_of_its_integration(tenant: Tenant) -> None:
     administered(tenant.w, "gi", resources=[kind("ConfigMap")])
     administered(tenant.w, "another")
     shown = 'may not get resource "configmaps" in API group ""'
-    for look in (operation("pull"), operation("pull", dryRun=True), operation("push", dryRun=True)):
+    for look in (operation("pull"), operation("push", dryRun=True), operation("history", blame="orders")):
         eventually(lambda: shown in tenant.create("GitOperation", "op", look))  # noqa: B023
     tenant.may(["get"], "configmaps", group="")
     eventually(lambda: "created" in tenant.create("GitOperation", "op", operation("push", dryRun=True)))

@@ -13,6 +13,7 @@ from tests.laws.test_laws import settle, world
 from tests.laws.world import World
 
 LOG, CHECKPOINT = "PATCH memory", "PATCH memory"
+AUTHOR = "GET object"
 _LIVE, _GIT = Edit("cluster", "a", "set", "f0"), Edit("git", "a", "set", "f0")
 
 
@@ -51,7 +52,7 @@ def asked(w: World) -> list[str]:
             ["fetch", "GET object", LOG, "PUT object", "push", CHECKPOINT],
             id="merge",
         ),
-        pytest.param([_LIVE, _GIT], ["fetch", "GET object", "PUT object dry", "GET object"], id="conflict"),
+        pytest.param([_LIVE, _GIT], ["fetch", "GET object", "PUT object dry", "GET object", AUTHOR], id="conflict"),
         pytest.param(
             [Edit("cluster", "a", "set", "f1")],
             ["GET object", "PUT object dry", "GET object", LOG, "push", CHECKPOINT],
@@ -85,5 +86,45 @@ def test_an_edit_costs_these_requests(edits: Sequence[Edit], wanted: list[str]) 
             w.deliver()
             await w.sync()
             assert found == ["ls_refs"]
+
+        asyncio.run(act())
+
+
+def test_who_made_a_conflict_is_asked_for_once() -> None:
+    """Not at the next sync, nor where somebody asks for one, nor by the next process; but of another edit anew."""
+    directory, w = world()
+    compared = ["GET object", "PUT object dry", "GET object"]
+    with directory:
+        history = History(w)
+
+        async def synced() -> list[str]:
+            found = asked(w)
+            w.deliver()
+            await w.sync()
+            return found
+
+        def authors() -> list[tuple[str, str]]:
+            return [(c["theirs"]["commit"], c["theirs"]["by"]) for c in w.status["conflicts"]]
+
+        async def act() -> None:
+            history.play(Edit("git", "a", "set"))
+            await settle(w)
+            history.play(_LIVE)
+            history.play(_GIT)
+            made = w.git.head
+            assert await synced() == ["ls_refs", "fetch", *compared, AUTHOR]
+            assert authors() == [(made, "User")]
+            assert await synced() == ["ls_refs"]
+            w.annotations = {"planasonix.com/requestedAt": "now"}
+            assert await synced() == ["ls_refs", *compared]
+            history.play(Edit("git", "b", "set"))
+            await synced()
+            w.restart()
+            found = await synced()
+            assert found.count(AUTHOR) == compared.count(AUTHOR), found
+            assert authors() == [(made, "User")]
+            history.play(_GIT)
+            assert await synced() == ["ls_refs", "fetch", *compared, AUTHOR]
+            assert authors() == [(w.git.head, "User")]
 
         asyncio.run(act())

@@ -346,6 +346,25 @@ class ConflictValues(Model):
     theirs: str | None = Field(None, description="Its value in git; absent: it has none.")
 
 
+class LiveAuthor(Model):
+    """Who holds a field in the cluster, as field managers call themselves."""
+
+    by: str | None = Field(None, description="The field manager, kubectl-edit say.")
+    at: str | None = Field(
+        None,
+        description="When it edited the object last: the API server keeps no time of single fields.",
+        json_schema_extra={"format": "date-time"},
+    )
+
+
+class GitAuthor(Model):
+    """Whose commit gave a field its value in git."""
+
+    by: str | None = Field(None, description="The author's name.")
+    at: str | None = Field(None, description="When it was committed.", json_schema_extra={"format": "date-time"})
+    commit: str | None = Field(None, description="The commit.")
+
+
 class ConflictStatus(Model):
     """A pipeline that both sides changed; neither side is written until it is settled."""
 
@@ -357,6 +376,12 @@ class ConflictStatus(Model):
     reason: str | None = Field(None, description="BothModified, BothCreated, DeletedInGit or DeletedInCluster.")
     values: list[ConflictValues] | None = Field(
         None, description="What they hold of the first of these fields; of many, or long ones, some are left out."
+    )
+    ours: LiveAuthor | None = Field(
+        None, description="Who made the cluster's change; absent where that is not known. Of several, the last."
+    )
+    theirs: GitAuthor | None = Field(
+        None, description="Who made git's change; absent where it lies too far back. Of several, the last."
     )
 
 
@@ -412,6 +437,9 @@ class HistoryEntry(Model):
 
     sha: str | None = Field(None, description="The commit.")
     message: str | None = Field(None, description="Its message.")
+    body: list[str] | None = Field(
+        None, description="The further lines of its message, where this commit alone was asked for; at most 64."
+    )
     author: str | None = Field(None, description="Name and mail address.")
     committed_at: str | None = Field(None, description="When.", json_schema_extra={"format": "date-time"})
     pipelines_touched: list[str] | None = Field(

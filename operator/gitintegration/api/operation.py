@@ -13,7 +13,9 @@ from gitintegration.api.integration import (
     Condition,
     ConflictStatus,
     Credentials,
+    GitAuthor,
     HistoryEntry,
+    LiveAuthor,
     Name,
     PullRequestStatus,
 )
@@ -150,6 +152,21 @@ class HistoryOperation(Model):
         None, max_length=512, description="Only commits that touched this file or folder. Default: the prefix."
     )
     limit: int = Field(30, ge=1, le=500, description="So many commits at most.")
+    revision: Sha | None = Field(
+        None,
+        description="This commit of the branch alone, with what it changed in pipelines: values and patches, in status.plan.",
+    )
+    blame: PipelineRef | None = Field(
+        None,
+        description="In place of commits, where each field of this pipeline (KIND/NAME, or an id or name) comes from: in status.blame and "
+        "status.plan. By the default branch; `limit` versions of its file are looked at.",
+    )
+
+    @model_validator(mode="after")
+    def _one_question(self) -> HistoryOperation:
+        if self.blame is not None and (self.revision, self.path, self.branch) != (None, None, None):
+            raise ValueError("blame is of the default branch: name neither revision nor path nor branch beside it")
+        return self
 
 
 class GitOperationSpec(Model):
@@ -235,13 +252,15 @@ class PlannedChange(Model):
     lines_added: int | None = Field(None, description="Lines that its file gets; for a pull, its object as YAML.")
     lines_removed: int | None = Field(None, description="Lines that its file loses; for a pull, its object as YAML.")
     patch: str | None = Field(
-        None, max_length=100_000, description="For a pull: the object before and after, as a unified patch of YAML."
+        None,
+        max_length=100_000,
+        description="For a pull, and where that of its file is withheld: the object before and after, as a unified patch of YAML.",
     )
     withheld: str | None = Field(None, max_length=1024, description="Why there is no patch.")
 
 
 class PlannedFile(Model):
-    """What becomes of one file; for a push."""
+    """What becomes of one file; for a push, and of a commit that is shown."""
 
     path: str = Field(max_length=4096, description="Where it lies.")
     lines_added: int | None = Field(None, description="Lines that it gets.")
@@ -252,13 +271,56 @@ class PlannedFile(Model):
     withheld: str | None = Field(None, max_length=1024, description="Why there is no patch.")
 
 
+class CommitAuthor(GitAuthor):
+    """The same, with what the commit says."""
+
+    message: str | None = Field(None, description="The first line of its message.")
+
+
+class BlamedField(Model):
+    """A field of a pipeline, and where its value comes from. Values are JSON of 200 characters at most."""
+
+    field: str = Field(max_length=1024, description="The field.")
+    line: int | None = Field(None, description="Where it stands in its file.")
+    value: str | None = Field(None, max_length=1024, description="What git holds; absent: nothing.")
+    theirs: CommitAuthor | None = Field(
+        None, description="The commit that gave it that value; absent where it lies further back than was looked."
+    )
+    differs: bool | None = Field(None, description="The cluster holds something else.")
+    live: str | None = Field(None, max_length=1024, description="What that is; absent: nothing.")
+    ours: LiveAuthor | None = Field(None, description="Who edited that, where it is known.")
+
+
+class BlameStatus(Model):
+    """A pipeline: where it lies, how it stands, and who edited it last."""
+
+    kind: str | None = Field(None, description="Kind of the pipeline.")
+    name: str | None = Field(None, description="Its name.")
+    id: str | None = Field(None, description="Its planasonix.com/pipeline-id, else its name.")
+    path: str | None = Field(None, description="Its file.")
+    line: int | None = Field(None, description="Where its manifest begins there.")
+    in_sync: bool | None = Field(None, description="Both sides are the same.")
+    side: str | None = Field(None, description="Which side is ahead: cluster, git, or both.")
+    reason: str | None = Field(None, description="Why it is not the same, as in status.ahead of the GitIntegration.")
+    message: str | None = Field(None, description="The same in words, where there is more to say.")
+    ours: LiveAuthor | None = Field(None, description="Who edited the object last, beside the operator.")
+    theirs: CommitAuthor | None = Field(None, description="The commit that changed its manifest last.")
+    fields: int | None = Field(None, description="How many fields the plan tells.")
+    whole: bool | None = Field(
+        None, description="False: of some fields it was not found out, their values are older than what was looked at."
+    )
+
+
 class GitOperationPlanSpec(Model):
     """A page of what an operation does, or with dryRun would do, with values. Written by the operator alone."""
 
     operation: str = Field(max_length=253, description="The GitOperation.")
     page: int = Field(ge=1, description="From 1 on.")
     changes: list[PlannedChange] | None = Field(None, description="Changes, in no order.")
-    files: list[PlannedFile] | None = Field(None, description="For a push: the files of these and other changes.")
+    files: list[PlannedFile] | None = Field(
+        None, description="For a push or a commit: the files of these and other changes."
+    )
+    fields: list[BlamedField] | None = Field(None, description="Of a pipeline that is asked after with blame.")
 
 
 class TestResult(Model):
@@ -297,6 +359,7 @@ class GitOperationStatus(Model):
     plan: PlanStatus | None = Field(None, description="Where the plan is told with values.")
     test: TestResult | None = Field(None, description="How the repository was met.")
     history: list[HistoryEntry] | None = Field(None, max_length=500, description="The commits, newest first.")
+    blame: BlameStatus | None = Field(None, description="The pipeline that was asked after.")
     conditions: list[Condition] | None = Field(
         None,
         description="Succeeded and Ready: True, False, or Unknown until it has ended; Reconciling, Stalled and Failed while they are true.",

@@ -220,6 +220,10 @@ _CHANGE = {
 }
 
 
+_SHOWS = "object.spec.kind in ['push', 'pull'] || object.spec.?history.revision.hasValue() || object.spec.?history.blame.hasValue()"
+"""Operations whose plan tells values."""
+
+
 # --- the policies ---------------------------------------------------------------------------------------------------
 
 
@@ -278,7 +282,7 @@ def _operations() -> Pair:
         _gets("credentials", "spec.test.credentials.secretRef", more=f" || {own}"),
         _reclaims(),
         _validation(
-            f"!(object.spec.kind in ['push', 'pull']) || {_may('get', *_PIPELINES)}",
+            f"!({_SHOWS}) || {_may('get', *_PIPELINES)}",
             "get",
             _PIPELINES_TOLD,
             "whose values the plan of this operation would show",
@@ -304,9 +308,8 @@ def _pulls() -> Pair:
 
 def _plans() -> Pair:
     """The kinds whose values a plan shows: those of its GitIntegration."""
-    shows = "object.spec.kind in ['push', 'pull']"
     return _of_kinds(
-        "plans", shows, _kind_validations("false", "whose values the plan of this operation would show", ["get"])
+        "plans", _SHOWS, _kind_validations("false", "whose values the plan of this operation would show", ["get"])
     )
 
 

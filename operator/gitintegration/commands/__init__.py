@@ -34,6 +34,18 @@ app.command("gitintegration.commands.pull:pull", help="Bring pipelines of a bran
 app.command("gitintegration.commands.sync:sync", help="Have an integration synced now, and tell how it stands then.")
 app.command("gitintegration.commands.history:history", help="Show which commits touched pipelines, newest first.")
 app.command(
+    "gitintegration.commands.show:show",
+    help="Show one commit: who made it, what it says, and what it changed in pipelines.",
+)
+app.command(
+    "gitintegration.commands.blame:trace",
+    help="Show where a pipeline lies in git, who edited it last on either side, and how it stands.",
+)
+app.command(
+    "gitintegration.commands.blame:blame",
+    help="Show where each field of a pipeline comes from: its commit, or who edited it in the cluster.",
+)
+app.command(
     "gitintegration.commands.restore:restore",
     help="Bring pipelines back as they stood at a commit, also where they were deleted since.",
 )

@@ -8,14 +8,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from gitintegration.api.base_model import ALLOWED_HOSTS
 from gitintegration.core.text import plain
 from gitintegration.errors import GitIntegrationError, Reason
-from gitintegration.git.url import RemoteURL
+
+if TYPE_CHECKING:
+    from gitintegration.git.url import RemoteURL
 
 _MOST = 64 << 10
 """Bytes of a credential."""
@@ -116,6 +117,8 @@ def _file(path: Path) -> str:
 
 def secret_of(name: str, data: Mapping[str, str], host: str, more: Mapping[str, Any]) -> dict[str, Any]:
     """The Secret that holds these keys, for one host alone. `more`: of its metadata."""
+    from gitintegration.api.base_model import ALLOWED_HOSTS
+
     annotations = {ALLOWED_HOSTS: host, **more.get("annotations", {})}
     encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
     metadata = {**more, "name": name, "annotations": annotations}

@@ -141,17 +141,18 @@ def code_of(operation: Mapping[str, Any]) -> int:
     return DIFFERENT if is_open else OK
 
 
-async def plan_of(cluster: Cluster, operation: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """All changes and files of the plan of an operation."""
+async def plan_of(cluster: Cluster, operation: Mapping[str, Any], *rows: str) -> dict[str, list[Any]]:
+    """All that the plan of an operation holds; `rows`: of which sorts, changes and files where none is named."""
     from gitintegration.cluster.operations import PLANS
 
-    told, rows = operation["status"].get("plan") or {}, dict[str, list[Any]](changes=[], files=[])
+    told = operation["status"].get("plan") or {}
+    found: dict[str, list[Any]] = {sort: [] for sort in rows or ("changes", "files")}
     for number in range(1, told.get("pages", 0) + 1):
         path = PLANS.path(operation["metadata"]["namespace"], f"{told['name']}-{number}")
         page = (await cluster.request("GET", path))["spec"]
-        for what, kept in rows.items():
-            kept += page.get(what) or ()
-    return {what: sorted(kept, key=_place) for what, kept in rows.items()}
+        for sort, kept in found.items():
+            kept += page.get(sort) or ()
+    return {sort: kept if sort == "fields" else sorted(kept, key=_place) for sort, kept in found.items()}
 
 
 def _place(row: Mapping[str, Any]) -> tuple[str, str]:

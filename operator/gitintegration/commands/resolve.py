@@ -104,12 +104,12 @@ def settled(
     conflict: Mapping[str, Any], fields: tuple[str, ...], take: Take | None, ask: Ask
 ) -> Iterator[dict[str, Any]]:
     """What is decided of one conflict: of the pipeline, where one side deleted it, else of each field."""
-    from gitintegration.commands.views import conflict_view, show
+    from gitintegration.commands.views import conflict_view, show, utcnow
 
     pipeline = str(conflict.get("id") or conflict.get("name"))
     is_gone = str(conflict.get("reason")).startswith("Deleted")
     if take is None:
-        show(conflict_view(conflict), sys.stdout)
+        show(conflict_view(conflict, utcnow()), sys.stdout)
     if is_gone or (take in ("ours", "theirs") and not fields):
         chosen = take or _asked(f"{pipeline}: [o]urs, [t]heirs, [s]kip? ", ask, {"o", "t"})
         if chosen == "base":

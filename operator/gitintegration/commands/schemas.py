@@ -14,17 +14,27 @@ from pydantic import Field, TypeAdapter
 
 from gitintegration.api.base_model import GROUP, Model
 from gitintegration.api.crd import render_crds
-from gitintegration.api.operation import PlannedChange, PlannedFile
+from gitintegration.api.integration import HistoryEntry
+from gitintegration.api.operation import BlamedField, BlameStatus, PlannedChange, PlannedFile
+from gitintegration.commands.diagnosis import State
 from gitintegration.commands.inspection import Report
 
 PRINTED: Mapping[str, str] = {
+    "blame": "blame",
+    "confirm": "gitintegration",
     "diff": "diff",
+    "doctor": "doctor",
     "history": "gitoperation",
+    "init": "gitintegration",
     "lint": "lint",
     "pull": "gitoperation",
     "push": "gitoperation",
     "restore": "gitoperation",
+    "resume": "gitintegration",
+    "show": "show",
     "status": "gitintegrations",
+    "suspend": "gitintegration",
+    "trace": "blame",
 }
 """The schema of each command that has -o json."""
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,6 +47,29 @@ class PlannedSide(Model):
     operation: str = Field(description="The GitOperation, a dry run, that found it.")
     changes: list[PlannedChange] = Field(description="By path and name.")
     files: list[PlannedFile] = Field(description="Of a push: what becomes of each file.")
+
+
+class ShownCommit(Model):
+    """One commit, with what it changed in pipelines."""
+
+    commit: HistoryEntry = Field(description="The commit.")
+    changes: list[PlannedChange] = Field(description="By path and name.")
+    files: list[PlannedFile] = Field(description="What became of each file.")
+
+
+class Blamed(BlameStatus):
+    """Where a pipeline, and each of its fields, comes from."""
+
+    fields: list[BlamedField] = Field(description="In the order of its manifest.")  # type: ignore[assignment]
+
+
+class CheckedPart(Model):
+    """How one thing is that was looked at."""
+
+    check: str = Field(description="What was looked at.")
+    state: State = Field(description="How it is; unknown: it could not be looked at.")
+    message: str = Field(description="What was found.")
+    remedy: str | None = Field(None, description="The command that mends it.")
 
 
 def render_schemas() -> dict[str, str]:
@@ -113,9 +146,12 @@ def _opened(node: Any) -> Any:
 
 
 _SCHEMAS: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "blame": lambda: _of(Blamed, "Where a pipeline comes from"),
     "diff": lambda: _of(list[PlannedSide], "What would travel, either way"),
+    "doctor": lambda: _of(list[CheckedPart], "What was looked at"),
     "gitintegration": lambda: _resource("gitintegrations"),
     "gitintegrations": _integrations,
     "gitoperation": lambda: _resource("gitoperations"),
     "lint": lambda: _of(Report, "What the operator would leave alone"),
+    "show": lambda: _of(ShownCommit, "A commit, and what it changed in pipelines"),
 }

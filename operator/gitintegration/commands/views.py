@@ -84,7 +84,7 @@ def detail(integration: Mapping[str, Any], now: datetime) -> RenderableType:
             facts.add_row(_text(condition["type"]), Text.assemble(state, words))
     title = Text(f"{meta.get('namespace')}/{meta.get('name')}", style="bold")
     parts: list[RenderableType] = [title, Padding(facts, (0, 0, 0, 2))]
-    parts += _lists(status)
+    parts += _lists(status, now)
     parts += _list("LAST COMMITS", ("COMMIT", "WHEN", "AUTHOR", "MESSAGE"), _commits(status, now))
     return Group(*parts)
 
@@ -103,7 +103,7 @@ def operation_view(operation: Mapping[str, Any], now: datetime) -> RenderableTyp
     more = bool(status.get("changesTruncated"))
     parts += _list("CHANGES", ("ACTION", "PIPELINE", "FIELDS", "FILE"), changes, more=more)
     commits = _list("COMMITS", ("COMMIT", "WHEN", "AUTHOR", "MESSAGE", "PIPELINES"), _history(status, now))
-    return Group(*parts, *_torn(status), *commits)
+    return Group(*parts, *_torn(status, now), *commits)
 
 
 _OF_LINES = (("+++", "bold"), ("---", "bold"), ("+", _GOOD), ("-", _BAD), ("@@", "cyan"), ("diff ", "bold"))
@@ -138,6 +138,98 @@ def _patch(row: Mapping[str, Any]) -> Text:
 
 def _style_of(line: str) -> str:
     return next((style for begin, style in _OF_LINES if line.startswith(begin)), "")
+
+
+def commit_heading(commit: Mapping[str, Any], now: datetime) -> Text:
+    """A commit as git shows it: its name, author, date and message."""
+    head = Text(f"commit {plain(str(commit.get('sha')))}\n", style="yellow")
+    when = f"{commit.get('committedAt')} ({ago(commit.get('committedAt'), now)})"
+    body = [str(line) for line in commit.get("body") or ()]
+    said = [str(commit.get("message") or ""), *(["", *body] if body else [])]
+    lines = [f"Author: {commit.get('author')}", f"Date:   {when}", "", *(f"    {line}" for line in said)]
+    return Text.assemble(head, "\n".join(plain(line).rstrip() for line in lines), "\n")
+
+
+def commit_patches(plan: Mapping[str, Any]) -> list[RenderableType]:
+    """The lines of its files, and of objects where those of their files are withheld."""
+    return [_patch(row) for row in _of_commit(plan)]
+
+
+def plain_commit(commit: Mapping[str, Any], plan: Mapping[str, Any], now: datetime) -> str:
+    """The same for a pipe: each patch as it is, for git apply, which passes over the other lines."""
+    told = [row.get("patch") or f"{_patch(row)}\n" for row in _of_commit(plan)]
+    return "".join([f"{commit_heading(commit, now)}\n", *told])
+
+
+def _of_commit(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*plan["files"], *(row for row in plan["changes"] if row.get("patch"))]
+
+
+def trace_view(status: Mapping[str, Any], fields: Sequence[Mapping[str, Any]], now: datetime) -> RenderableType:
+    """A pipeline: its file, how it stands, who edited it last on either side; and which fields each commit made."""
+    told = status["blame"]
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style=_DIM, no_wrap=True)
+    facts.add_column(overflow="fold")
+    line = f":{told['line']}" if told.get("line") else ""
+    where = f"{told['path']}{line}, {status.get('branch')} at {_sha(status.get('commit'))}" if told.get("path") else "-"
+    facts.add_row("file", _text(where))
+    facts.add_row("stands", Text("in sync", style=_GOOD) if told.get("inSync") else _text(_stands(told)))
+    last = told.get("theirs") or {}
+    facts.add_row("git", _text(": ".join([commit_words(last, now) or "-", *filter(None, [last.get("message")])])))
+    live = live_words(told.get("ours"), now)
+    facts.add_row("cluster", _text(f"edited with {live}" if live else "-"))
+    by_commit: dict[str, list[Mapping[str, Any]]] = {}
+    for field in fields:
+        if commit := (field.get("theirs") or {}).get("commit"):
+            by_commit.setdefault(commit, []).append(field)
+    ordered = sorted(by_commit.values(), key=lambda some: str(some[0]["theirs"].get("at")), reverse=True)
+    rows = ((*_by(some[0]["theirs"], now), _few([f["field"] for f in some])) for some in ordered)
+    title = Text(plain(_key(told)), style="bold")
+    parts: list[RenderableType] = [title, Padding(facts, (0, 0, 0, 2))]
+    parts += _list("FIELDS OF GIT", ("COMMIT", "WHEN", "AUTHOR", "FIELDS"), rows)
+    edits = (
+        (f["field"], f.get("value"), f.get("live"), live_words(f.get("ours"), now)) for f in fields if f.get("differs")
+    )
+    parts += _list("NOT THE SAME", ("FIELD", "GIT", "CLUSTER", "EDITED WITH"), edits)
+    return Group(*parts, *_older(told))
+
+
+def blame_view(status: Mapping[str, Any], fields: Sequence[Mapping[str, Any]], now: datetime) -> RenderableType:
+    """Every field with its value and where that comes from; one that the cluster holds otherwise has a second line."""
+    table = _table("LINE", "FIELD", "VALUE", "COMMIT", "WHEN", "BY")
+    for field in fields:
+        if "value" in field or "theirs" in field:
+            commit, when, author = _by(field.get("theirs") or {}, now)
+            row = (field.get("line") or "", field["field"], field.get("value", "-"), commit, when, author)
+            table.add_row(*(_text(str(cell)) for cell in row))
+        if field.get("differs"):
+            ours = field.get("ours") or {}
+            when = ago(ours["at"], now) if ours.get("at") else "-"
+            row = ("", field["field"], field.get("live", "-"), "in cluster", when, ours.get("by") or "-")
+            table.add_row(*(_text(str(cell)) for cell in row), style=_BAD)
+    return Group(table, *_older(status["blame"]))
+
+
+def _by(theirs: Mapping[str, Any], now: datetime) -> tuple[str, str, str]:
+    when = ago(theirs["at"], now) if theirs.get("at") else "-"
+    return _sha(theirs.get("commit")), when, str(theirs.get("by") or "-")
+
+
+def _stands(told: Mapping[str, Any]) -> str:
+    side = {"both": "ahead on both sides", "cluster": "ahead in the cluster", "git": "ahead in git"}
+    words = f"{side.get(str(told.get('side')), 'not in sync')}, {told.get('reason')}"
+    return f"{words}: {told['message']}" if told.get("message") else words
+
+
+def _few(names: Sequence[str]) -> str:
+    more = [f"and {len(names) - _COMMITS} more"] if len(names) > _COMMITS else []
+    return ", ".join([*names[:_COMMITS], *more])
+
+
+def _older(told: Mapping[str, Any]) -> list[RenderableType]:
+    words = "where some fields come from lies further back than was looked; --limit looks further"
+    return [Text(), Text(words, style=_DIM)] if told.get("whole") is False else []
 
 
 def field_view(plan: Mapping[str, Any]) -> RenderableType:
@@ -216,29 +308,47 @@ def _history(status: Mapping[str, Any], now: datetime) -> Iterator[tuple[object,
         yield _sha(one.get("sha")), ago(one.get("committedAt"), now), author, one.get("message"), names
 
 
-def conflict_view(conflict: Mapping[str, Any]) -> RenderableType:
-    """One conflict, with what all three hold."""
+def live_words(told: Mapping[str, Any] | None, now: datetime) -> str:
+    """Who edited the cluster's side, and when; empty where that is not known."""
+    return ", ".join([str(told["by"]), *([ago(told["at"], now)] if told.get("at") else [])]) if told else ""
+
+
+def commit_words(told: Mapping[str, Any] | None, now: datetime) -> str:
+    """The commit of git's side, whose it is, and when; empty where that is not known."""
+    if not told:
+        return ""
+    by = f" by {told['by']}" if told.get("by") else ""
+    return ", ".join([f"{_sha(told.get('commit'))}{by}", *([ago(told["at"], now)] if told.get("at") else [])])
+
+
+def conflict_view(conflict: Mapping[str, Any], now: datetime) -> RenderableType:
+    """One conflict, with what all three hold, and who made it."""
     title = Text.assemble(
         Text(_key(conflict), style="bold"), _text(f"  {conflict.get('reason')}  {conflict.get('path')}")
     )
-    return Group(title, *_values([conflict]))
+    ours, theirs = live_words(conflict.get("ours"), now), commit_words(conflict.get("theirs"), now)
+    told = [_text(f"  cluster: edited with {ours}")] if ours else []
+    told += [_text(f"  git: {theirs}")] if theirs else []
+    return Group(title, *told, *_values([conflict]))
 
 
-def _lists(status: Mapping[str, Any]) -> list[RenderableType]:
+def _lists(status: Mapping[str, Any], now: datetime) -> list[RenderableType]:
     ahead = ((_key(e), e.get("side"), e.get("reason"), e.get("path")) for e in status.get("ahead") or ())
     found = _list("AHEAD", ("PIPELINE", "SIDE", "WHY", "FILE"), ahead, more=bool(status.get("aheadTruncated")))
-    found += _torn(status)
+    found += _torn(status, now)
     invalid = ((e.get("path"), e.get("reason"), e.get("message")) for e in status.get("invalid") or ())
     bad = ("FILE", "REASON", "MESSAGE")
     return found + _list("LEFT ALONE", bad, invalid, more=bool(status.get("invalidTruncated")))
 
 
-def _torn(status: Mapping[str, Any]) -> list[RenderableType]:
-    """What is in conflict, and what all three hold of it."""
+def _torn(status: Mapping[str, Any], now: datetime) -> list[RenderableType]:
+    """What is in conflict, what all three hold of it, and who edited it last."""
     torn = status.get("conflicts") or ()
     rows = ((_key(e), e.get("reason"), ", ".join(e.get("fields") or ()), e.get("path")) for e in torn)
     more = bool(status.get("conflictsTruncated"))
-    return _list("CONFLICTS", ("PIPELINE", "REASON", "FIELDS", "FILE"), rows, more=more) + _values(torn)
+    who = [(_key(e), live_words(e.get("ours"), now), commit_words(e.get("theirs"), now)) for e in torn]
+    edited = _list("EDITED BY", ("PIPELINE", "CLUSTER (ours)", "GIT (theirs)"), (row for row in who if any(row[1:])))
+    return _list("CONFLICTS", ("PIPELINE", "REASON", "FIELDS", "FILE"), rows, more=more) + _values(torn) + edited
 
 
 def _values(torn: Iterable[Mapping[str, Any]]) -> list[RenderableType]:

@@ -11,7 +11,7 @@ import orjson
 
 from gitintegration.core.invalid import InvalidReason, ManifestError, Problem
 from gitintegration.core.layout import Layout, NewPaths, NoPlaceError, no_folder
-from gitintegration.core.manifest_file import ParsedFile, parse_documents, parse_file
+from gitintegration.core.manifest_file import ParsedFile, parse_documents, parse_file, size_of
 from gitintegration.core.plan.detail import FilePatch, Secrets, Values
 from gitintegration.core.values import ObjectKey, to_bytes
 from gitintegration.core.yaml_edit import EditResult, Location, edit_file, new_file
@@ -273,6 +273,51 @@ def preview(directory: Path, edits: Edits, secrets: Mapping[str, Secrets], limit
             else:
                 found.append(secrets.get(path, _NO_SECRETS).patch(path, source, made))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A file as a commit has it, with how many items were found in it."""
+
+    blob: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """What a commit made of a file; None: it was not there, or is not any more."""
+
+    path: str
+    before: Version | None
+    after: Version | None
+    secrets: Secrets
+
+
+def commit_patches(directory: Path, changes: Sequence[FileChange], limits: ReadLimits) -> list[FilePatch]:
+    """What a commit made of these files, or of the first of them.
+
+    A file that holds anything but the items that were found in it is not shown: who may see these may not see that.
+    """
+    found: list[FilePatch] = []
+    with objects.Objects(directory) as store:
+        for change in changes:
+            if found and slices.is_over():
+                break
+            found.append(_commit_patch(store, change, limits))
+    return found
+
+
+def _commit_patch(store: objects.Objects, change: FileChange, limits: ReadLimits) -> FilePatch:
+    sources = list[bytes | None]()
+    for version in (change.before, change.after):
+        try:
+            source = store.raw(version.blob) if version else None
+        except LimitExceeded:
+            return FilePatch(change.path, "", withheld="too large")
+        if version and source is not None and size_of(change.path, source, limits) != version.items:
+            return FilePatch(change.path, "", withheld="it holds, or held, more than pipelines of this integration")
+        sources.append(source)
+    return change.secrets.patch(change.path, *sources)
 
 
 def object_patches(values: Sequence[Values]) -> list[FilePatch]:

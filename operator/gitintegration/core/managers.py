@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from gitintegration.core.diff import Change, Item, Step
+from gitintegration.core.diff import ORDER, Change, Item, Path, Step
 
 Owned: TypeAlias = "tuple[str | frozenset[tuple[str, Any]], ...]"
 """A path: names of map keys, and of list items their key fields."""
@@ -40,6 +40,23 @@ def is_owned(change: Change, owned: Collection[Owned]) -> bool:
     """Whether a change is of a field among `owned`, or within one."""
     path = tuple(_plain(step) for step in change.path)
     return any(path[:length] in owned for length in range(1, len(path) + 1))
+
+
+def last_writer(managed: Sequence[Mapping[str, Any]], paths: Collection[Path], own: str) -> Mapping[str, Any] | None:
+    """The entry of the manager other than `own` that holds one of these fields and wrote last; None where nobody does.
+
+    Its time is that of all its fields: the server keeps none of single ones.
+    """
+    wanted = {tuple(_plain(step) for step in path if step is not ORDER) for path in paths}
+    others = (m for m in managed if m.get("manager") not in (own, "", None) and m.get("subresource") != "status")
+    holders = [m for m in others if any(_meet(path, held) for held in owned_by([m], [m["manager"]]) for path in wanted)]
+    return max(holders, key=lambda m: str(m.get("time") or ""), default=None)
+
+
+def _meet(path: Owned, held: Owned) -> bool:
+    """Whether one of two fields is the other, or within it."""
+    common = min(len(path), len(held))
+    return path[:common] == held[:common]
 
 
 def _plain(step: Step) -> str | frozenset[tuple[str, Any]]:

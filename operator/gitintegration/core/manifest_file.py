@@ -171,12 +171,25 @@ def manifests(documents: list[Json]) -> Iterator[tuple[Location, Json]]:
     for number, document in enumerate(documents):
         if not isinstance(document, dict):
             continue
-        if document.get("kind") == "List" and isinstance(document.get("items"), list):
+        if _is_list(document):
             for index, value in enumerate(document["items"]):
                 if isinstance(value, dict):
                     yield Location(number, index), value
         else:
             yield Location(number), document
+
+
+def size_of(path: str, source: bytes, limits: ReadLimits) -> int | None:
+    """How many manifests, or other values, a file holds, items of Lists each; None where it can't be read."""
+    try:
+        documents = [document for document in read_file(path, source, limits) if document is not None]
+    except ManifestError:
+        return None
+    return sum(len(d["items"]) if _is_list(d) else 1 for d in documents)
+
+
+def _is_list(document: Json) -> bool:
+    return isinstance(document, dict) and document.get("kind") == "List" and isinstance(document.get("items"), list)
 
 
 def _key(value: Json) -> ObjectKey | None:

@@ -17,6 +17,7 @@ from gitintegration import messages
 from gitintegration.api.base_model import API_VERSION
 from gitintegration.api.suspension import Suspend
 from gitintegration.core.bounds import bounded, fitting, touched
+from gitintegration.core.plan.authors import NOBODY, Authors, Torn
 from gitintegration.core.plan.conflict_values import ConflictValue
 from gitintegration.core.text import plain, plain_values
 from gitintegration.core.values import ObjectKey
@@ -49,6 +50,15 @@ class ConflictEntry:
     reason: str
     fields: tuple[str, ...]
     values: tuple[ConflictValue, ...] = ()
+    torn: Torn | None = None
+    """By which its authors are found."""
+    authors: Authors = NOBODY
+
+    @classmethod
+    def of(cls, torn: Torn, pipeline_id: str, values: tuple[ConflictValue, ...]) -> ConflictEntry:
+        key, conflict = torn.key, torn.conflict
+        told = key.kind, key.name, pipeline_id, torn.path, conflict.reason.value, conflict.fields
+        return cls(*told, values, torn)
 
     def order(self) -> tuple[str, str]:
         """By which they are listed everywhere."""
@@ -56,8 +66,9 @@ class ConflictEntry:
 
     def to_status(self, *, values: bool = True) -> dict[str, Any]:
         named = {"kind": self.kind, "name": self.name, "id": self.id, "path": self.path}
-        told = {**named, "fields": sorted(self.fields), "reason": self.reason}
-        return {**told, **({"values": [v.to_status() for v in self.values]} if values and self.values else {})}
+        told: dict[str, Any] = {**named, "fields": sorted(self.fields), "reason": self.reason}
+        told |= {"values": [v.to_status() for v in self.values]} if values and self.values else {}
+        return told | self.authors.to_status()
 
 
 def told_conflicts(conflicts: Sequence[ConflictEntry]) -> list[dict[str, Any]]:

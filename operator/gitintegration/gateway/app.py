@@ -573,6 +573,9 @@ def _ahead(told: dict[str, Any]) -> dict[str, Any]:
     return {"ahead": entries, **({"ahead_truncated": True} if told.get("aheadTruncated") else {})}
 
 
+_AUTHORS = {"ours": models.LiveAuthor, "theirs": models.GitAuthor}
+
+
 def _conflicts(told: dict[str, Any]) -> list[models.ConflictEntry]:
     return [
         models.ConflictEntry(
@@ -585,6 +588,7 @@ def _conflicts(told: dict[str, Any]) -> list[models.ConflictEntry]:
                 models.ConflictValue(**{name: v.get(name) for name in models.ConflictValue.model_fields})
                 for v in c.get("values") or ()
             ],
+            **{side: model(**c[side]) for side, model in _AUTHORS.items() if c.get(side)},
         )
         for c in told.get("conflicts") or ()
     ]

@@ -281,6 +281,21 @@ class ConflictValue(BaseModel):
     theirs: str | None
 
 
+class LiveAuthor(BaseModel):
+    """Who made the cluster's change, as field managers call themselves, and when he edited the object last."""
+
+    by: str
+    at: str | None = None
+
+
+class GitAuthor(BaseModel):
+    """Whose commit made git's change, and when."""
+
+    by: str | None = None
+    at: str | None = None
+    commit: str
+
+
 class ConflictEntry(BaseModel):
     pipeline_id: str | None
     name: str | None
@@ -288,6 +303,8 @@ class ConflictEntry(BaseModel):
     fields: list[str]
     reason: str | None
     values: list[ConflictValue]
+    ours: LiveAuthor | None = Field(None, description="There where it is known.")
+    theirs: GitAuthor | None = Field(None, description="There where it is known.")
 
 
 class AheadEntry(BaseModel):

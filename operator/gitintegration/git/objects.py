@@ -628,6 +628,14 @@ def commits(
     return found
 
 
+def commit_info(directory: Path, sha: str) -> CommitInfo:
+    """A commit with its whole message, and without what it touched."""
+    with Objects(directory) as objects:
+        commit = objects.commit(sha)
+        message, author = (decoded(text, commit.encoding) for text in (commit.message, commit.author))
+        return CommitInfo(sha, message.strip(), author, commit.commit_time, ())
+
+
 def build_commit(
     directory: Path,
     pack: PackWriter,

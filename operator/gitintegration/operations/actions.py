@@ -21,4 +21,4 @@ class Actions:
         self.push = Push(reconciler, git, workers, forges, pushed).run
         self.pull = Pull(reconciler, git, workers).run
         self.test = Probe(git, forges).run
-        self.history = History(reconciler.branches, reconciler.mirror, git, workers).run
+        self.history = History(reconciler, git, workers).run

@@ -69,7 +69,8 @@ class BranchPush:
         async for items in portions:
             plan = await draft.planned(plan, items, pages=order.pages if order.pages.wanted else None)
             problems += [item.problem for item in items if item.problem]
-        plan = replace(plan, unchanged=plan.unchanged + rest, invalid=count_invalid(session))
+        left = await self._reconciler.authors.told(session, request, plan.conflicts)
+        plan = replace(plan, unchanged=plan.unchanged + rest, invalid=count_invalid(session), conflicts=left)
         order.found.update(undone(plan, base or ""))
         check_named(problems, plan.conflicts, wanted.pipelines)
         told = {"branch": branch, "baseCommit": base or "", **plan.to_status(), **await order.pages.end()}
@@ -81,7 +82,8 @@ class BranchPush:
         try:
             async for items in portions:
                 written = await draft.planned(written, items, builder)
-            plan = replace(plan, changes=with_lines(written.changes, plan.changes), conflicts=written.conflicts)
+            left = await self._reconciler.authors.told(session, request, written.conflicts)
+            plan = replace(plan, changes=with_lines(written.changes, plan.changes), conflicts=left)
             told |= plan.to_status()
             check_digest(wanted.plan_digest, plan)
             check_deletes(session, request, plan.changes, wanted)

@@ -16,10 +16,12 @@ from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.objects import CommitInfo
 from gitintegration.git.workers import Workers
-from gitintegration.operations.result import OperationResult
-from gitintegration.reconcile.branches import SECONDS, Branches
+from gitintegration.operations.blame import Blame
+from gitintegration.operations.result import OperationContext, OperationResult
+from gitintegration.operations.show import Show
+from gitintegration.reconcile.branches import SECONDS
 from gitintegration.reconcile.item import RunRequest
-from gitintegration.reconcile.mirror import GitMirror
+from gitintegration.reconcile.reconciler import Reconciler
 from gitintegration.session import history
 from gitintegration.session.session import SyncSession
 
@@ -29,13 +31,21 @@ _INDEX_SECONDS = 120.0
 
 
 class History:
-    def __init__(self, branches: Branches, mirror: GitMirror, git: GitClient, workers: Workers) -> None:
-        self._branches, self._mirror, self._git, self._workers = branches, mirror, git, workers
+    def __init__(self, reconciler: Reconciler, git: GitClient, workers: Workers) -> None:
+        self._branches, self._mirror, self._git, self._workers = reconciler.branches, reconciler.mirror, git, workers
+        self._show, self._blame = Show(self._branches, self._mirror, git, workers), Blame(reconciler, workers)
 
     async def run(
-        self, session: SyncSession, request: RunRequest, scratch: Path, wanted: HistoryOperation
+        self,
+        session: SyncSession,
+        request: RunRequest,
+        order: OperationContext,
+        scratch: Path,
+        wanted: HistoryOperation,
     ) -> OperationResult:
-        """The commits of a branch that touched a path. `scratch` is a folder of its own, and gone afterwards."""
+        """The commits of a branch that touched a path, or one of them. `scratch` is a folder of its own, and gone afterwards."""
+        if wanted.blame:
+            return await self._blame.run(session, request, order, wanted.blame, wanted.limit)
         named = wanted.branch or request.spec.default_branch
         refs = await self._git.ls_refs(request.remote, [f"refs/heads/{named}"] if named else ["refs/heads/"])
         branch = named or (refs.head or "refs/heads/main").removeprefix("refs/heads/")
@@ -43,6 +53,11 @@ class History:
         if tip is None:
             words = messages.OPERATION_NO_BRANCH(branch=branch, url=request.remote.url)
             raise OperationError(Reason.BranchNotFound, words)
+        if wanted.revision:
+            try:
+                return await self._show.run(session, request, order, scratch, branch, tip, wanted.revision)
+            finally:
+                await asyncio.to_thread(objects.wipe, scratch)
         spec = request.spec
         layout = Layout.of(spec.path_prefix, spec.new_file_path, "", "", len(spec.resources))
         path = layout.prefix if wanted.path is None else wanted.path.lstrip("/")

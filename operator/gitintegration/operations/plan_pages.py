@@ -47,6 +47,7 @@ class PlanPages:
         self._number, self._size, self._all, self._count = 0, 0, 0, 0
         self._changes: list[dict[str, Any]] = []
         self._files: list[dict[str, Any]] = []
+        self._fields: list[dict[str, Any]] = []
         self._truncated = False
         self._refused = ""
 
@@ -68,6 +69,11 @@ class PlanPages:
                 self._truncated = True
             await self._take(self._files, told)
 
+    async def tell(self, fields: Sequence[dict[str, Any]]) -> None:
+        """Fields with where they come from."""
+        for field in fields:
+            await self._take(self._fields, field)
+
     async def _take(self, rows: list[dict[str, Any]], row: dict[str, Any]) -> None:
         size = len(orjson.dumps(row))
         if self._all + size > 2 * _WHOLE:
@@ -81,7 +87,8 @@ class PlanPages:
 
     async def _flush(self) -> None:
         self._number += 1
-        page = {name: rows for name, rows in (("changes", self._changes), ("files", self._files)) if rows}
+        named = (("changes", self._changes), ("files", self._files), ("fields", self._fields))
+        page = {name: rows for name, rows in named if rows}
         if not self._refused:
             try:
                 await self._write(self._number, page)
@@ -89,8 +96,8 @@ class PlanPages:
                 raise
             except ClusterError as error:  # its kind is not installed, say: no reason not to do what was asked for
                 self._refused = error.message
-        self._changes.clear()
-        self._files.clear()
+        for rows in (self._changes, self._files, self._fields):
+            rows.clear()
         self._size = 0
 
     async def end(self) -> dict[str, Any]:

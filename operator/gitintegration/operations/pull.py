@@ -21,7 +21,6 @@ from gitintegration.core.state.table import ItemTable
 from gitintegration.core.status import ConflictEntry
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import ClusterUnavailable, GitIntegrationError, OperationError, Reason
-from gitintegration.git import log as git_log
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
 from gitintegration.messages import named
@@ -46,10 +45,10 @@ from gitintegration.operations.result import (
     partly,
     plan_words,
     problem_words,
+    revision_of,
     undone,
     unmoved,
 )
-from gitintegration.reconcile.branches import SECONDS
 from gitintegration.reconcile.heads import RemoteHeads
 from gitintegration.reconcile.item import Item, RunRequest, RunStats
 from gitintegration.reconcile.reconciler import Reconciler
@@ -95,7 +94,8 @@ class Pull:
         portions = self._portions(source, asked, keys, wanted)
         begun = order.status.get("phase") == "Running" and bool(order.status.get("planDigest"))
         plan, problems = await self._plan(asked, source, portions, rest, PlanPages() if begun else order.pages)
-        plan = replace(plan, resolved=_resolved(asked))
+        told_by = await self._reconciler.authors.told(source.session, request, plan.conflicts)
+        plan = replace(plan, resolved=_resolved(asked), conflicts=told_by)
         told: dict[str, Any] = {"branch": source.branch, "baseCommit": head.commit or "", "commit": source.commit or ""}
         told |= plan.to_status() | await order.pages.end()
         if not begun:
@@ -276,17 +276,11 @@ class Pull:
     async def _revision(
         self, session: SyncSession, request: RunRequest, branch: str, tip: str | None, revision: str
     ) -> str:
-        """The full name of a commit of the branch. Raises OperationError where it has no such commit."""
+        """The full name of a commit of the branch, with its trees in the cache. Raises OperationError where it has no such commit."""
         assert tip is not None
-        found = await self._workers.run(SECONDS, git_log.find_commit, session.directory, tip, revision)
-        if not found:
-            await self._git.fetch_history(request.remote, session.directory, [tip])
-            found = await self._workers.run(SECONDS, git_log.find_commit, session.directory, tip, revision)
-        if len(found) != 1:
-            how = "names more than one commit of branch" if found else "is no commit of branch"
-            raise OperationError(Reason.InvalidSpec, messages.NO_REVISION(revision=revision, how=how, branch=branch))
-        await self._reconciler.branches.have_tree(session, request, found[0])
-        return found[0]
+        found = await revision_of(self._git, self._workers, session, request, branch, tip, revision)
+        await self._reconciler.branches.have_tree(session, request, found)
+        return found
 
     async def _restored(
         self, session: SyncSession, request: RunRequest, keys: Sequence[ObjectKey], ahead: Prefetched | None

@@ -180,7 +180,8 @@ class Push:
             if order.pages.wanted and placed:
                 plan = await self._told(order.pages, session, request, plan, placed)
             problems += [item.problem for item in items if item.problem]
-        plan = replace(plan, unchanged=plan.unchanged + rest, invalid=count_invalid(session))
+        left = await self._reconciler.authors.told(session, request, plan.conflicts)
+        plan = replace(plan, unchanged=plan.unchanged + rest, invalid=count_invalid(session), conflicts=left)
         order.found.update(undone(plan, base))
         check_named(problems, plan.conflicts, wanted.pipelines)
         told = {"branch": head.branch, "baseCommit": base, **plan.to_status(), **await order.pages.end()}
@@ -192,7 +193,8 @@ class Push:
         try:
             async for items in portions:
                 made, _ = await self._planned(made, branch, request, items, stage=True)
-            plan = replace(plan, changes=with_lines(made.changes, plan.changes), conflicts=made.conflicts)
+            left = await self._reconciler.authors.told(session, request, made.conflicts)
+            plan = replace(plan, changes=with_lines(made.changes, plan.changes), conflicts=left)
             told |= plan.to_status()
             check_digest(wanted.plan_digest, plan)
             check_deletes(session, request, plan.changes, wanted)

@@ -237,7 +237,7 @@ class OperationQueue:
             case OperationKind.history:
                 assert spec.history is not None
                 scratch = self._cache / f"op-{entry.seen['metadata']['uid']}"
-                return await self._actions.history(session, request, scratch, spec.history)
+                return await self._actions.history(session, request, order, scratch, spec.history)
         raise AssertionError(spec.kind)
 
     async def _test(self, spec: GitOperationSpec, turn: Turn, entry: _Entry) -> OperationResult:

@@ -10,6 +10,7 @@ from gitintegration import messages
 from gitintegration.api.operation import PullOperation, PushOperation
 from gitintegration.commits.files import Committed
 from gitintegration.core.invalid import Problem
+from gitintegration.core.plan.authors import Torn
 from gitintegration.core.plan.deletes import DeleteLimit, held
 from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.plan.policy import Side
@@ -17,10 +18,13 @@ from gitintegration.core.state.item import Why
 from gitintegration.core.status import ConflictEntry, conflict_names
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import GitIntegrationError, OperationError, Reason, Words
+from gitintegration.git import log as git_log
 from gitintegration.git.client import GitClient
 from gitintegration.git.remote import Remote
+from gitintegration.git.workers import Workers
 from gitintegration.messages import counted, named
 from gitintegration.operations.plan_pages import PlanPages, values_of
+from gitintegration.reconcile.branches import SECONDS
 from gitintegration.reconcile.deletes import is_peopled, unconfirmed_copies
 from gitintegration.reconcile.item import LOSSY, Item, RunRequest, Verb, named_by_verb
 from gitintegration.session import history
@@ -72,6 +76,20 @@ def note_branch(order: OperationContext, session: SyncSession, request: RunReque
 async def head_of(git: GitClient, remote: Remote, branch: str) -> str | None:
     ref = f"refs/heads/{branch}"
     return (await git.ls_refs(remote, [ref])).refs.get(ref)
+
+
+async def revision_of(
+    git: GitClient, workers: Workers, session: SyncSession, request: RunRequest, branch: str, tip: str, revision: str
+) -> str:
+    """The full name of a commit of the branch. Raises OperationError where it has no such commit."""
+    found = await workers.run(SECONDS, git_log.find_commit, session.directory, tip, revision)
+    if not found:
+        await git.fetch_history(request.remote, session.directory, [tip])
+        found = await workers.run(SECONDS, git_log.find_commit, session.directory, tip, revision)
+    if len(found) != 1:
+        how = "names more than one commit of branch" if found else "is no commit of branch"
+        raise OperationError(Reason.InvalidSpec, messages.NO_REVISION(revision=revision, how=how, branch=branch))
+    return found[0]
 
 
 def chosen(session: SyncSession, request: RunRequest, names: Sequence[str] | None) -> list[ObjectKey]:
@@ -197,8 +215,8 @@ def check_deletes(
 def conflict_of(item: Item) -> ConflictEntry:
     conflict = item.decision.conflict
     assert conflict is not None
-    told = item.key.kind, item.key.name, item.id, item.path, conflict.reason.value, conflict.fields
-    return ConflictEntry(*told, item.conflict_values)
+    torn = Torn(item.key, item.path, conflict, item.conflict_mark)
+    return ConflictEntry.of(torn, item.id, item.conflict_values)
 
 
 def count_invalid(session: SyncSession) -> int:

@@ -93,7 +93,8 @@ def rests(item: Item, *, pushed: bool = False) -> OpenItem | None:
         phase = Phase.CONFLICT
     else:
         phase = Phase.WAITING if item.waits else Phase.AHEAD
-    return OpenItem(phase, local, remote, item.path, item.id, decision.conflict, problem, item.conflict_values)
+    values, mark = item.conflict_values, item.conflict_mark
+    return OpenItem(phase, local, remote, item.path, item.id, decision.conflict, problem, values, mark)
 
 
 # --- of what is edited, and not pushed yet ------------------------------------------------------------------------------

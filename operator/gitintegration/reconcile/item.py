@@ -12,6 +12,7 @@ from gitintegration.api.base_model import PIPELINE_ID
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.api.names import split_api_version
 from gitintegration.commits.files import GitItem
+from gitintegration.core.diff import get
 from gitintegration.core.invalid import Problem
 from gitintegration.core.layout import Summary, commit_message
 from gitintegration.core.merge import Decision
@@ -201,6 +202,14 @@ class Item:
             return ()
         base, live = self.record.base if self.record else None, self.live.view if self.live else None
         return conflict_values(self.decision.conflict, base, live, self.git_view, self.kind.redaction)
+
+    @property
+    def conflict_mark(self) -> str:
+        """Another where what either side holds in conflict is."""
+        if (conflict := self.decision.conflict) is None:
+            return ""
+        held = [[get(side, path) for path in conflict.paths] for side in (self.live and self.live.view, self.git_view)]
+        return hashlib.sha256(repr([conflict.reason, self.path, conflict.fields, held]).encode()).hexdigest()[:16]
 
     @property
     def released(self) -> bool:

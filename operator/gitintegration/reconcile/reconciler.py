@@ -23,6 +23,7 @@ from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
 from gitintegration.reconcile.apply import Applier
+from gitintegration.reconcile.authors import AuthorFinder
 from gitintegration.reconcile.branches import Branches
 from gitintegration.reconcile.checkpoint import abandon, checkpoint
 from gitintegration.reconcile.deletes import hold_copies, hold_deletes, kept_back
@@ -66,6 +67,7 @@ class Reconciler:
         self._wal = WriteAheadLog(store, objects)
         self.reader = Reader(objects, mirror, workers, self._wal, review.adopt_merged, now, batch)
         self.applier = Applier(objects, self._wal)
+        self.authors = AuthorFinder(objects, mirror, git, workers, branches.scope)
 
     async def sync(self, session: SyncSession, request: RunRequest) -> tuple[Outcome, RunStats]:
         """Bring both sides together as far as mode, conflicts and limits allow.
@@ -101,7 +103,9 @@ class Reconciler:
             await self.mirror.look_elsewhere(session, request.remote, request.kinds, folder, scope)
         stats.let_go, session.untold = session.untold, []
         stats.damaged = session.records.told_lost()
-        return outcome_of(session, request, head, stats, error), stats
+        outcome = outcome_of(session, request, head, stats, error)
+        told = await self.authors.told(session, request, outcome.conflicts, asks=error is None)
+        return replace(outcome, conflicts=told), stats
 
     def _is_at_rest(self, session: SyncSession, request: RunRequest, head: RemoteHeads) -> bool:
         """Whether nothing moved since the process before this one left both sides the same.

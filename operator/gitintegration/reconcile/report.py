@@ -7,6 +7,7 @@ from heapq import nsmallest
 
 from gitintegration import messages
 from gitintegration.core.layout import folder_of
+from gitintegration.core.plan.authors import Torn
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.evidence import definition_name
 from gitintegration.core.state.item import Left, OpenItem, Phase, Why
@@ -32,7 +33,7 @@ def outcome_of(
     pending = session.table.open
     ahead = ahead_of(session, request, head)
     conflicts = [
-        ConflictEntry(key.kind, key.name, p.id, p.path, p.conflict.reason.value, p.conflict.fields, p.values)
+        ConflictEntry.of(Torn(key, p.path, p.conflict, p.mark), p.id, p.values)
         for key, p in pending.items()
         if p.conflict
     ]
@@ -117,12 +118,7 @@ def ahead_of(session: SyncSession, request: RunRequest, head: RemoteHeads) -> li
     """What is ahead, then what is not carried, each in its order; of many, one more than are shown."""
     table, most = session.table, SHOWN + 1
     ahead = {key: item for key, item in table.open.items() if item.local or item.remote}
-    told = [
-        AheadEntry(
-            key.kind, key.name, item.id or key.name, _side(item), item.path, _why(session, key, item, request, head)
-        )
-        for key, item in ((key, ahead[key]) for key in nsmallest(most, ahead, key=_order))
-    ]
+    told = [entry_of(session, request, head, key, ahead[key]) for key in nsmallest(most, ahead, key=_order)]
     left = {key: rest for key, rest in table.left.items() if (key.group, key.kind) in request.kinds}
     left |= {
         kind.key(name): _CONTROLLED
@@ -135,6 +131,14 @@ def ahead_of(session: SyncSession, request: RunRequest, head: RemoteHeads) -> li
         for key in nsmallest(most - len(told), left, key=_order)
     ]
     return told
+
+
+def entry_of(
+    session: SyncSession, request: RunRequest, head: RemoteHeads, key: ObjectKey, item: OpenItem
+) -> AheadEntry:
+    """What is ahead of one item, and why."""
+    why = _why(session, key, item, request, head)
+    return AheadEntry(key.kind, key.name, item.id or key.name, _side(item), item.path, why)
 
 
 _CONTROLLED = Left(Why.Controlled, Side.cluster.value)

@@ -201,6 +201,11 @@ class LiveObjects:
         ignored = owned_by(managed, kind.resource.ignore_managers or ())
         return LiveObject(whole, kind.view(whole), _last_writer(managed), ignored)
 
+    async def managers(self, kind: Kind, namespace: str, name: str) -> Sequence[Mapping[str, Any]]:
+        """Who holds which fields of an object, as the server tells it; nobody, where it is not there."""
+        whole = await self._objects.acting_as(kind.user).get(kind.kind, namespace, name)
+        return (whole["metadata"].get("managedFields") or ()) if whole else ()
+
     async def as_stored(self, kind: Kind, namespace: str, manifest: Json, live: LiveObject) -> Json:
         """The manifest as the API server would store it in place of the live object: a dry run, which writes nothing.
 

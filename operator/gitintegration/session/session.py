@@ -5,11 +5,12 @@ All of it can be had again from the repository and the cluster; it is here so th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from gitintegration.core.plan.authors import Authors
 from gitintegration.core.state.contest import Contest
 from gitintegration.core.state.evidence import Behind
 from gitintegration.core.state.record import ItemCodec, ItemRecord, Proposal
@@ -101,6 +102,10 @@ class SyncSession:
     looked_elsewhere: tuple[str, str] | None = None
     """The commit in which that was looked for, and the scope."""
     history: list[dict[str, object]] | None = None
+    authors: dict[ObjectKey, tuple[str, Authors]] = field(default_factory=dict)
+    """Who made the conflicts that are shown, and the mark of what they were looked for."""
+    told: Sequence[Mapping[str, Any]] = ()
+    """Conflicts with their authors, as an earlier process told them in the status."""
     last_seen: str | None = None
     """The branch's head as an earlier process told it in the status, or as it was before the branch went."""
 

@@ -14,6 +14,9 @@ from rich.console import Group
 from gitintegration.commands.diagnosis import Finding, State
 from gitintegration.commands.views import (
     ago,
+    blame_view,
+    commit_heading,
+    commit_patches,
     confirmed_view,
     conflict_view,
     detail,
@@ -28,6 +31,7 @@ from gitintegration.commands.views import (
     plain_patches,
     show,
     suspension_view,
+    trace_view,
 )
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
@@ -103,6 +107,8 @@ TROUBLED: dict[str, Any] = {
                     {"field": "spec.schedule", "base": '"0 5 * * *"', "ours": '"@daily"', "theirs": '"[red]@hourly"'},
                     {"field": "spec.steps[name=load].image", "ours": '"etl:2"', "theirs": "••• 1a2b3c4d"},
                 ],
+                "ours": {"by": "kubectl-edit", "at": "2026-11-27T11:57:00Z"},
+                "theirs": {"by": "Alice [b]\x1b[31m", "at": "2026-11-27T10:00:00Z", "commit": "1a2b3c4d5e6f7a8b9c0d"},
             }
         ],
         "invalid": [
@@ -222,9 +228,63 @@ FOUND = [
     ),
     Finding("repository", State.bad, "analytics: [red]the server[/] says\x1b[31m no"),
 ]
+COMMIT: dict[str, Any] = {
+    "sha": "1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d",
+    "message": "Orders are [red]hourly",
+    "body": ["So that\x1b[31m nobody waits."],
+    "author": "Ann <ann@example.com>",
+    "committedAt": "2026-11-27T09:00:00Z",
+}
+MOVED: dict[str, Any] = {
+    "changes": [{"kind": "Pipeline", "name": "users", "path": "pipelines/all.yaml", "patch": "--- a/Pipeline/users\n"}],
+    "files": PLAN["files"][:1],
+}
+BY_ANN = {
+    "by": "Ann",
+    "at": "2026-11-27T09:00:00Z",
+    "commit": "1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d",
+    "message": "Orders are hourly",
+}
+BY_EVE = {"by": "Eve [red]\x1b[31m", "at": "2026-11-20T09:00:00Z", "commit": "ffff3c4d5e6f7a8b9c0d"}
+BLAMED: dict[str, Any] = {
+    "branch": "main",
+    "commit": "1a2b3c4d5e6f7a8b9c0d",
+    "blame": {
+        "kind": "Pipeline",
+        "name": "orders",
+        "path": "pipelines/orders.yaml",
+        "line": 3,
+        "inSync": False,
+        "side": "cluster",
+        "reason": "Mode",
+        "ours": {"by": "kubectl-edit", "at": "2026-11-27T11:57:00Z"},
+        "theirs": BY_ANN,
+        "whole": False,
+    },
+}
+FIELDS: list[dict[str, Any]] = [
+    {"field": "metadata.name", "line": 5, "value": '"orders"', "theirs": BY_EVE},
+    {"field": "spec.schedule", "line": 7, "value": '"@hourly"', "theirs": BY_ANN},
+    {
+        "field": "spec.steps[name=load].image",
+        "line": 12,
+        "value": '"registry.example.com/team/etl:1.2.3"',
+        "theirs": BY_EVE,
+        "differs": True,
+        "live": '"registry.example.com/team/etl:1.2.4"',
+        "ours": {"by": "kubectl-edit", "at": "2026-11-27T11:57:00Z"},
+    },
+    {"field": "spec.token", "line": 8, "value": "••• 1a2b3c4d"},
+    {"field": "spec.retries", "differs": True, "live": "3"},
+]
+SAME: dict[str, Any] = {**BLAMED, "blame": {"kind": "Pipeline", "name": "orders", "inSync": True, "theirs": BY_ANN}}
 VIEWS = {
     "patches": Group(heading(PLAN), *patches(PLAN)),
     "fields": Group(heading(PLAN), field_view(PLAN)),
+    "commit": Group(commit_heading(COMMIT, NOW), *commit_patches(MOVED)),
+    "trace": trace_view(BLAMED, FIELDS, NOW),
+    "trace of what is the same": trace_view(SAME, FIELDS[:2], NOW),
+    "blame": blame_view(BLAMED, FIELDS, NOW),
     "overview": overview([WELL, TROUBLED, NEW], NOW),
     "well": detail(WELL, NOW),
     "troubled": detail(TROUBLED, NOW),
@@ -235,7 +295,7 @@ VIEWS = {
     "held no more": confirmed_view(WELL, HELD, []),
     "held otherwise": confirmed_view(WELL, HELD[:1], HELD[1:]),
     "findings": findings_view(FOUND),
-    "conflict": conflict_view(TROUBLED["status"]["conflicts"][0]),
+    "conflict": conflict_view(TROUBLED["status"]["conflicts"][0], NOW),
 }
 
 

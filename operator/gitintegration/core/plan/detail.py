@@ -26,6 +26,11 @@ _NAME = 1024
 """Characters of the name of a field."""
 
 
+def field_name(name: str) -> str:
+    """Of a field, as a page has room for it."""
+    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+
+
 @dataclass(frozen=True, slots=True)
 class FieldValue:
     """One field; None: it is not there."""
@@ -35,8 +40,7 @@ class FieldValue:
     new: str | None
 
     def to_page(self) -> dict[str, str]:
-        name = self.field if len(self.field) <= _NAME else f"{self.field[: _NAME - 1]}…"
-        told = {"field": name, "old": self.old, "new": self.new}
+        told = {"field": field_name(self.field), "old": self.old, "new": self.new}
         return {name: text for name, text in told.items() if text is not None}
 
 

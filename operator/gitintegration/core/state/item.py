@@ -78,6 +78,8 @@ class OpenItem:
     problem: Problem | None = None
     values: tuple[ConflictValue, ...] = ()
     """What is held of the fields in conflict."""
+    mark: str = ""
+    """Another where what either side holds in conflict is."""
     rival: str = ""
     """The integration that claims it as well, or has it now."""
 
