@@ -19,6 +19,7 @@ from cyclopts import Parameter
 from gitintegration import logs, stderr
 from gitintegration.api.crd import render_crds
 from gitintegration.cluster.client import Cluster
+from gitintegration.cluster.hook_ring import HookRing
 from gitintegration.cluster.informer import Informers
 from gitintegration.cluster.integrations import SECRETS, Integrations
 from gitintegration.cluster.kinds import Kinds
@@ -110,6 +111,66 @@ def serve_gateway(
     serve_http(made, host, port, debug=log_level == "debug", proxies=trusted_proxies)
 
 
+def serve_hooks(
+    *,
+    host: str = "0.0.0.0",  # noqa: S104 - behind a Service
+    port: int = 8080,
+    kubeconfig: str | None = None,
+    namespace: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    ring_namespace: str | None = None,
+    trusted_proxies: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    oidc_issuers: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    log_format: str = "console",
+    log_level: str = "info",
+    probe_port: int = 8081,
+) -> None:
+    """Receive the webhooks of forges, and have the operator look at once.
+
+    Parameters
+    ----------
+    host
+        Address to listen on.
+    port
+        Port of the deliveries, below /hooks/; nothing else is there.
+    kubeconfig
+        Path of a kubeconfig. Default: the cluster it runs in, else $KUBECONFIG.
+    namespace
+        Only integrations of this namespace; may be given more than once. Default: all.
+    ring_namespace
+        Where the Secrets gitintegration-hooks-0 to -f are. Default: $POD_NAMESPACE, else gitintegration-system.
+    trusted_proxies
+        Address, or network, of what ends TLS in front of it: its X-Forwarded-For tells clients apart, which share the
+        places for bodies; may be given more than once. Default: nobody's is believed.
+    oidc_issuers
+        Issuer whose tokens spec.webhook.oidc may name, as https://gitlab.example.com; may be given more than once. Default:
+        GitHub Actions and gitlab.com.
+    log_format
+        console or json.
+    log_level
+        debug, info, warning or error.
+    probe_port
+        Port of /healthz, /readyz and /metrics; 0: none.
+    """
+    from gitintegration.hooks.process import (
+        Setting,
+        receive,
+    )  # here, for the operator does without and saves the memory
+
+    logs.configure(log_format, log_level)
+    setting = Setting(
+        host=host,
+        port=port,
+        kubeconfig=kubeconfig or os.environ.get("KUBECONFIG"),
+        namespaces=tuple(namespace),
+        ring=ring_namespace or os.environ.get("POD_NAMESPACE") or NAMESPACE,
+        proxies=tuple(trusted_proxies),
+        issuers=tuple(oidc_issuers),
+        debug=log_level == "debug",
+    )
+    with logs.ending():
+        asyncio.run(receive(setting, lambda page, ready, stack: _probes(probe_port, ready, page, stack)))
+
+
 def run(
     *,
     kubeconfig: str | None = None,
@@ -134,6 +195,7 @@ def run(
     default_service_account: str = "",
     allowed_workloads: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     require_allowed_hosts: bool = False,
+    hooks_url: str = "",
     probe_port: int = 8080,
 ) -> None:
     """Run the operator, against a kubeconfig or in the cluster.
@@ -189,6 +251,9 @@ def run(
         Default: none.
     require_allowed_hosts
         Refuse Secrets without the annotation planasonix.com/allowed-hosts, which names where their credentials may go.
+    hooks_url
+        Where forges reach the receiver of webhooks, as https://hooks.example.com. Default: each integration says it
+        (spec.webhook.baseURL).
     probe_port
         Port of /healthz, /readyz and /metrics; 0: none.
     """
@@ -215,6 +280,7 @@ def run(
         default_service_account=default_service_account,
         allowed_workloads=tuple(allowed_workloads),
         require_allowed_hosts=require_allowed_hosts,
+        hooks_url=hooks_url,
         probe_port=probe_port,
     )
     logs.configure(settings.log_format, settings.log_level)
@@ -231,7 +297,7 @@ async def serve(settings: Settings) -> None:
         life, metrics = _Life(), Metrics()
         life.listen()
         if settings.probe_port:
-            await _probes(settings.probe_port, life.ready, metrics, stack)
+            await _probes(settings.probe_port, life.ready, metrics.page, stack)
         cluster = await Cluster.connect(settings.kubeconfig, agent=settings.identity)
         cluster.observe = metrics.kube_request
         stack.push_async_callback(cluster.close)
@@ -284,6 +350,8 @@ async def serve(settings: Settings) -> None:
             kinds=kinds,
             informers=informers,
             secrets=secrets,
+            ring=HookRing(cluster, settings.lease_namespace),
+            hooks_url=settings.hooks_url,
             cache=settings.cache_dir,
             concurrency=settings.concurrency,
             per_host=settings.connections_per_host,
@@ -404,7 +472,7 @@ async def _run(settings: Settings, cluster: Cluster, operator: Controller, lease
         raise SystemExit("the watch of GitIntegrations ended")
 
 
-async def _probes(port: int, ready: asyncio.Event, metrics: Metrics, stack: AsyncExitStack) -> None:
+async def _probes(port: int, ready: asyncio.Event, metrics: Callable[[], bytes], stack: AsyncExitStack) -> None:
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
@@ -412,7 +480,7 @@ async def _probes(port: int, ready: asyncio.Event, metrics: Metrics, stack: Asyn
         return web.Response(text="ok\n") if ready.is_set() else web.Response(status=503, text="starting\n")
 
     async def page(_: web.Request) -> web.Response:
-        return web.Response(body=await asyncio.to_thread(metrics.page), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=await asyncio.to_thread(metrics), headers={"Content-Type": CONTENT_TYPE})
 
     served = web.Application()
     served.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", page)])

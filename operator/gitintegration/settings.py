@@ -52,5 +52,7 @@ class Settings:
     """Kinds that run code by themselves and may be synced all the same, as Deployment.apps."""
     require_allowed_hosts: bool = False
     """Refuse Secrets that do not say which hosts their credentials may go to."""
+    hooks_url: str = ""
+    """Where forges reach the receiver of webhooks; empty: each integration says it."""
     probe_port: int = 8080
     """0: no probes, no metrics."""

@@ -48,4 +48,9 @@ app.command("gitintegration.__main__:run", help="Run the operator, against a kub
 app.command(
     "gitintegration.__main__:serve_gateway", name="serve", help="Serve the REST API over the resources, as its callers."
 )
+app.command(
+    "gitintegration.__main__:serve_hooks",
+    name="hooks",
+    help="Receive the webhooks of forges, and have the operator look at once.",
+)
 app.command("gitintegration.__main__:crds", help="Print the CustomResourceDefinitions.")
