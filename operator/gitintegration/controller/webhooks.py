@@ -188,10 +188,10 @@ class Webhooks:
                 told |= {"registered": True, "id": known, "secretVersion": secret.version}
                 told["rotatedAt"] = rotated or timestamp(self._now())
                 return Hook(told, "True", Reason.Succeeded, _stands(told, "registered at the forge"))
-        error = refused[2]
-        words = messages.HOOK_REFUSED(said=error.message, host=_host(spec), url=url, fields=self._fields(spec))
+        why = refused[2]
+        words = messages.HOOK_REFUSED(said=why.message, host=_host(spec), url=url, fields=self._fields(spec))
         told = told if same else _unregistered(told)
-        return Hook(told, "False", error.reason, _joined(name, words))
+        return Hook(told, "False", why.reason, _joined(name, words))
 
     async def _enter(
         self, name: IntegrationKey, entry: Integration, spec: GitIntegrationSpec, secret: Secret, url: str, known: str
