@@ -296,8 +296,7 @@ async def serve(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         life, metrics = _Life(), Metrics()
         life.listen()
-        if settings.probe_port:
-            await _probes(settings.probe_port, life.ready, metrics.page, stack)
+        await _probes(settings.probe_port, life.ready, metrics.page, stack)
         cluster = await Cluster.connect(settings.kubeconfig, agent=settings.identity)
         cluster.observe = metrics.kube_request
         stack.push_async_callback(cluster.close)
@@ -473,6 +472,9 @@ async def _run(settings: Settings, cluster: Cluster, operator: Controller, lease
 
 
 async def _probes(port: int, ready: asyncio.Event, metrics: Callable[[], bytes], stack: AsyncExitStack) -> None:
+    if not port:
+        return
+
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 

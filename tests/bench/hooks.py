@@ -69,7 +69,7 @@ async def _measured(bed: Bed, forge: Forge, pipelines: int, rounds: int) -> Hook
         receiver.stop()
 
 
-def _clones(forge: Forge, directory: Path, pipelines: int) -> tuple[Clone, Clone]:
+def _clones(forge: Forge, directory: Path, pipelines: int) -> tuple[Clone[_Place], Clone[_Place]]:
     """A repository of the forge with so many pipelines: one clone to push from, one for the floor."""
     name = f"bench-{pipelines}"
     forge.api("POST", "/user/repos", {"name": name, "default_branch": "main", "private": True, "auto_init": True})

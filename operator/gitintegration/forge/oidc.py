@@ -103,8 +103,10 @@ class Issuers:
             client.stream("GET", url, headers={"Accept-Encoding": "identity", "Accept": "application/json"}) as answer,
         ):
             answer.raise_for_status()
+            if answer.headers.get("Content-Encoding", "identity") != "identity":
+                raise ValueError("packed, though it was asked for as it is")
             body = bytearray()
-            async for chunk in answer.aiter_raw():
+            async for chunk in answer.aiter_bytes():
                 body += chunk
                 if len(body) > _LARGEST:
                     raise ValueError("too large")

@@ -76,7 +76,7 @@ class Bed:
         if self.refusal is not None:
             return self.refusal
         known = request.url.path.rpartition("/")[2]
-        body = json.loads(request.content) if request.content else None
+        body: dict[str, Any] = json.loads(request.content) if request.content else {}
         match request.method:
             case "GET":
                 return httpx.Response(200, json=[{"id": i, "config": made["config"]} for i, made in self.there.items()])

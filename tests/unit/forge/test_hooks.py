@@ -69,7 +69,7 @@ class Fake:
         if self.refusal is not None:
             return self.refusal
         tell, known = SHAPES[self.provider], path.removeprefix(PATHS[self.provider]).strip("/").strip("%7BD")
-        body = json.loads(request.content) if request.content else None
+        body: dict[str, Any] = json.loads(request.content) if request.content else {}
         match request.method:
             case "GET":
                 found = [tell(one, made) for one, made in self.made.items()]
