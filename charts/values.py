@@ -27,6 +27,8 @@ _TAKEN = {
     "users.yaml": Path("manifests/base/users.yaml"),
     "policy.yaml": Path("manifests/base/policy.yaml"),
     "gateway-rbac.yaml": Path("manifests/gateway/rbac.yaml"),
+    "hooks-rbac.yaml": Path("manifests/hooks/rbac.yaml"),
+    "hooks-ring.yaml": Path("manifests/hooks/ring.yaml"),
     "tenant.yaml": Path("manifests/locked-down/tenant.yaml"),
     "impersonation.yaml": Path("manifests/impersonation.yaml"),
     "tekton.yaml": Path("manifests/tekton.yaml"),
@@ -79,9 +81,9 @@ class Image(Group):
 
 class Pod(Group):
     replicas: Annotated[int, Field(ge=1)] = 2
-    """Of the operator one works, by its Lease, and the others stand by; of the gateway all serve."""
+    """Of the operator one works, by its Lease, and the others stand by; of the gateway and of the receiver all serve."""
     args: list[Text] = []
-    """More flags, as `gitintegration run --help` and `serve --help` tell."""
+    """More flags, as `gitintegration run --help`, `serve --help` and `hooks --help` tell."""
     resources: Free = {}
     """Requests and limits, in place of the defaults."""
     nodeSelector: dict[str, str] = {}
@@ -139,6 +141,37 @@ class Gateway(Pod):
     httpRoute: HttpRoute = HttpRoute()
 
 
+class HooksIngress(Group):
+    enabled: bool = False
+    """An Ingress to the receiver, for /hooks/ alone; it must end TLS."""
+    className: str = ""
+    """IngressClass."""
+    annotations: dict[str, str] = {}
+    """Annotations of it."""
+    host: str = ""
+    """Name that forges reach it by."""
+    tlsSecret: str = ""
+    """Secret with the certificate."""
+
+
+class HooksRoute(Group):
+    enabled: bool = False
+    """An HTTPRoute (Gateway API) to the receiver, for /hooks/ alone."""
+    parentRefs: list[Free] = []
+    """Gateways that it belongs to."""
+    hostnames: list[Text] = []
+    """Names that forges reach it by."""
+
+
+class Hooks(Pod):
+    enabled: bool = False
+    """Install the receiver of webhooks."""
+    url: Annotated[str, Field(pattern=r"^(https?://[^?#@ ]+)?$")] = ""
+    """Where forges reach it, https://hooks.example.com say: hooks are registered with it (--hooks-url)."""
+    ingress: HooksIngress = HooksIngress()
+    httpRoute: HooksRoute = HooksRoute()
+
+
 class Kinds(Group):
     tekton: bool = False
     """The operator may write Tekton's pipelines and tasks."""
@@ -164,7 +197,7 @@ class Budget(Group):
 
 class NetworkPolicy(Group):
     enabled: bool = True
-    """In: metrics and the REST API, for namespaces that are labelled for it. Out: names, the ports below, no metadata service."""
+    """In: metrics, the REST API and webhooks, for namespaces that are labelled for it. Out: names, the ports below, no metadata service."""
     ports: list[Annotated[int, Field(ge=1, le=65535)]] = [22, 80, 443, 6443]
     """Ports of git servers, forges, proxies and the API server."""
 
@@ -183,6 +216,7 @@ class Values(BaseModel):
     impersonation: bool = False
     """The operator may act as the ServiceAccounts that integrations name."""
     gateway: Gateway = Gateway()
+    hooks: Hooks = Hooks()
     kinds: Kinds = Kinds()
     monitoring: Monitoring = Monitoring()
     podDisruptionBudget: Budget = Budget()

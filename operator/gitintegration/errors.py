@@ -61,6 +61,8 @@ class Reason(StrEnum):
     RemoteBehind = "RemoteBehind"
     Contested = "Contested"
     LimitExceeded = "LimitExceeded"
+    NotRegistered = "NotRegistered"
+    NoReceiver = "NoReceiver"
     StaleRemote = "StaleRemote"
     PlanStale = "PlanStale"
     UnknownPipeline = "UnknownPipeline"

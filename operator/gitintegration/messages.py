@@ -363,24 +363,24 @@ PROXY_ADDRESS = Message(
 
 # --- the forge's API, for pull requests ---------------------------------------------------------------------------------
 
-_FORGE: Mapping[str, object] = {"host": "api.github.com", "words": ": Bad credentials"}
+_FORGE: Mapping[str, object] = {"host": "api.github.com", "what": "pull requests", "words": ": Bad credentials"}
 FORGE_LOGIN = Message(
     "AuthenticationFailed",
-    "$host does not accept the token for its API, over which pull requests are made$words",
-    "put one with rights to pull requests into `token` of Secret $SECRET: kubectl -n $NAMESPACE patch secret $SECRET "
+    "$host does not accept the token for its API, over which $what are made$words",
+    "put one with the rights for that into `token` of Secret $SECRET: kubectl -n $NAMESPACE patch secret $SECRET "
     """-p '{"stringData":{"token":"VALUE"}}'""",
     _FORGE,
 )
 FORGE_DENIED = Message(
     "PermissionDenied",
-    "the token may not make pull requests on $host$words",
-    "give it rights to pull requests of this repository there",
+    "the token may not make $what on $host$words",
+    "give it the rights for that on this repository there",
     {**_FORGE, "words": ": Resource not accessible by personal access token"},
 )
 FORGE_HIDDEN = Message(
     "RepositoryNotFound",
-    "the API of $host shows no such repository or pull request to this token, which may be good for git alone$words",
-    "give the token rights to the repository and its pull requests there, and see that spec.repositoryURL is its address",
+    "the API of $host shows no such repository, or none of its $what, to this token, which may be good for git alone$words",
+    "give the token rights to the repository and to them there, and see that spec.repositoryURL is its address",
     {**_FORGE, "words": ": Not Found"},
 )
 FORGE_MOVED = Message(
@@ -400,6 +400,53 @@ FORGE_NO_TOKEN = Message(
     "pull requests are made over the forge's API, and Secret $SECRET has no key `token` for it",
     """set it: kubectl -n $NAMESPACE patch secret $SECRET -p '{"stringData":{"token":"VALUE"}}'""",
     {},
+)
+HOOK_TO_ENTER = Message(
+    "NotRegistered",
+    "no delivery has come yet; enter the hook at $host: URL $url, $fields",
+    "",
+    {
+        "host": "git.example.com",
+        "url": "https://hooks.example.com/hooks/5f2c...",
+        "fields": "`token` of Secret 'hook-secret' as its secret, content type application/json, events push and pull requests",
+    },
+)
+HOOK_NO_URL = Message(
+    "NotRegistered",
+    "nobody says where $host reaches the receiver, so the hook can't be registered",
+    "say it for this integration: "
+    + _PATCH
+    + """{"spec":{"webhook":{"baseURL":"https://HOST"}}}', or for all with --hooks-url""",
+    {"host": "git.example.com"},
+)
+HOOK_REFUSED = Message(
+    "PermissionDenied",
+    "the operator could not register the hook: $said; enter it at $host by hand: URL $url, $fields",
+    "or give the credentials the right to do so: it is tried again by itself",
+    {
+        "said": "the token may not make webhooks on api.github.com: Resource not accessible by integration",
+        "host": "github.com",
+        "url": "https://hooks.example.com/hooks/5f2c...",
+        "fields": "`token` of Secret 'hook-secret' as its secret, content type application/json, events push and pull requests",
+    },
+)
+HOOK_LEFT = Message(
+    "NotRegistered",
+    "the hook $id stays at $host, which did not let the operator remove it: $said",
+    "",
+    {"id": "4711", "host": "git.example.com", "said": "git.example.com did not answer within 10 s"},
+)
+HOOK_NO_TOKEN = Message(
+    "InvalidSecret",
+    "Secret '$secret' of spec.webhook.secretRef has no key `token` that could sign a delivery",
+    """set it: kubectl -n $NAMESPACE patch secret $secret -p '{"stringData":{"token":"VALUE"}}'""",
+    {"secret": "hook-secret"},
+)
+HOOK_NO_RECEIVER = Message(
+    "NoReceiver",
+    "nothing takes deliveries: the receiver of webhooks is not installed ($said)",
+    "install it: kubectl apply --server-side -k manifests/hooks",
+    {"said": 'secrets "gitintegration-hooks-5" not found'},
 )
 APP_UNKNOWN = Message(
     "InvalidSecret",

@@ -129,6 +129,41 @@ class Metrics:
         return generate_latest(self._registry)
 
 
+class HookMetrics:
+    """Of a process that receives webhooks."""
+
+    def __init__(self, targets: Callable[[], int]) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._deliveries = Counter(
+            "gitintegration_hook_deliveries_total",
+            "Deliveries, by how they ended: woken, nothing (to look at), ping; unknown, unsigned, wrong, stale (refused); "
+            "bounds, limited, starting, failed.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._api = Counter(
+            "gitintegration_kube_requests_total",
+            "Requests to the API server, by method and status code (0: no answer).",
+            ["method", "code"],
+            registry=self._registry,
+        )
+        known = Gauge("gitintegration_hooks", "Integrations whose deliveries are taken.", registry=self._registry)
+        known.set_function(lambda: float(targets()))
+
+    def delivered(self, outcome: str) -> None:
+        """A delivery has ended."""
+        self._deliveries.labels(outcome).inc()
+
+    def kube_request(self, method: str, code: int) -> None:
+        self._api.labels(method, str(code)).inc()
+
+    def page(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
 class _Standings:
     def __init__(self, operator: Operator) -> None:
         self._operator = operator

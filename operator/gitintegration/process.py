@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import kopf
 import structlog
-from aiohttp import web
 
 from gitintegration import logs, stderr
 from gitintegration.cluster.client import Cluster
+from gitintegration.cluster.hook_ring import HookRing
 from gitintegration.cluster.informer import Informers
 from gitintegration.cluster.integrations import SECRETS, Integrations
 from gitintegration.cluster.kinds import Kinds
@@ -35,7 +35,8 @@ from gitintegration.git.keys import Keys
 from gitintegration.git.workers import Workers
 from gitintegration.handlers import integrations as handlers
 from gitintegration.handlers import operations
-from gitintegration.metrics import CONTENT_TYPE, Metrics
+from gitintegration.metrics import Metrics
+from gitintegration.probes import probes
 from gitintegration.settings import Settings
 
 T = TypeVar("T")
@@ -63,8 +64,7 @@ async def serve(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         life, metrics = _Life(), Metrics()
         life.listen()
-        if settings.probe_port:
-            await _probes(settings.probe_port, life.ready, metrics, stack)
+        await probes(settings.probe_port, life.ready, metrics.page, stack)
         cluster = await Cluster.connect(settings.kubeconfig, agent=settings.identity)
         cluster.observe = metrics.kube_request
         stack.push_async_callback(cluster.close)
@@ -108,6 +108,8 @@ async def _operator(settings: Settings, cluster: Cluster, metrics: Metrics, stac
         kinds=kinds,
         informers=informers,
         secrets=secrets,
+        ring=HookRing(cluster, settings.lease_namespace),
+        hooks_url=settings.hooks_url,
         cache=settings.cache_dir,
         concurrency=settings.concurrency,
         per_host=per_host,
@@ -237,21 +239,3 @@ async def _run(settings: Settings, cluster: Cluster, operator: Controller, lease
     if unwatched and not life.closing.is_set():
         watching.result()
         raise SystemExit("the watch of GitIntegrations ended")
-
-
-async def _probes(port: int, ready: asyncio.Event, metrics: Metrics, stack: AsyncExitStack) -> None:
-    async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
-
-    async def readyz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n") if ready.is_set() else web.Response(status=503, text="starting\n")
-
-    async def page(_: web.Request) -> web.Response:
-        return web.Response(body=await asyncio.to_thread(metrics.page), headers={"Content-Type": CONTENT_TYPE})
-
-    served = web.Application()
-    served.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", page)])
-    runner = web.AppRunner(served, access_log=None)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, port=port).start()

@@ -74,6 +74,9 @@ class Settings:
         Default: none.
     require_allowed_hosts
         Refuse Secrets without the annotation planasonix.com/allowed-hosts, which names where their credentials may go.
+    hooks_url
+        Where forges reach the receiver of webhooks, as https://hooks.example.com. Default: each integration says it
+        (spec.webhook.baseURL).
     probe_port
         Port of /healthz, /readyz and /metrics; 0: none.
     """
@@ -100,6 +103,7 @@ class Settings:
     default_service_account: str = ""
     allowed_workloads: Several = ()
     require_allowed_hosts: bool = False
+    hooks_url: str = ""
     probe_port: int = 8080
 
     def within(self, environment: Mapping[str, str]) -> Settings:
@@ -156,4 +160,55 @@ class GatewaySettings:
             self,
             kubeconfig=self.kubeconfig or environment.get("KUBECONFIG"),
             namespace=self.namespace or environment.get("POD_NAMESPACE") or "default",
+        )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class HookSettings:
+    """Of one process of the receiver of webhooks.
+
+    Parameters
+    ----------
+    host
+        Address to listen on.
+    port
+        Port of the deliveries, below /hooks/; nothing else is there.
+    kubeconfig
+        Path of a kubeconfig. Default: the cluster it runs in, else $KUBECONFIG.
+    namespaces
+        Only integrations of this namespace; may be given more than once. Default: all.
+    ring_namespace
+        Where the Secrets gitintegration-hooks-0 to -f are. Default: $POD_NAMESPACE, else gitintegration-system.
+    trusted_proxies
+        Address, or network, of what ends TLS in front of it: its X-Forwarded-For tells clients apart, which share the
+        places for bodies; may be given more than once. Default: nobody's is believed.
+    oidc_issuers
+        Issuer whose tokens spec.webhook.oidc may name, as https://gitlab.example.com; may be given more than once. Default:
+        GitHub Actions and gitlab.com.
+    log_format
+        console or json.
+    log_level
+        debug, info, warning or error.
+    probe_port
+        Port of /healthz, /readyz and /metrics; 0: none.
+    """
+
+    host: str = "0.0.0.0"  # noqa: S104 - behind a Service
+    port: int = 8080
+    kubeconfig: str | None = None
+    namespaces: Annotated[Several, Parameter(name="--namespace")] = ()
+    ring_namespace: Unsaid = ""
+    trusted_proxies: Several = ()
+    oidc_issuers: Several = ()
+    log_format: str = "console"
+    log_level: str = "info"
+    probe_port: int = 8081
+
+    def within(self, environment: Mapping[str, str]) -> HookSettings:
+        """The same, with what a Pod's environment says of itself in place of what nobody set."""
+        return replace(
+            self,
+            kubeconfig=self.kubeconfig or environment.get("KUBECONFIG"),
+            ring_namespace=self.ring_namespace or environment.get("POD_NAMESPACE") or NAMESPACE,
         )

@@ -44,6 +44,8 @@ SQLITE_JOURNAL_MODE = WAL
 INSTALL_LOCK = true
 [queue]
 TYPE = channel
+[webhook]
+ALLOWED_HOST_LIST = loopback
 [log]
 LEVEL = Warn
 [service]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -21,12 +22,15 @@ PATHS = (
     "/repos/{owner}/{repo}/pulls/{pull_number}",
     "/repos/{owner}/{repo}/issues/{issue_number}/labels",
     "/app/installations/{installation_id}/access_tokens",
+    "/repos/{owner}/{repo}/hooks",
+    "/repos/{owner}/{repo}/hooks/{hook_id}",
 )
 
 
 def github() -> dict[str, Any]:
     """The description, fetched now if need be."""
-    target = cache_root() / f"github-openapi-{VERSION}.json"
+    parts = hashlib.sha256(repr(PATHS).encode()).hexdigest()[:8]
+    target = cache_root() / f"github-openapi-{VERSION}-{parts}.json"
     if not target.exists():
         print("fetching GitHub's description of its API", file=sys.stderr, flush=True)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The operator and the gateway as processes, each under its own ServiceAccount with the RBAC of the manifests."""
+"""The operator, the gateway and the receiver of webhooks as processes, each under its own ServiceAccount with the RBAC of the manifests."""
 
 from __future__ import annotations
 
@@ -173,3 +173,20 @@ class GatewayProcess(OperatorProcess):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+
+class HooksProcess(OperatorProcess):
+    """The receiver of webhooks on `url`."""
+
+    account = "gitintegration-hooks"
+
+    def __init__(self, plane: Cluster, directory: Path, *arguments: str, name: str = "hooks") -> None:
+        self.hook_port = free_port()
+        super().__init__(plane, directory, *arguments, name=name)
+
+    def _command(self) -> list[str]:
+        return ["hooks", "--host=127.0.0.1", f"--port={self.hook_port}", f"--probe-port={self.port}"]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.hook_port}"

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bed.cluster import ROOT
-from tests.bench import edits, failover, operations, scenarios
-from tests.bench.results import Failover, Idle, Machine, Operations, Results, Size, Storm
+from tests.bench import edits, failover, hooks, operations, scenarios
+from tests.bench.results import Failover, Hooked, Idle, Machine, Operations, Results, Size, Storm
 from tests.bench.table import render
 
 PAGE = ROOT / "docs" / "bench.md"
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--idle", type=int, nargs="*", default=[1000, 5000], help="numbers of idle integrations")
     parser.add_argument("--window", type=float, default=90.0, help="seconds for which idle integrations are watched")
     parser.add_argument("--rounds", type=int, default=15, help="how often a single change is timed")
+    parser.add_argument("--hooked", type=int, nargs="*", default=[100, 10_000], help="numbers of pipelines of a forge")
+    parser.add_argument("--hooked-rounds", type=int, default=30, help="how often a push to it is timed")
     parser.add_argument("--storm", type=int, default=500, help="edits at once; 0: none")
     parser.add_argument("--commits", type=int, default=5000, help="length of the history that is read; 0: none")
     parser.add_argument("--failover", type=int, default=3, help="how often the leading replica is ended; 0: never")
@@ -38,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.quick:
         options.sizes, options.idle, options.rounds, options.storm, options.window = [100], [5], 4, 50, 5.0
         options.flat_only, options.no_page, options.commits, options.failover = True, True, 50, 0
+        options.hooked, options.hooked_rounds = [], 0
     compileall.compile_dir(str(ROOT / "operator"), quiet=1)  # as an installed package is: each worker would compile it
     page = render(asyncio.run(measure(options)))
     print(page)
@@ -57,6 +60,10 @@ async def measure(options: argparse.Namespace) -> Results:
         for flat in (True, False) if not options.flat_only else (True,):
             tell(f"{pipelines:,} pipelines, {'flat' if flat else 'in folders'}")
             sizes.append(await scenarios.size(pipelines, flat=flat, rounds=options.rounds))
+    hooked: list[Hooked] = []
+    for pipelines in options.hooked:
+        tell(f"a push to a forge with {pipelines:,} pipelines goes live by its hook")
+        hooked.append(await hooks.measure(pipelines, options.hooked_rounds))
     storm: Storm | None = None
     if options.storm:
         tell(f"a storm of {options.storm} edits")
@@ -82,6 +89,7 @@ async def measure(options: argparse.Namespace) -> Results:
         machine=machine(load),
         minutes=(time.monotonic() - started) / 60,
         sizes=tuple(sizes),
+        hooked=tuple(hooked),
         idle=idle,
         storm=storm,
         operations=found,

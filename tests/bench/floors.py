@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import time
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import orjson
 
@@ -33,17 +34,27 @@ def clone_without_files(repo: Repo, directory: Path) -> Path:
     return directory
 
 
-class Clone:
+class Place(Protocol):
+    """Where a repository is cloned from."""
+
+    def url(self) -> str: ...
+
+
+R = TypeVar("R", bound=Place)
+
+
+class Clone(Generic[R]):
     """A work tree of a repository, for the floors that begin with one."""
 
-    def __init__(self, repo: Repo, directory: Path) -> None:
-        self.repo, self.directory = repo, directory
-        git(*_HEADER, "clone", "--quiet", repo.url(), str(directory))
+    def __init__(self, repo: R, directory: Path, header: tuple[str, ...] = _HEADER) -> None:
+        """`header`: git's settings that log in."""
+        self.repo, self.directory, self._header = repo, directory, header
+        git(*header, "clone", "--quiet", repo.url(), str(directory))
 
     def fetch_and_diff(self) -> list[str]:
         """ls-remote, fetch, diff; the paths that changed."""
-        git(*_HEADER, "ls-remote", self.repo.url(), "HEAD", "refs/heads/main")
-        git(*_HEADER, "fetch", "--quiet", "origin", "main", cwd=self.directory)
+        git(*self._header, "ls-remote", self.repo.url(), "HEAD", "refs/heads/main")
+        git(*self._header, "fetch", "--quiet", "origin", "main", cwd=self.directory)
         return git("diff", "--name-only", "HEAD", "FETCH_HEAD", cwd=self.directory).split()
 
     def advance(self) -> None:
@@ -55,13 +66,13 @@ class Clone:
         (self.directory / path).write_text(text)
         git("add", path, cwd=self.directory)
         git(*_AUTHOR, "commit", "--quiet", "-m", "edit", cwd=self.directory)
-        git(*_HEADER, "push", "--quiet", "origin", "HEAD:main", cwd=self.directory)
+        git(*self._header, "push", "--quiet", "origin", "HEAD:main", cwd=self.directory)
         return time.perf_counter() - started
 
     def commit_to(self, branch: str) -> None:
         """Commit what is added, and push it as a new branch."""
         git(*_AUTHOR, "commit", "--quiet", "-m", "edit", cwd=self.directory)
-        git(*_HEADER, "push", "--quiet", "origin", f"HEAD:refs/heads/{branch}", cwd=self.directory)
+        git(*self._header, "push", "--quiet", "origin", f"HEAD:refs/heads/{branch}", cwd=self.directory)
 
     async def pull_one(self, api: ApiServer, namespace: str, name: str) -> float:
         """Seconds of ls-remote, fetch, diff and one PATCH with what changed."""

@@ -101,6 +101,14 @@ class Failover:
 
 
 @dataclass(frozen=True)
+class Hooked:
+    """From a push to a forge until it is live, by the forge's hook."""
+
+    pipelines: int
+    timing: Timing
+
+
+@dataclass(frozen=True)
 class Idle:
     integrations: int
     first_sync: float
@@ -134,6 +142,7 @@ class Results:
     minutes: float
     sizes: tuple[Size, ...] = ()
     idle: tuple[Idle, ...] = ()
+    hooked: tuple[Hooked, ...] = ()
     storm: Storm | None = None
     operations: Operations | None = None
     failover: Failover | None = None

@@ -60,7 +60,7 @@ async def size(pipelines: int, *, flat: bool, rounds: int) -> Size:
 
 
 async def _to_cluster(
-    bed: Bed, repo: Repo, clone: Clone, landings: Landings, pipelines: int, rounds: int, *, flat: bool
+    bed: Bed, repo: Repo, clone: Clone[Repo], landings: Landings, pipelines: int, rounds: int, *, flat: bool
 ) -> Timing:
     taken, floor = [], []
     for number in range(rounds):
@@ -77,7 +77,7 @@ async def _to_cluster(
     return Timing(tuple(taken), tuple(floor))
 
 
-async def _to_git(bed: Bed, repo: Repo, clone: Clone, pipelines: int, rounds: int, *, flat: bool) -> Timing:
+async def _to_git(bed: Bed, repo: Repo, clone: Clone[Repo], pipelines: int, rounds: int, *, flat: bool) -> Timing:
     taken, floor = [], []
     for number in range(rounds):
         at = (number * 7 + 3) % pipelines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tests.bench.results import Edits, Failover, Idle, Load, Operations, Results, Size, Storm, Timing
+from tests.bench.results import Edits, Failover, Hooked, Idle, Load, Operations, Results, Size, Storm, Timing
 
 MEASURED = """\
 Every scenario has a control plane of the test bed of its own (kube-apiserver, etcd without fsync, controller manager), a real
@@ -19,6 +19,9 @@ once), CPU that of the tree.
   GitIntegration until the last pipeline is there.
 - Floor of *git to cluster*: ls-remote, fetch, diff, one PATCH. The figure runs from the request to sync
   (`planasonix.com/requestedAt`), as a webhook would make it, until a watch tells of the changed object.
+- *A push goes live by its hook*: a real Gitea, whose hook the operator has registered, delivers to the receiver. The figure runs from when
+  `git push` has been answered until a watch tells of the changed object; the interval is an hour. The floor is that of *git to cluster*,
+  at the same Gitea.
 - Floor of *cluster to git*: write the file, commit, push. The figure runs from before the edit until the branch has moved
   (`quietPeriod: 0s`).
 - Floor of *first push*: list all objects, write a file for each, commit, push. The figure runs from the creation of the
@@ -50,6 +53,7 @@ def render(results: Results) -> str:
         "",
         MEASURED,
         *sizes(results.sizes),
+        *hooked(results.hooked),
         *(storm(results.storm) if results.storm else ()),
         *(operations(results.operations) if results.operations else ()),
         *(edits(results.edits) if results.edits else ()),
@@ -81,6 +85,22 @@ def sizes(found: Sequence[Size]) -> list[str]:
     ]
     table = [[name, aim, *(cell(s) for s in found)] for name, aim, cell in rows]
     return ["## By size", "", *_table(["pipelines", "aim", *(s.label for s in found)], table), ""]
+
+
+def hooked(found: Sequence[Hooked]) -> list[str]:
+    if not found:
+        return []
+    rows = [
+        [
+            f"{one.pipelines:,} pipelines",
+            "median below 1 s",
+            f"{_seconds(one.timing.seconds)}, x{one.timing.ratio:.2f}",
+            f"{_seconds(max(one.timing.taken))} of {len(one.timing.taken)}",
+            _seconds(one.timing.floor_seconds),
+        ]
+        for one in found
+    ]
+    return ["## A push goes live by its hook", "", *_table(["", "aim", "median", "worst", "floor"], rows), ""]
 
 
 def storm(found: Storm) -> list[str]:
@@ -162,6 +182,9 @@ def misses(results: Results) -> Iterator[str]:
     if ends := results.failover:
         yield from (f"- failover: {t:.1f} s after kill -9, aim 20 s" for t in ends.killed if t > 20)
         yield from (f"- failover: {t:.1f} s after SIGTERM, aim 3 s" for t in ends.stopped if t > 3)
+    for push in results.hooked:
+        if push.timing.seconds > 1:
+            yield f"- {push.pipelines:,}, push to live by a hook: {push.timing.seconds:.2f} s, aim 1 s"
     for one in results.idle:
         if one.integrations < 5000:
             continue

@@ -14,7 +14,17 @@ from tests.bench.table import render
 @pytest.mark.long
 def test_the_smallest_bench_fills_its_table() -> None:
     options = Namespace(
-        sizes=[20], idle=[2], window=2.0, rounds=4, storm=20, commits=10, failover=1, flat_only=True, note=["small"]
+        sizes=[20],
+        idle=[2],
+        window=2.0,
+        rounds=4,
+        storm=20,
+        commits=10,
+        failover=1,
+        flat_only=True,
+        note=["small"],
+        hooked=[20],
+        hooked_rounds=3,
     )
     results = asyncio.run(measure(options))
     (size,) = results.sizes
@@ -26,7 +36,10 @@ def test_the_smallest_bench_fills_its_table() -> None:
     assert results.operations is not None
     assert results.operations.pushed == 10
     assert results.edits is not None
+    (hooked,) = results.hooked
+    assert (hooked.pipelines, len(hooked.timing.taken)) == (20, 3)
     page = render(results)
+    assert "| 20 pipelines |" in page
     assert "| an edit in each of 50 documents" in page
     assert "| nothing changed" in page
     assert "small" in page

@@ -71,6 +71,7 @@ _MONITORING = ('monitoring={"podMonitor":true,"rules":true,"dashboard":true}',)
         ((), lambda: kustomized(".")),
         (("lockedDown=true",), lambda: kustomized("locked-down")),
         (("gateway.enabled=true",), lambda: kustomized(".", "gateway")),
+        (("hooks.enabled=true",), lambda: kustomized(".", "hooks")),
         (_MONITORING, lambda: kustomized(".", "monitoring")),
         (('kinds={"tekton":true,"argoWorkflows":true}',), lambda: kustomized(".") | files("tekton.yaml", "argo-workflows.yaml")),
         (("impersonation=true",), lambda: kustomized(".") | files("impersonation.yaml")),
@@ -79,7 +80,7 @@ _MONITORING = ('monitoring={"podMonitor":true,"rules":true,"dashboard":true}',)
         }),
         (('global={"x":1}', "enabled=true"), lambda: kustomized(".")),
     ],
-    ids=["defaults", "locked down", "gateway", "monitoring", "kinds", "impersonation", "less", "shared values"],
+    ids=["defaults", "locked down", "gateway", "hooks", "monitoring", "kinds", "impersonation", "less", "shared values"],
 )  # fmt: skip
 def test_it_renders_what_kustomize_does(values: tuple[str, ...], same: Any) -> None:
     assert without_keep(templated(*values)) == same()
@@ -148,7 +149,9 @@ def test_each_shard_is_an_operator_whose_pods_are_its_own_and_all_are_guarded() 
 
 
 def test_nothing_of_it_is_in_another_namespace_than_the_releases() -> None:
-    made = templated("gateway.enabled=true", "lockedDown=true", *_MONITORING, namespace="elsewhere")
+    made = templated(
+        "gateway.enabled=true", "hooks.enabled=true", "lockedDown=true", *_MONITORING, namespace="elsewhere"
+    )
     spaces = {namespace for _, namespace, _ in made}
     spaces |= {
         subject["namespace"] for one in made.values() for subject in one.get("subjects", ()) if "namespace" in subject
@@ -156,7 +159,9 @@ def test_nothing_of_it_is_in_another_namespace_than_the_releases() -> None:
     assert spaces == {"", "elsewhere"}
     assert made.keys() == {
         (kind, "elsewhere" if namespace else "", name)
-        for kind, namespace, name in templated("gateway.enabled=true", "lockedDown=true", *_MONITORING)
+        for kind, namespace, name in templated(
+            "gateway.enabled=true", "hooks.enabled=true", "lockedDown=true", *_MONITORING
+        )
     }
 
 
@@ -176,6 +181,18 @@ def test_the_gateway_is_reached_by_name() -> None:
     assert spec["tls"] == [{"hosts": ["api.example.com"], "secretName": "cert"}]
     assert spec["ingressClassName"] == "nginx"
     assert made["HTTPRoute", NAMESPACE, "gitintegration-gateway"]["spec"]["hostnames"] == ["api.example.com"]
+
+
+def test_the_receiver_is_reached_by_its_path_alone_and_the_operator_knows_where() -> None:
+    ingress = {"enabled": True, "host": "hooks.example.com", "tlsSecret": "cert"}
+    route = {"enabled": True, "parentRefs": [{"name": "public"}], "hostnames": ["hooks.example.com"]}
+    url = "https://hooks.example.com"
+    made = templated(f"hooks={json.dumps({'enabled': True, 'url': url, 'ingress': ingress, 'httpRoute': route})}")
+    (rule,) = made["Ingress", NAMESPACE, "gitintegration-hooks"]["spec"]["rules"]
+    assert [path["path"] for path in rule["http"]["paths"]] == ["/hooks/"]
+    (rule,) = made["HTTPRoute", NAMESPACE, "gitintegration-hooks"]["spec"]["rules"]
+    assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/hooks/"}}]
+    assert f"--hooks-url={url}" in pods(made)["gitintegration"]["spec"]["containers"][0]["args"]
 
 
 def test_pods_are_placed_and_named_as_wished() -> None:

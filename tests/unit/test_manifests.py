@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from gitintegration.core.hooks import RINGS
 from gitintegration.settings import Settings
 from tests.bed.cluster import ROOT, kubectl_program
 
 Document = dict[str, Any]
 METADATA = ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")
-OVERLAYS = (".", "locked-down", "gateway")
+OVERLAYS = (".", "locked-down", "gateway", "hooks")
 
 
 @functools.cache
@@ -97,6 +98,22 @@ def test_locked_down_it_holds_none_to_pipelines_or_secrets() -> None:
     assert not {r for _, r, _ in held} & {"pipelines", "secrets", "serviceaccounts", "*"}
     (operator,) = of("locked-down", "Deployment")["gitintegration"]["spec"]["template"]["spec"]["containers"]
     assert {"--default-service-account=default", "--require-tls", "--require-allowed-hosts"} <= set(operator["args"])
+
+
+def test_the_receiver_may_mark_integrations_and_read_the_keys_beside_it() -> None:
+    assert rights("hooks", "gitintegration-hooks") == {
+        ("planasonix.com", "gitintegrations", v) for v in ("list", "watch", "patch")
+    }
+    roles = {name: role["rules"] for name, role in of("hooks", "Role").items()}
+    ring = sorted(of("hooks", "Secret"))
+    assert ring == sorted(RINGS)
+    bound = {b["metadata"]["name"]: b["subjects"][0]["name"] for b in of("hooks", "RoleBinding").values()}
+    assert bound == {"gitintegration-hooks": "gitintegration-hooks", "gitintegration-hooks-ring": "gitintegration"}
+    for name, verb in (("gitintegration-hooks", "get"), ("gitintegration-hooks-ring", "patch")):
+        assert roles[name] == [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ring, "verbs": [verb]}]
+    assert all(secret.keys() == {"apiVersion", "kind", "metadata"} for secret in of("hooks", "Secret").values())
+    (policy,) = of("hooks", "NetworkPolicy").values()
+    assert [[port["port"] for port in rule["ports"]] for rule in policy["spec"]["ingress"]] == [["http"], ["probes"]]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -59,14 +59,18 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* The same of their containers. `port` is its name, `ready` the path of its readiness, `resources` the default. */}}
+{{/* The same of their containers. `port` is its name, `number` another than 8080, `http` a second one; `ready` the path of its
+readiness, `resources` the default. */}}
 {{- define "gitintegration.container" -}}
 image: {{ include "gitintegration.image" .root | quote }}
 {{- with .root.Values.image.pullPolicy }}
 imagePullPolicy: {{ . }}
 {{- end }}
 ports:
-  - {name: {{ .port }}, containerPort: 8080}
+  {{- with .http }}
+  - {name: http, containerPort: {{ . }}}
+  {{- end }}
+  - {name: {{ .port }}, containerPort: {{ .number | default 8080 }}}
 startupProbe:  # two minutes, for a node that is short of processor time
   httpGet: {path: /healthz, port: {{ .port }}}
   periodSeconds: 2

@@ -235,6 +235,57 @@ class Sync(Model):
         return min(parse_duration(self.timeout), LONGEST_TIMEOUT)
 
 
+class Oidc(Model):
+    """Tokens that a CI system gives its jobs (GitHub Actions, GitLab CI), as proof in place of a shared secret."""
+
+    issuer: str = Field(
+        min_length=9,
+        max_length=512,
+        pattern="^https://[^?#@ ]+$",
+        description="Who signs them, https://token.actions.githubusercontent.com say. The receiver asks only issuers that its "
+        "administrator allows (--oidc-issuers).",
+    )
+    audience: str = Field(min_length=1, max_length=512, description="Whom they must be made for.")
+    claims: dict[str, Annotated[str, Field(min_length=1, max_length=512)]] = Field(
+        min_length=1,
+        max_length=16,
+        description="What else they must say, at least one thing, exactly: repository: acme/pipelines. Without it anybody's job "
+        "at that issuer would do.",
+    )
+
+
+class Webhook(Model):
+    """Deliveries of a forge that tell when to look. Nothing else is taken from them, and git is asked at each interval as well."""
+
+    secret_ref: SecretRef | None = Field(
+        None,
+        description="Secret whose key `token` the forge signs with, or sends. `tokenPrevious` serves as well, while it is rotated.",
+    )
+    oidc: Oidc | None = Field(None, description="Tokens of a CI system that are taken as well, or instead.")
+    register_hook: bool = Field(
+        False,
+        alias="register",
+        description="Enter the hook at the forge, by its API, with the credentials; bring it up to date, and remove it when "
+        "this is disabled or deleted.",
+    )
+    base_url: str | None = Field(
+        None,
+        alias="baseURL",
+        min_length=8,
+        max_length=512,
+        pattern="^https?://[^?#@ ]+$",
+        description="Where the forge reaches the receiver. Default: what the operator is told by --hooks-url.",
+    )
+
+    @model_validator(mode="after")
+    def _proves(self) -> Webhook:
+        if self.secret_ref is None and self.oidc is None:
+            raise ValueError("needs secretRef or oidc: without either anybody could send deliveries")
+        if self.register_hook and self.secret_ref is None:
+            raise ValueError("register needs secretRef, whose token the forge is to sign with")
+        return self
+
+
 class GitIntegrationSpec(Model):
     """What to keep the same with what."""
 
@@ -290,6 +341,9 @@ class GitIntegrationSpec(Model):
     sync: Sync = Field(Sync(), description="When and how to sync.")
     proxy_secret_ref: SecretRef | None = Field(
         None, description="Secret with the keys address, username and password of an HTTP proxy."
+    )
+    webhook: Webhook | None = Field(
+        None, description="Look as soon as the forge tells of a push, and not at the next interval only."
     )
     history_limit: int = Field(10, ge=0, le=50, description="Commits shown in status.history.")
 
@@ -478,6 +532,27 @@ class ReviewStatus(Model):
     )
 
 
+class WebhookStatus(Model):
+    """The hook, and what came by it."""
+
+    path: str | None = Field(None, description="Where the receiver takes its deliveries.")
+    url: str | None = Field(None, description="The same with the receiver's address, where that is known.")
+    registered: bool | None = Field(None, description="Whether the operator entered it at the forge.")
+    id: str | None = Field(None, description="Its id there.")
+    secret_version: str | None = Field(
+        None, description="resourceVersion of the Secret whose token the forge was given."
+    )
+    rotated_at: str | None = Field(
+        None, description="When the forge was given it.", json_schema_extra={"format": "date-time"}
+    )
+    last_event_at: str | None = Field(
+        None,
+        description="When a delivery last asked to look, as of the last sync.",
+        json_schema_extra={"format": "date-time"},
+    )
+    last_delivery: str | None = Field(None, description="The forge's own id of that delivery.")
+
+
 class GitIntegrationStatus(Model):
     """What was found, written by the operator."""
 
@@ -486,7 +561,7 @@ class GitIntegrationStatus(Model):
     )
     conditions: list[Condition] | None = Field(
         None,
-        description="Ready; Reconciling and Stalled while they are true; Connected; InSync.",
+        description="Ready; Reconciling and Stalled while they are true; Connected; InSync; WebhookConfigured with spec.webhook.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     connection: Connection | None = Field(None, description="How the git server was met last.")
@@ -531,6 +606,8 @@ class GitIntegrationStatus(Model):
     last_handled_reconcile_at: str | None = Field(
         None, description="Echo of the annotation planasonix.com/requestedAt."
     )
+    webhook_path: str | None = Field(None, description="Path of the hook at the receiver, with spec.webhook.")
+    webhook: WebhookStatus | None = Field(None, description="The hook, and what came by it.")
     history: list[HistoryEntry] | None = Field(None, description="Newest commits that touched the prefix.")
     observed_memory: str | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""Which objects there are, and in which version: metadata-only watches, shared by all that need them.
+"""Which objects there are, and what of them is to be known: watches, shared by all that need them.
 
 A watch of its own for each kind, so that a kind that can't be read degrades itself alone. Deletes missed across a break
 are found by set difference at the next list.
@@ -10,9 +10,9 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from gitintegration.cluster.client import METADATA, METADATA_LIST, Cluster, NotFoundError
+from gitintegration.cluster.client import JSON, METADATA, METADATA_LIST, Cluster, NotFoundError
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.errors import ClusterError, Reason, Stale
 
@@ -28,12 +28,26 @@ class Meta(NamedTuple):
 
 
 Listener = Callable[[str, str], None]
+T = TypeVar("T")
 
 
-class Informer:
-    """Watches one kind, in one namespace or in all; `objects` maps namespace to name to Meta."""
+class Watcher(Generic[T]):
+    """Watches one kind, in one namespace or in all; `objects` maps namespace to name to what `read` makes of an object.
 
-    def __init__(self, cluster: Cluster, kind: ResourceKind, namespace: str | None) -> None:
+    `read` gets whole objects, where `whole` is told, else their metadata.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        kind: ResourceKind,
+        namespace: str | None,
+        read: Callable[[Mapping[str, Any]], T],
+        *,
+        whole: bool = True,
+    ) -> None:
+        self._read = read
+        self._listed_as, self._watched_as = (JSON, JSON) if whole else (METADATA_LIST, METADATA)
         self._cluster = cluster
         self._kind = kind
         self._namespace = namespace
@@ -42,7 +56,7 @@ class Informer:
         self._task: asyncio.Task[None] | None = None
         self.listed = 0.0
         """When all objects were listed last, on the monotonic clock: what came and went before that was told to nobody."""
-        self.objects: dict[str, dict[str, Meta]] = {}
+        self.objects: dict[str, dict[str, T]] = {}
         """As last told. While the kind is not served they stay: that it is not says nothing of them."""
         self.outages = 0
         """How often it was found that the kind is not served."""
@@ -75,7 +89,7 @@ class Informer:
                 return False
         return self.error is None and self._synced.is_set()
 
-    def of(self, namespace: str) -> Mapping[str, Meta]:
+    def of(self, namespace: str) -> Mapping[str, T]:
         return self.objects.get(namespace, {})
 
     async def _run(self) -> None:
@@ -100,14 +114,14 @@ class Informer:
                 await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
     async def _list(self) -> str:
-        found: dict[str, dict[str, Meta]] = {}
+        found: dict[str, dict[str, T]] = {}
         query = {"limit": str(_CHUNK)}
         while True:
             path = self._kind.path(self._namespace)
-            page = await self._cluster.request("GET", path, query=query, accept=METADATA_LIST)
+            page = await self._cluster.request("GET", path, query=query, accept=self._listed_as)
             for item in page["items"] or ():
-                namespace, name, meta = _read(item)
-                found.setdefault(namespace, {})[name] = meta
+                namespace, name = _place(item)
+                found.setdefault(namespace, {})[name] = self._read(item)
             token = page["metadata"].get("continue")
             if not token:
                 break
@@ -115,7 +129,7 @@ class Informer:
         self._replace(found)
         return str(page["metadata"]["resourceVersion"])
 
-    def _replace(self, found: dict[str, dict[str, Meta]]) -> None:
+    def _replace(self, found: dict[str, dict[str, T]]) -> None:
         self.listed = time.monotonic()
         before, self.objects = self.objects, found
         for namespace in before.keys() | found.keys():
@@ -128,7 +142,7 @@ class Informer:
         while True:
             query = {"resourceVersion": version, "timeoutSeconds": str(random.randint(240, 320))}  # noqa: S311 - jitter
             try:
-                async with self._cluster.watch(self._kind.path(self._namespace), query, METADATA) as events:
+                async with self._cluster.watch(self._kind.path(self._namespace), query, self._watched_as) as events:
                     async for event in events:
                         version = self._take(event) or version
             except ClusterError as error:
@@ -142,12 +156,12 @@ class Informer:
         if event["type"] == "ERROR":
             raise Stale(str(item.get("message", "the watch is too old")))
         if event["type"] != "BOOKMARK":
-            namespace, name, meta = _read(item)
+            namespace, name = _place(item)
             if event["type"] == "DELETED":
                 self.objects.get(namespace, {}).pop(name, None)
                 self._tell(namespace, name)
-            elif self.objects.setdefault(namespace, {}).get(name) != meta:
-                self.objects[namespace][name] = meta
+            elif self.objects.setdefault(namespace, {}).get(name) != (found := self._read(item)):
+                self.objects[namespace][name] = found
                 self._tell(namespace, name)
         return str(item["metadata"]["resourceVersion"])
 
@@ -161,10 +175,21 @@ def _unreadable(kind: ResourceKind, defect: Exception) -> ClusterError:
     return ClusterError(Reason.ProgressingWithRetry, words, retry=True)
 
 
-def _read(item: Mapping[str, Any]) -> tuple[str, str, Meta]:
+def _place(item: Mapping[str, Any]) -> tuple[str, str]:
+    return item["metadata"].get("namespace", ""), item["metadata"]["name"]
+
+
+def _meta(item: Mapping[str, Any]) -> Meta:
     metadata = item["metadata"]
     controlled = any(owner.get("controller") for owner in metadata.get("ownerReferences", ()))
-    return metadata.get("namespace", ""), metadata["name"], Meta(metadata["resourceVersion"], controlled)
+    return Meta(metadata["resourceVersion"], controlled)
+
+
+class Informer(Watcher[Meta]):
+    """Of metadata only: which objects there are, and in which version."""
+
+    def __init__(self, cluster: Cluster, kind: ResourceKind, namespace: str | None) -> None:
+        super().__init__(cluster, kind, namespace, _meta, whole=False)
 
 
 class Informers:

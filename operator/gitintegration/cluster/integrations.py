@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gitintegration.api.base_model import GROUP, VERSION
+from gitintegration.api.base_model import GROUP, HOOK_RECEIVED, VERSION
 from gitintegration.api.names import is_subdomain
-from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.client import METADATA, Cluster, NotFoundError
 from gitintegration.cluster.events import write_event
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.cluster.status import write_status
@@ -58,6 +58,16 @@ class Integrations:
         body = {"preconditions": {"uid": uid, "resourceVersion": version}}
         try:
             await self._cluster.request("DELETE", SECRETS.path(namespace, name), body=body)
+        except (NotFoundError, Stale):
+            return
+
+    async def annotate_hook(self, namespace: str, name: str, uid: str, mark: str) -> None:
+        """Leave the mark of a delivery on this very object; nothing where it is no more."""
+        body = {"metadata": {"uid": uid, "annotations": {HOOK_RECEIVED: mark}}}
+        path, query = KIND.path(namespace, name), {"fieldManager": "gitintegration-hooks"}
+        merge = "application/merge-patch+json"
+        try:
+            await self._cluster.request("PATCH", path, query=query, body=body, content_type=merge, accept=METADATA)
         except (NotFoundError, Stale):
             return
 

@@ -80,4 +80,9 @@ app.command(
     name="serve",
     help="Serve the REST API over the resources, as its callers.",
 )
+app.command(
+    "gitintegration.commands.processes:serve_hooks",
+    name="hooks",
+    help="Receive the webhooks of forges, and have the operator look at once.",
+)
 app.command("gitintegration.commands.processes:crds", help="Print the CustomResourceDefinitions.")

@@ -1,11 +1,11 @@
-"""`gitintegration run`, `serve` and `crds`: what runs in a cluster, and what it brings."""
+"""`gitintegration run`, `serve`, `hooks` and `crds`: what runs in a cluster, and what it brings."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 
-from gitintegration.settings import GatewaySettings, Settings
+from gitintegration.settings import GatewaySettings, HookSettings, Settings
 
 
 def run(*, settings: Settings = Settings()) -> None:  # noqa: B008 - of values
@@ -31,6 +31,17 @@ def serve_gateway(*, settings: GatewaySettings = GatewaySettings()) -> None:  # 
     setting = Setting(chosen.namespace, chosen.name, chosen.github_app)
     made = build(lambda: Cluster.connect(chosen.kubeconfig), setting)
     serve_http(made, chosen.host, chosen.port, debug=chosen.log_level == "debug", proxies=chosen.trusted_proxies)
+
+
+def serve_hooks(*, settings: HookSettings = HookSettings()) -> None:  # noqa: B008 - of values
+    """Receive the webhooks of forges, and have the operator look at once."""
+    from gitintegration import logs
+    from gitintegration.hooks.process import receive
+
+    chosen = settings.within(os.environ)
+    logs.configure(chosen.log_format, chosen.log_level)
+    with logs.ending():
+        asyncio.run(receive(chosen))
 
 
 def crds() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -18,6 +20,7 @@ import structlog
 from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT, SHARD, read_spec
 from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.cluster.hook_ring import HookRing
 from gitintegration.cluster.informer import Informers
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.cluster.kinds import Kinds
@@ -30,6 +33,7 @@ from gitintegration.controller.integration import Integration, IntegrationKey, f
 from gitintegration.controller.scope import IntegrationScope, NoIntegration
 from gitintegration.controller.status_writer import StatusWriter
 from gitintegration.controller.watches import KindId, Watches
+from gitintegration.controller.webhooks import Webhooks
 from gitintegration.core.layout import folder_of
 from gitintegration.core.queue import Priority
 from gitintegration.core.state.item import Phase as ItemPhase
@@ -44,6 +48,7 @@ from gitintegration.errors import (
     SpecError,
 )
 from gitintegration.forge.github_app import AppTokens
+from gitintegration.forge.hooks import Hooks
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
@@ -89,10 +94,13 @@ class Controller:
         allowed_workloads: Collection[str] = (),
         require_allowed_hosts: bool = False,
         secrets: Informers | None = None,
+        ring: HookRing | None = None,
+        hooks_url: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         tells: Callable[[Integrations, Metrics, Callable[[], datetime]], StatusWriter] = StatusWriter,
     ) -> None:
-        """`secrets` watches Secrets, where they are not watched as the pipelines are."""
+        """`secrets` watches Secrets, where they are not watched as the pipelines are; `ring` hands the keys of webhooks to their
+        receiver, which forges reach at `hooks_url`."""
         self._reconciler, self._git, self._workers = parts.reconciler, git, workers
         self._integrations = integrations
         self._cache, self._now, self._forges, self._apps = cache, now, forges, apps
@@ -114,6 +122,7 @@ class Controller:
             lambda name: self.dispatcher.add(name, Priority.changed),
             require_allowed_hosts,
         )
+        self._webhooks = Webhooks(ring, self._logins, Hooks(forges), now, hooks_url)
         self._status, self._finalizer = tells(integrations, metrics, now), Finalizer(integrations, self._entries)
         self._log = structlog.get_logger("operator")
         self.operations = OperationQueue(
@@ -157,12 +166,23 @@ class Controller:
             self._namespaces[name[0]] += 1
             self.dispatcher.add(name, Priority.changed)
             return
-        before = entry.trigger()
+        before, mark = entry.trigger(), entry.hook_mark
         entry.seen = kept(body)
         after = entry.trigger()
+        if entry.hook_mark != mark:
+            self._hooked(name, entry)
         if before != after:
             asked = before[3:] != after[3:]
             self.dispatcher.add(name, Priority.requested if asked else Priority.changed)
+
+    def _hooked(self, name: IntegrationKey, entry: Integration) -> None:
+        """A forge tells of a push."""
+        mark = entry.hook_mark
+        head = None if entry.failures else entry.status.get("remoteCommit")
+        chance = random.random()  # noqa: S311 - so that not all look at once
+        wait = entry.looks.hooked(mark, head, time.monotonic(), chance) if mark else None
+        if wait is not None:
+            self.dispatcher.add(name, Priority.requested, wait)
 
     async def seen_elsewhere(self, body: Mapping[str, Any]) -> None:
         """An integration of another shard is there, or changed: what it claims is asked for here."""
@@ -198,6 +218,7 @@ class Controller:
         self._tell_overlaps(name, entry, {})
         await self.dispatcher.remove(name)
         await self._release(name, entry)
+        await self._webhooks.forget(entry)
         self._forget(entry, None)
         if entry.login.app is not None:
             self._apps.drop(entry.login.app)
@@ -260,6 +281,8 @@ class Controller:
         if entry is not None:
             self._tell_overlaps(name, entry, self._find_overlaps(name, entry))
         if entry is not None and entry.leaving:
+            if words := await self._webhooks.end(name, entry):
+                await self._integrations.event(entry.seen, "Warning", "HookKept", words)
             return await self._finalizer.end(name, entry)
         if self.operations.waiting(name):
             try:
@@ -284,6 +307,7 @@ class Controller:
                 self._log.exception("sync failed", namespace=name[0], integration=name[1])
             outcome, stats = self._failed(name, entry, explain(error)), RunStats()
         self._nudge(name, entry)
+        outcome = replace(outcome, hook=await self._webhooks.keep(name, entry))
         try:
             await self._status.finish(name, entry, outcome, stats, time.monotonic() - started)
         except ClusterError as error:
@@ -291,6 +315,9 @@ class Controller:
             self._log.warning("status not written", namespace=name[0], integration=name[1], error=error.message)
             return entry.until_rewrite()
         entry.unwritten = 0
+        again = entry.looks.looked(entry.status.get("remoteCommit"), time.monotonic())
+        if again is not None:
+            self.dispatcher.add(name, Priority.requested, again)
         end = outcome.suspend.seconds_left(self._now()) if outcome.suspend else math.inf
         delay = max(0.0, min(entry.settle(outcome), end, self._next_claim(name)))
         entry.next_periodic = time.monotonic() + delay

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -47,15 +47,27 @@ class CredentialResolver:
     async def connect(self, name: tuple[str, str], login: Login, spec: GitIntegrationSpec) -> Connection:
         """What the integration names. Raises SpecError, CredentialError, and RemoteError where an App gets no token."""
         refs = _named(spec)
+        self._watch(name, login, (*refs, _hook(spec)))
+        secret, proxy = [await self._kept(name[0], login, ref) if ref else None for ref in refs]
+        made, login.app = await self._connection(spec, secret, proxy)
+        login.api_token = token_of(secret.data) if secret else None
+        return made
+
+    async def hook_secret(self, name: tuple[str, str], login: Login, spec: GitIntegrationSpec) -> Secret | None:
+        """What the webhook's deliveries are proven with; None where it names none. Raises CredentialError."""
+        ref = _hook(spec)
+        if ref is None:
+            return None
+        self._watch(name, login, (*_named(spec), ref))
+        return await self._kept(name[0], login, ref)
+
+    def _watch(self, name: tuple[str, str], login: Login, refs: Sequence[str | None]) -> None:
+        """These Secrets alone, from now on."""
         login.secrets = {ref: login.secrets.get(ref) for ref in refs if ref}
         if login.secrets and login.informer is None:
             login.informer = self._informers.acquire(SECRETS, name[0])
             login.informer.listen(self._changed)
             self._watching.setdefault(name[0], {})[name[1]] = login
-        secret, proxy = [await self._kept(name[0], login, ref) if ref else None for ref in refs]
-        made, login.app = await self._connection(spec, secret, proxy)
-        login.api_token = token_of(secret.data) if secret else None
-        return made
 
     async def connect_once(self, namespace: str, spec: GitIntegrationSpec) -> Connection:
         """Of a spec that belongs to no integration; its Secrets are read once."""
@@ -129,3 +141,8 @@ def _named(spec: GitIntegrationSpec) -> tuple[str | None, str | None]:
     """The Secrets of the login and of the proxy."""
     login = spec.credentials.secret_ref.name if spec.credentials else None
     return login, spec.proxy_secret_ref.name if spec.proxy_secret_ref else None
+
+
+def _hook(spec: GitIntegrationSpec) -> str | None:
+    """The Secret of the webhook."""
+    return spec.webhook.secret_ref.name if spec.webhook and spec.webhook.secret_ref else None

@@ -22,7 +22,10 @@ class Finalizer:
 
     async def keep(self, entry: Integration, spec: GitIntegrationSpec) -> None:
         """Only where something must be done at the end: otherwise a missing operator would hold up the delete."""
-        wanted = bool(spec.credentials and spec.credentials.reclaim_policy == "Delete")
+        registered = (entry.status.get("webhook") or {}).get("registered") or (
+            spec.webhook and spec.webhook.register_hook
+        )
+        wanted = bool(registered or (spec.credentials and spec.credentials.reclaim_policy == "Delete"))
         if wanted != (FINALIZER in entry.metadata.get("finalizers", [])):
             with contextlib.suppress(Stale):
                 await self._integrations.set_finalizer(entry.seen, wanted=wanted)

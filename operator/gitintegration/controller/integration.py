@@ -11,10 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT
+from gitintegration.api.base_model import CONFIRM_DELETES, HOOK_RECEIVED, REQUESTED_AT
 from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.controller.credentials import Login
+from gitintegration.core.hooks import HookMark, Looks
 from gitintegration.core.layout import folder_of
 from gitintegration.core.schema import Schema
 from gitintegration.core.state.evidence import Definition
@@ -65,6 +66,8 @@ class Integration:
     succeeded: float | None = None
     """When a sync last ended well, in seconds since the epoch."""
     next_periodic: float = 0.0
+    looks: Looks = field(default_factory=Looks)
+    """When it is looked that a delivery told of."""
 
     @property
     def must_rescan(self) -> bool:
@@ -94,6 +97,11 @@ class Integration:
         """What of the object makes a sync necessary when it changes; its status does not."""
         wanted = tuple(self.annotations.get(name) for name in (REQUESTED_AT, CONFIRM_DELETES))
         return (self.metadata["uid"], self.metadata["generation"], self.metadata.get("deletionTimestamp"), *wanted)
+
+    @property
+    def hook_mark(self) -> HookMark | None:
+        """The last delivery that concerned it."""
+        return HookMark.parse(self.annotations.get(HOOK_RECEIVED, ""))
 
     def until_rewrite(self) -> float:
         """Seconds until a status that could not be written is tried again."""

@@ -153,6 +153,19 @@ def _held(held: HeldDeletes | HeldCopies) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """How the webhook stands: `told` is the status' own part, empty where there is none; the others are its condition."""
+
+    told: Mapping[str, Any]
+    status: str = "Unknown"
+    reason: Reason = Reason.NotRegistered
+    message: str = ""
+
+
+NO_HOOK = Hook({})
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a sync found and did."""
 
@@ -201,6 +214,8 @@ class Outcome:
     branch: str | None = None
     memory: str | None = None
     """Digest of what both sides agreed on."""
+    hook: Hook | None = None
+    """None: as it stood."""
     observed: bool = True
     """False where the sync ended before both sides were seen: counts keep their last values."""
 
@@ -240,6 +255,9 @@ def build_status(
         status["branch"] = found
     if outcome.remote_commit is not None:
         status["remoteCommit"] = outcome.remote_commit
+    if outcome.hook is not None:
+        status |= {"webhook": dict(outcome.hook.told), "webhookPath": outcome.hook.told.get("path")}
+        status = {k: v for k, v in status.items() if v or k not in ("webhook", "webhookPath")}
     if outcome.observed and not outcome.suspended:
         status.update(bounded(plain_values(_observed(previous, outcome))))
     if outcome.suspended:
@@ -373,8 +391,12 @@ def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
     """The conditions by type; None keeps what was there, an absent type is taken away."""
     ready = _ready(outcome)
     result: dict[str, _Verdict | None] = {"Ready": ready}
+    hook = outcome.hook
+    hooked: dict[str, _Verdict | None] = {"WebhookConfigured": None}
+    if hook is not None:
+        hooked = {"WebhookConfigured": _Verdict(hook.status, hook.reason, hook.message)} if hook.told else {}
     if outcome.suspended:
-        return {**result, "Connected": None, "InSync": None}
+        return {**result, "Connected": None, "InSync": None, **hooked}
     if outcome.error is not None and outcome.error.is_passing:
         message = f"retrying after: {ready.message}"
         behind = outcome.error.reason is Reason.RemoteBehind
@@ -384,7 +406,7 @@ def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
         result["Stalled"] = _Verdict("True", ready.reason, ready.message)
     result["Connected"] = _connected(outcome)
     result["InSync"] = _in_sync(outcome)
-    return result
+    return {**result, **hooked}
 
 
 def _ready(outcome: Outcome) -> _Verdict:

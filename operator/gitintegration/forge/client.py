@@ -99,8 +99,10 @@ class ForgeHttp:
         timeout: float = 60.0,  # noqa: ASYNC109 - handed on
         params: Mapping[str, str] | None = None,
         json: Any = None,
+        about: str = "pull requests",
     ) -> Any:
-        """The JSON of an answer. Raises RemoteError with the forge's own words; 409 and 422 as Declined."""
+        """The JSON of an answer; None where it has none (204). Raises RemoteError with the forge's own words; 409 and 422 as
+        Declined. `about` is what is asked for, in a word of the plural."""
         self._egress.check_scheme(httpx.URL(url).scheme, f"the API of {host_of(url)}")
         self._egress.check_host(host_of(url))
         self._egress.check_proxy(proxy)
@@ -134,7 +136,7 @@ class ForgeHttp:
             ) from None
         self._observe(method, answer.status_code)
         with concealed(login, tls, proxy):
-            return _read(answer)
+            return _read(answer, about)
 
 
 class Declined(RemoteError):
@@ -170,7 +172,7 @@ def host_of(url: str) -> str:
     return httpx.URL(url).host
 
 
-def _read(answer: httpx.Response) -> Any:
+def _read(answer: httpx.Response, about: str) -> Any:
     status, host = answer.status_code, answer.request.url.host
     is_json = "json" in answer.headers.get("Content-Type", "")
     body = _parsed(answer.content) if is_json else None
@@ -183,19 +185,27 @@ def _read(answer: httpx.Response) -> Any:
         if body is _NO_JSON:
             raise RemoteUnavailable(Reason.NetworkUnreachable, f"{host} answers what is no JSON")
         return body
+    if status == 204:
+        return None
     if status == 401 or status == 203 or (status < 400 and not is_json and status not in range(300, 400)):
-        raise RemoteError(Reason.AuthenticationFailed, messages.FORGE_LOGIN(host=host, words=told), retry=True)
+        raise RemoteError(
+            Reason.AuthenticationFailed, messages.FORGE_LOGIN(host=host, what=about, words=told), retry=True
+        )
     if status in range(300, 400):
         place = httpx.URL(answer.headers.get("Location", "")).host or "elsewhere"
         if place == host and "signin" in answer.headers.get("Location", "").lower():
-            raise RemoteError(Reason.AuthenticationFailed, messages.FORGE_LOGIN(host=host, words=""), retry=True)
+            raise RemoteError(
+                Reason.AuthenticationFailed, messages.FORGE_LOGIN(host=host, what=about, words=""), retry=True
+            )
         raise RemoteError(Reason.InvalidURL, messages.FORGE_MOVED(host=host, place=place))
     if status == 403:
-        raise RemoteError(Reason.PermissionDenied, messages.FORGE_DENIED(host=host, words=told), retry=True)
+        raise RemoteError(Reason.PermissionDenied, messages.FORGE_DENIED(host=host, what=about, words=told), retry=True)
     if status == 404:
-        raise RemoteError(Reason.RepositoryNotFound, messages.FORGE_HIDDEN(host=host, words=told), retry=True)
+        raise RemoteError(
+            Reason.RepositoryNotFound, messages.FORGE_HIDDEN(host=host, what=about, words=told), retry=True
+        )
     if status in (400, 405, 409, 422):
-        raise Declined(f"{host} declines the pull request{told}")
+        raise Declined(f"{host} declines the {about.removesuffix('s')}{told}")
     words = messages.SERVER_TROUBLE(host=f"the API of {host}", status=f"{status}{told}")
     raise RemoteUnavailable(Reason.NetworkUnreachable, words)
 

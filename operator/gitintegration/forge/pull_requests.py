@@ -33,7 +33,7 @@ class Forges:
         known = await self.find(target, head, base)
         if known is None:
             try:
-                answer = await self._call(target, dialect.create(head, base, wanted))
+                answer = await self.call(target, dialect.create(head, base, wanted))
             except Declined:
                 known = await self.find(target, head, base)  # somebody was quicker
                 if known is None:
@@ -42,46 +42,47 @@ class Forges:
                 known = self._read(target, answer)
                 await self._label(target, known, wanted)
                 return known
-        answer = await self._call(target, dialect.update(known.number, wanted))
+        answer = await self.call(target, dialect.update(known.number, wanted))
         await self._label(target, known, wanted)
         return self._read(target, answer)
 
     async def _label(self, target: ForgeTarget, known: PullRequest, wanted: Draft) -> None:
         call = DIALECTS[target.provider].label(known.number, wanted.labels) if wanted.labels else None
         if call is not None:
-            await self._call(target, call)
+            await self.call(target, call)
 
     async def find(self, target: ForgeTarget, head: str, base: str) -> PullRequest | None:
         """The open one, if there is one."""
         dialect = DIALECTS[target.provider]
-        answer = await self._call(target, dialect.find(target, head, base))
+        answer = await self.call(target, dialect.find(target, head, base))
         try:
             found = [_sound(one) for one in dialect.found(target, answer, head, base)]
         except _ODD:
-            raise _strange(target) from None
+            raise strange(target) from None
         return max(found, key=lambda one: one.number, default=None)
 
     async def get(self, target: ForgeTarget, number: int) -> PullRequest:
         """What became of it."""
-        return self._read(target, await self._call(target, DIALECTS[target.provider].get(number)))
+        return self._read(target, await self.call(target, DIALECTS[target.provider].get(number)))
 
     async def may_push(self, target: ForgeTarget) -> bool | None:
         """Whether the login may write. None where git's own answer tells: only Gitea lets readers begin a push."""
         if target.provider is not Provider.gitea:
             return None
-        answer = await self._call(target, Call("GET", ""))
+        answer = await self.call(target, Call("GET", ""))
         try:
             return bool(answer["permissions"]["push"])
         except _ODD:
-            raise _strange(target) from None
+            raise strange(target) from None
 
     def _read(self, target: ForgeTarget, answer: Any) -> PullRequest:
         try:
             return _sound(DIALECTS[target.provider].read(target, answer))
         except _ODD:
-            raise _strange(target) from None
+            raise strange(target) from None
 
-    async def _call(self, target: ForgeTarget, call: Call) -> Any:
+    async def call(self, target: ForgeTarget, call: Call, about: str = "pull requests") -> Any:
+        """One call for its repository; the answer's JSON. Raises RemoteError that names the Secret."""
         try:
             return await self._http.request(
                 call.method,
@@ -92,6 +93,7 @@ class Forges:
                 timeout=target.timeout,
                 params=call.params or None,
                 json=call.json,
+                about=about,
             )
         except GitIntegrationError as error:
             error.of_secret(target.secret)
@@ -107,6 +109,7 @@ def _sound(found: PullRequest) -> PullRequest:
     return found
 
 
-def _strange(target: ForgeTarget) -> RemoteError:
+def strange(target: ForgeTarget) -> RemoteError:
+    """The answer is not made as that forge makes it."""
     words = f"the API of {target.web} does not answer as {target.provider.value} does: is spec.provider right?"
     return RemoteError(Reason.InvalidSpec, words)

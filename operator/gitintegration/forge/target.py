@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from gitintegration import messages
 from gitintegration.api.integration import Provider
@@ -49,6 +49,11 @@ class ForgeTarget:
 def provider_of(provider: Provider, url: RemoteURL) -> Provider | None:
     """The forge that the spec names, or that a well-known host is."""
     return provider if provider is not Provider.generic else _HOSTS.get(url.host)
+
+
+def host_of_forge(target: ForgeTarget) -> str:
+    """The host that its repositories are at."""
+    return urlsplit(target.web).hostname or ""
 
 
 def target_of(provider: Provider, remote: Remote, api_token: str | None) -> ForgeTarget:

@@ -105,7 +105,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body, started = _Body(receive, scope["headers"]), False
+        body, started = Body(receive, scope["headers"]), False
 
         async def sending(message: Message) -> None:
             nonlocal started
@@ -126,7 +126,7 @@ class Gate:
         elif (connection := _connection(scope)) is not None:
             connection.transport.abort()
 
-    async def _admitted(self, scope: Scope, body: _Body, send: Send) -> None:
+    async def _admitted(self, scope: Scope, body: Body, send: Send) -> None:
         self._check_target(scope)
         if not scope["path"].startswith("/api/"):
             await self._app(scope, _bodiless(), _last(send))
@@ -164,12 +164,9 @@ class Gate:
             if connection is not None:
                 connection.safe = False
 
-    async def _served(self, scope: Scope, body: _Body, send: Send, asking: Asking) -> None:
+    async def _served(self, scope: Scope, body: Body, send: Send, asking: Asking) -> None:
         name = str(asking.user.get("username", ""))
-        held = bytearray()
-        try:
-            _check_encoding(scope["headers"])
-            await self._read(body, held, name)
+        async with self._held(body, name, scope["headers"]) as held:
             if held:
                 _check_type(scope["headers"])
             whole = iter([{"type": "http.request", "body": bytes(held), "more_body": False}])
@@ -187,12 +184,21 @@ class Gate:
                 await self._app({**scope, "extensions": extensions}, replay, send)
             finally:
                 watching.cancel()
+
+    @contextlib.asynccontextmanager
+    async def _held(self, body: Body, name: str, headers: Iterable[tuple[bytes, bytes]]) -> AsyncIterator[bytearray]:
+        """All of the body, counted as this sender's for as long as it is held. Raises Refusal."""
+        held = bytearray()
+        try:
+            _check_encoding(headers)
+            await self._read(body, held, name)
+            yield held
         finally:
             self._bodies[name] -= len(held)
             if not self._bodies[name]:
                 del self._bodies[name]
 
-    async def _read(self, body: _Body, held: bytearray, name: str) -> None:
+    async def _read(self, body: Body, held: bytearray, name: str) -> None:
         """All of the body, into `held`. Raises Refusal where it is too much, or too slow."""
         limits = self._limits
         if body.told > limits.body:
@@ -216,7 +222,7 @@ class Gate:
         if query.count(b"&") >= self._limits.parameters:
             raise _wrong("query", f"may have {self._limits.parameters} parameters")
 
-    async def _refuse(self, error: Exception, scope: Scope, body: _Body, send: Send) -> None:
+    async def _refuse(self, error: Exception, scope: Scope, body: Body, send: Send) -> None:
         """The answer, after which the connection ends; what is still coming is taken for a moment, and dropped."""
         messages: list[Message] = []
 
@@ -245,7 +251,7 @@ class Heads:
         await self._app({**scope, "method": "GET"} if asked else scope, receive, send)
 
 
-class _Body:
+class Body:
     """What follows a request's head. `told`: its size in bytes where the head says so."""
 
     def __init__(self, receive: Receive, headers: Iterable[tuple[bytes, bytes]]) -> None:

@@ -20,6 +20,7 @@ from gitintegration.api.integration import Provider
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.dialects import Draft
 from gitintegration.forge.github_app import AppTokens, GitHubApp
+from gitintegration.forge.hooks import Hooks, WantedHook
 from gitintegration.forge.pull_requests import Forges
 from gitintegration.forge.target import target_of
 from gitintegration.git.remote import Basic, Remote, Tls
@@ -44,6 +45,7 @@ class GitHub:
     def __init__(self) -> None:
         self.seen: list[str] = []
         self.open: list[dict[str, Any]] = []
+        self.hooks: list[dict[str, Any]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         asked = MockRequest(
@@ -57,7 +59,7 @@ class GitHub:
         )
         description().validate_request(asked)
         status, body = self._answer(request)
-        text = json.dumps(body).encode()
+        text = json.dumps(body).encode() if body is not None else b""
         answer = MockResponse(text, status_code=status, content_type="application/json")
         description().validate_response(asked, answer)
         self.seen.append(f"{request.method} {re.sub(r'[0-9]+', 'N', request.url.path)}")
@@ -69,6 +71,8 @@ class GitHub:
             return 201, example("installation-token")
         if path.endswith("/labels"):
             return 200, example("label-items")
+        if "/hooks" in path:
+            return self._hooks(request)
         if request.method == "GET" and path.endswith("/pulls"):
             return 200, self.open
         pull = example("pull-request")
@@ -81,6 +85,34 @@ class GitHub:
             self.open = [simple]
             return 201, pull
         return 200, pull
+
+    def _hooks(self, request: httpx.Request) -> tuple[int, Any]:
+        match request.method:
+            case "GET":
+                return 200, self.hooks
+            case "DELETE":
+                return 204, None
+        made = example("hook")
+        made["config"]["url"] = json.loads(request.content)["config"]["url"]
+        self.hooks = [made]
+        return 201 if request.method == "POST" else 200, made
+
+
+def test_hooks_are_asked_for_as_described() -> None:
+    server = GitHub()
+
+    async def act() -> None:
+        hooks, wanted = (
+            Hooks(Forges(ForgeHttp(httpx.MockTransport(server)))),
+            WantedHook("https://h.example.com/hooks/a", "t"),
+        )
+        known = await hooks.ensure(TARGET, wanted)
+        assert await hooks.ensure(TARGET, wanted) == known == "12345678"
+        await hooks.remove(TARGET, known)
+
+    asyncio.run(act())
+    listed, one = "/repos/octocat/Hello-World/hooks", "/repos/octocat/Hello-World/hooks/N"
+    assert server.seen == [f"GET {listed}", f"POST {listed}", f"GET {listed}", f"PATCH {one}", f"DELETE {one}"]
 
 
 def test_pull_requests_are_asked_for_as_described() -> None:
