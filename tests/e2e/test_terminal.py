@@ -105,7 +105,7 @@ def test_a_question_is_left_by_ctrl_c_and_nothing_is_settled(w: World) -> None:
 def slow(w: World) -> Iterator[None]:
     """Every answer of the git server for this repository takes its time."""
     faults = w.server.faults
-    faults.only, faults.delay = w.repo.name, 60.0
+    faults.only, faults.delay = w.repo.name, 5.0
     try:
         yield
     finally:
@@ -173,13 +173,13 @@ def test_what_is_watched_in_a_pipe_is_a_line_for_each_change(w: World, form: str
         assert form != "text" or first.split()[:3] == ["NAMESPACE", "NAME", "READY"]
         w.patch("orders", {"owner": "cluster"})
         eventually(lambda: w.sync_now().get("localAheadCount") == 1)
-        wanted = {"text": rf"^{w.namespace} +gi +\S+ +no +1 ", "json": '"localAheadCount": 1,', "name": "/gi$"}[form]
+        wanted = {"text": rf"^{w.namespace} +gi +\S+ +no +1 ", "json": r'"localAheadCount": 1\b', "name": "/gi$"}[form]
         for line in process.stdout:
             if re.search(wanted, line):
                 break
         process.send_signal(signal.SIGINT)
         rest, said = process.communicate(timeout=60)
-        assert (process.returncode, said) == (1, "")
+        assert (process.returncode in ({0, 1} if form == "name" else {1}), said) == (True, "")
         assert "NAMESPACE" not in rest
     finally:
         process.kill()
