@@ -228,9 +228,9 @@ class _Setup:
         """The integration, in mode Manual, and the Secret that it names; None: the one that is stored. Raises GitIntegrationError."""
         login, stays = login or Given(), login is None and there is not None
         name = login.secret or f"{self.wanted.name}-git-credentials"
-        credentials = {"secretRef": {"name": name}} if login.secret or login.data else None
-        if login.data:
-            credentials = {"secretRef": {"name": name}, "reclaimPolicy": "Delete"}
+        credentials: dict[str, Any] | None = {"secretRef": {"name": name}} if login.secret or login.data else None
+        if credentials and login.data:
+            credentials["reclaimPolicy"] = "Delete"
         spec: dict[str, Any] = {"repositoryURL": self.wanted.url, **({} if stays else {"credentials": credentials})}
         spec |= {**self.wanted.fields, "sync": {"mode": "Manual"}}
         try:
