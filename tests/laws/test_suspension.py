@@ -35,7 +35,7 @@ async def turn(w: World) -> float | None:
     return await w.controller.run(NAME, Priority.requested)
 
 
-FILES = {f"{FOLDER}/x.yaml": labelled("x"), f"{FOLDER}/y.yaml": labelled("y")}
+FILES = {f"{FOLDER}/x.yaml": labelled("x"), f"{FOLDER}/z.yaml": labelled("z")}
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -55,14 +55,14 @@ def test_what_was_edited_meanwhile_is_carried_once_it_ends(end: str, restart: bo
         assert "\x1b" not in told
         assert "$NAMESPACE; go on at once: kubectl -n " in told
         w.api.put("x", {"f0": "cluster"})
-        w.git.commit({**w.git.files(), f"{FOLDER}/y.yaml": labelled("y", "git")})
+        w.git.commit({**w.git.files(), f"{FOLDER}/z.yaml": labelled("z", "git")})
         before = w.git.files()
         w.now += 60
         if restart:
             w.restart(wipe=True)
         delay = await turn(w)
         assert delay == (40 if end == "its time" else 86_400)
-        assert (w.git.files(), w.api.specs()["y"]["f0"]) == (before, "1")
+        assert (w.git.files(), w.api.specs()["z"]["f0"]) == (before, "1")
         if end == "its time":
             w.now += 40
         else:
@@ -70,7 +70,7 @@ def test_what_was_edited_meanwhile_is_carried_once_it_ends(end: str, restart: bo
         await turn(w)
         await settled(w)
         assert ready(w.status)[0] == "Succeeded"
-        assert w.api.specs()["y"]["f0"] == "git"
+        assert w.api.specs()["z"]["f0"] == "git"
         assert yaml.safe_load(w.git.files()[f"{FOLDER}/x.yaml"])["spec"]["f0"] == "cluster"
 
     run(act, FILES)

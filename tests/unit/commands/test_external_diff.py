@@ -71,7 +71,10 @@ def test_it_is_given_two_folders(code: int, tmp_path: Path, capfd: pytest.Captur
     assert capfd.readouterr().out == f"{[one, both]} ['-u']\n"
 
 
-@pytest.mark.parametrize("words", [["/none/such"], [sys.executable, "--no-such-flag"]])
-def test_a_program_that_fails_is_told(words: list[str]) -> None:
-    with pytest.raises(GitIntegrationError, match="KUBECTL_EXTERNAL_DIFF"):
-        external_diff.run(words, ROWS)
+def test_a_program_that_fails_is_told(tmp_path: Path) -> None:
+    script = tmp_path / "program"
+    script.write_text(f"#!{sys.executable}\nimport sys; sys.exit(3)\n")
+    script.chmod(0o755)
+    for program, words in (("/none/such", "can't be run"), (str(script), "ended with 3")):
+        with pytest.raises(GitIntegrationError, match=f"KUBECTL_EXTERNAL_DIFF: {program} {words}"):
+            external_diff.run([program], ROWS)
