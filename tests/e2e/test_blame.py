@@ -23,9 +23,13 @@ MakeWorld = Callable[..., World]
 ALICE, BOB = "Alice Art <alice@example.com>", "Bob <bob@example.com>"
 
 
-@pytest.fixture
-def user(world: MakeWorld, control_plane: ControlPlane) -> User:
+@pytest.fixture(scope="module")
+def roles(control_plane: ControlPlane) -> None:
     control_plane.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests" / "gateway"))
+
+
+@pytest.fixture
+def user(world: MakeWorld, roles: None) -> User:
     w = world({"pipelines/orders.yaml": manifest("orders"), "pipelines/users.yaml": manifest("users")})
     w.secret()
     w.integrate()
@@ -147,6 +151,18 @@ def test_each_field_is_blamed_on_its_commit_or_its_live_edit(user: User) -> None
     assert near["whole"] is False
     assert {row["field"] for row in near["fields"] if "theirs" in row} == {"spec.owner"}
     assert "--limit looks further" in " ".join(run(user, 1, "blame", "orders", "--limit", "1").split())
+
+
+def test_a_field_is_found_further_back_than_the_operator_keeps(world: MakeWorld, roles: None) -> None:
+    w = world({"pipelines/orders.yaml": manifest("orders")})
+    first = w.repo.head()
+    for number in range(40):
+        w.repo.commit({"pipelines/users.yaml": manifest("users", owner=f"of-{number}")}, author=BOB)
+    w.secret()
+    w.integrate()
+    w.in_sync()
+    rows = blamed(User(w), 0, "orders")
+    assert {row["theirs"]["commit"] for row in rows.values()} == {first}
 
 
 def test_what_is_redacted_is_neither_shown_nor_blamed(user: User) -> None:

@@ -312,7 +312,7 @@ def _commit_patch(store: objects.Objects, change: FileChange, limits: ReadLimits
     for version in (change.before, change.after):
         try:
             source = store.raw(version.blob) if version else None
-        except LimitExceeded:
+        except (LimitExceeded, objects.CacheCorruptError):  # it was not even fetched
             return FilePatch(change.path, "", withheld="too large")
         if version and source is not None and size_of(change.path, source, limits) != version.items:
             return FilePatch(change.path, "", withheld="it holds, or held, more than pipelines of this integration")

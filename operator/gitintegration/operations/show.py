@@ -31,6 +31,9 @@ from gitintegration.session import history
 from gitintegration.session.live_objects import Kind
 from gitintegration.session.session import SyncSession
 
+_PORTION = 50
+"""Files whose patches are held at a time."""
+
 
 class Show:
     def __init__(self, branches: Branches, mirror: GitMirror, git: GitClient, workers: Workers) -> None:
@@ -51,16 +54,17 @@ class Show:
         await self._git.fetch(request.remote, scratch, sha, None, 2)
         info = await self._workers.run(SECONDS, objects.commit_info, scratch, sha)
         before, after = await self._versions(session, request, scratch, sha)
-        keys = sorted({*_items(before), *_items(after)})
-        changes = [change for key in keys if (change := _Change.of(request, key, _items(before), _items(after)))]
-        patches = await self._patches(request, scratch, changes, before, after)
+        old, new = _items(before), _items(after)
+        changes = [change for key in sorted({*old, *new}) if (change := _Change.of(request, key, old, new))]
+        paths = sorted({item.path for change in changes for item in (change.before, change.after) if item})
         order.pages.begin()
-        for path in sorted(patches):
-            own = [change for change in changes if change.planned.path == path]
-            if patches[path].withheld and own:
-                await order.pages.add(await self._as_objects(own))
-            else:
-                await order.pages.add([change.detail(patches[path]) for change in own], [patches[path]])
+        for start in range(0, len(paths), _PORTION):
+            for patch in await self._patches(request, scratch, paths[start : start + _PORTION], before, after):
+                own = [change for change in changes if change.planned.path == patch.path]
+                if patch.withheld and own:
+                    await order.pages.add(await self._as_objects(own))
+                else:
+                    await order.pages.add([change.detail(patch) for change in own], [patch])
         told = Plan("history", branch, [change.planned for change in changes]).to_status()
         shown = {name: told[name] for name in ("changes", "changesTruncated") if name in told}
         cut = f", of {git_log.FILES} files at most" if max(len(before), len(after)) >= git_log.FILES else ""
@@ -96,23 +100,22 @@ class Show:
         self,
         request: RunRequest,
         scratch: Path,
-        changes: Sequence[_Change],
+        paths: Sequence[str],
         before: Sequence[ScannedFile],
         after: Sequence[ScannedFile],
-    ) -> dict[str, FilePatch]:
-        """Of each file that these changes are in."""
-        paths = {item.path for change in changes for item in (change.before, change.after) if item}
-        old, new = ({scanned.path: scanned for scanned in side if scanned.path in paths} for side in (before, after))
+    ) -> list[FilePatch]:
+        """What became of these files."""
+        old, new = ({scanned.path: scanned for scanned in side} for side in (before, after))
         wanted = [
             FileChange(
                 path, _version(old.get(path)), _version(new.get(path)), _secrets(request, old.get(path), new.get(path))
             )
-            for path in sorted(paths)
+            for path in paths
         ]
         limits, found = self._branches.scope(request).limits, list[FilePatch]()
         while len(found) < len(wanted):
             found += await self._workers.run(SECONDS, files.commit_patches, scratch, wanted[len(found) :], limits)
-        return {patch.path: patch for patch in found}
+        return found
 
     async def _as_objects(self, changes: Sequence[_Change]) -> list[ChangeDetail]:
         """With the lines of each as YAML, in place of those of its file."""

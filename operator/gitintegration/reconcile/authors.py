@@ -18,7 +18,7 @@ from gitintegration.core.plan.authors import Authors, Told, Torn, shown_name
 from gitintegration.core.status import SHOWN, ConflictEntry, parse_timestamp, timestamp
 from gitintegration.core.text import plain_values
 from gitintegration.core.values import ObjectKey
-from gitintegration.errors import GitIntegrationError
+from gitintegration.errors import GitIntegrationError, LimitExceeded
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
@@ -118,6 +118,8 @@ class AuthorFinder:
             try:
                 await self._git.fetch(request.remote, scratch, commit, None, depth)
                 more = await self._traced(scratch, request, commit, [asked[number] for number in far], versions)
+            except LimitExceeded:  # so much is not fetched for that: it stays untold
+                return found
             finally:
                 await asyncio.to_thread(objects.wipe, scratch)
                 self._git.disk.forget(scratch)
