@@ -41,7 +41,9 @@ def test_each_command_of_the_page_does_what_the_page_says(world: MakeWorld, tmp_
         done = subprocess.run(
             ["bash", "-c", command], cwd=clone, env=environment, capture_output=True, text=True, timeout=120
         )
-        in_conflict = line.startswith("gitintegration sync") and not any("gitintegration sync" in earlier for earlier in said)
+        in_conflict = line.startswith("gitintegration sync") and not any(
+            "gitintegration sync" in earlier for earlier in said
+        )
         differs = line.startswith("gitintegration diff") or in_conflict
         assert done.returncode == int(differs), f"{line}\n{done.stdout}{done.stderr}"
         said[f"{number} {line}"] = done.stdout
