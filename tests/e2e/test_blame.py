@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 from tests.bed.cluster import ROOT
 from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import git
+from tests.bed.printed import check
 from tests.bed.user import User
 from tests.bed.world import API, World, eventually, manifest, pipeline
 from tests.e2e.test_authors import edited
@@ -44,7 +44,7 @@ def run(user: User, code: int, *arguments: str, **more: Any) -> str:
 
 
 def told(user: User, code: int, *arguments: str) -> Any:
-    return json.loads(run(user, code, *arguments, "-o", "json"))
+    return check(arguments[0], run(user, code, *arguments, "-o", "json"))
 
 
 def blamed(user: User, code: int, pipeline: str, *more: str) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +10,7 @@ import yaml
 
 from tests.bed.cluster import ROOT
 from tests.bed.controlplane import ControlPlane
+from tests.bed.printed import check
 from tests.bed.user import User
 from tests.bed.world import World, eventually, manifest
 
@@ -49,7 +49,7 @@ def test_it_is_suspended_for_a_reason_and_resumed(user: User) -> None:
     w.patch("p0", {"owner": "cluster"})
     w.repo.commit({"pipelines/p1.yaml": manifest("p1", owner="git")})
     again = user.run("suspend", "gi", *place, "--reason", "again", "-o", "json")
-    assert json.loads(again.stdout)["spec"]["suspend"] == {"reason": "again"}
+    assert check("suspend", again.stdout)["spec"]["suspend"] == {"reason": "again"}
     failed = user.run("push", *place)
     assert (failed.returncode, "is suspended" in failed.stdout) == (2, True)
     waits = user.run("sync", *place)
@@ -118,7 +118,7 @@ def test_a_mass_delete_is_shown_and_released(user: User) -> None:
     assert w.names() == set()
     assert "held" not in w.status()
     again = user.run("confirm", *place, "-o", "json")
-    assert (again.returncode, "held" in json.loads(again.stdout)["status"]) == (0, False)
+    assert (again.returncode, "held" in check("confirm", again.stdout)["status"]) == (0, False)
 
 
 def test_what_was_released_once_asks_again_another_time(user: User) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import yaml
 from tests.bed.cluster import ROOT
 from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import TOKEN
+from tests.bed.printed import check
 from tests.bed.user import User
 from tests.bed.world import World, eventually, manifest, pipeline
 
@@ -62,7 +62,7 @@ def test_init_shows_the_plan_and_goes_on_once_told_so(new: User, token: str) -> 
     assert secret["metadata"]["ownerReferences"][0]["name"] == "default"
     done = new.run(*command, "--yes", "-o", "json")
     assert done.returncode == 0, done.stdout + done.stderr
-    made = json.loads(done.stdout)
+    made = check("init", done.stdout)
     assert (made["spec"]["sync"]["mode"], made["status"]["inSync"]) == ("Bidirectional", True)
     assert w.names() == {"fresh", "orders"}
     assert set(w.repo.files()) == {"pipelines/fresh.yaml", "pipelines/orders.yaml"}
@@ -153,7 +153,7 @@ def told(
     done = user.run("doctor", "-n", namespace or user.w.namespace, "-o", "json", *more, kubeconfig=kubeconfig)
     assert done.stdout, done.stderr
     found: dict[str, list[tuple[str, str]]] = {}
-    for one in json.loads(done.stdout):
+    for one in check("doctor", done.stdout):
         words = one["message"] + (f"; {one['remedy']}" if "remedy" in one else "")
         found.setdefault(one["check"], []).append((one["state"], words))
     return done.returncode, found
@@ -167,9 +167,9 @@ def test_doctor_finds_all_well_and_says_what_it_may_not_see(new: User) -> None:
     assert found["version"][2][1].startswith("the operator is ")
     assert [state for state, _ in found["crds"]] == ["ok"] * 5, found["crds"]
     assert [state for state, words in found["rights"] if words.startswith("you may ")] == ["ok"] * 5, found["rights"]
-    for check in ("operator", "lease", "policies"):
-        assert {state for state, _ in found[check]} == {"unknown"}
-        assert all("ask an administrator to run: kubectl " in words for _, words in found[check])
+    for looked in ("operator", "lease", "policies"):
+        assert {state for state, _ in found[looked]} == {"unknown"}
+        assert all("ask an administrator to run: kubectl " in words for _, words in found[looked])
     (one,) = found["repository"]
     assert (one[0], "gi: the repository answers" in one[1]) == ("ok", True)
     assert found["status"][0][0] == "ok"
@@ -183,8 +183,8 @@ def test_doctor_finds_all_well_and_says_what_it_may_not_see(new: User) -> None:
 def test_doctor_tells_an_administrator_all(new: User, control_plane: ControlPlane) -> None:
     integrated(new)
     _, found = told(new, "--no-test", kubeconfig=Path(control_plane.kubeconfig))
-    for check in ("crds", "lease", "policies", "rights"):
-        assert {state for state, _ in found[check]} == {"ok"}, found[check]
+    for looked in ("crds", "lease", "policies", "rights"):
+        assert {state for state, _ in found[looked]} == {"ok"}, found[looked]
     assert {words.split(" may ")[0] for _, words in found["rights"]} == {"you", "the operator"}
     assert "renews it" in found["lease"][0][1]
 
