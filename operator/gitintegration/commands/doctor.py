@@ -33,7 +33,7 @@ from gitintegration.commands.access import Access, carried_out
 from gitintegration.commands.findings import Finding, State, code_of, ok, unseen
 from gitintegration.commands.operation import SHORTLY, ended, make
 from gitintegration.commands.views import findings_view, show
-from gitintegration.errors import ClusterError, Forbidden
+from gitintegration.errors import ClusterError, Forbidden, Refused
 from gitintegration.messages import counted
 
 _LEASES = ResourceKind("coordination.k8s.io", "v1", "Lease", "leases", True)
@@ -293,7 +293,7 @@ class Examination:
             return Finding("policies", State.bad, words, "upgrade the cluster, or turn its feature gate on")
         try:
             found = (await self._get(served, None))["items"]
-        except Forbidden:
+        except (Forbidden, Refused):  # the resource's own name is what tells a refusal by admission
             return findings.policies(kind, wanted, None)
         return findings.policies(kind, wanted, {one["metadata"]["name"]: one.get("spec") or {} for one in found})
 
