@@ -159,10 +159,16 @@ def told(
     return done.returncode, found
 
 
+def bad(found: dict[str, list[tuple[str, str]]]) -> str:
+    """In lines, for who reads why a test failed."""
+    return "\n".join(f"{words[:300]}" for check in found.values() for state, words in check if state in ("bad", "warn"))
+
+
 def test_doctor_finds_all_well_and_says_what_it_may_not_see(new: User) -> None:
     w = integrated(new)
     code, found = told(new)
-    assert code == 0, found
+    assert {state for check in found.values() for state, _ in check} == {"ok", "unknown"}, bad(found)
+    assert code == 0
     assert [state for state, _ in found["version"]] == ["ok"] * 3, found["version"]
     assert found["version"][2][1].startswith("the operator is ")
     assert [state for state, _ in found["crds"]] == ["ok"] * 5, found["crds"]
@@ -192,7 +198,7 @@ def test_doctor_tells_an_administrator_all(new: User, control_plane: ControlPlan
 def test_doctor_tells_what_is_amiss(new: User, tmp_path: Path) -> None:
     w = new.w
     code, found = told(new)
-    assert (code, found["status"][0][0]) == (1, "warn")
+    assert (code, found["status"][0][0]) == (1, "warn"), bad(found)
     assert f"kubectl gitintegration init -n {w.namespace}" in found["status"][0][1]
     w.secret(token="wrong")
     w.integrate()
@@ -212,7 +218,7 @@ def test_doctor_tells_what_is_amiss(new: User, tmp_path: Path) -> None:
 def test_doctor_of_somebody_without_rights_is_no_alarm(new: User, world: MakeWorld) -> None:
     other = world()
     code, found = told(new, namespace=other.namespace)
-    assert code == 1
+    assert code == 1, bad(found)
     mine = [(state, words) for state, words in found["rights"] if words.startswith("you ")]
     assert {state for state, _ in mine} == {"warn"}
     assert all(f"--serviceaccount={new.w.namespace}:user" in words for _, words in mine)
