@@ -82,14 +82,28 @@ async def _status(name: str | None, access: Access, *, everywhere: bool, watch: 
 @contextmanager
 def _watched(output: Output) -> Iterator[Callable[[Sequence[dict[str, Any]]], None]]:
     """What shows how they stand, each time that it is told: on a terminal in the same place, else what became different."""
+    from rich.console import Group
     from rich.live import Live
+    from rich.segment import SegmentLines
+    from rich.text import Text
 
     from gitintegration.commands.views import console_of
 
     console = console_of(sys.stdout)
     if output in (Output.text, Output.wide) and console.is_terminal:
+        last: RenderableType = ""
+
+        def tell(found: Sequence[dict[str, Any]]) -> None:
+            nonlocal last
+            last = _view(found, wide=output is Output.wide)
+            lines = SegmentLines(console.render_lines(last, pad=False)[: console.height - 1], new_lines=True)
+            live.update(Group(lines, Text("Ctrl-C ends it", style="dim")), refresh=True)  # `^C` is echoed behind it
+
         with Live(console=console, auto_refresh=False) as live:
-            yield lambda found: live.update(_view(found, wide=output is Output.wide), refresh=True)
+            try:
+                yield tell
+            finally:
+                live.update(last)
     else:
         yield partial(_print_changed, output, {})
 
