@@ -108,7 +108,7 @@ class Examination:
         command = f"kubectl -n {self._home} get deployments,pods -l {_OURS['labelSelector']}"
         try:
             found = (await self._get(_DEPLOYMENTS, self._home, **_OURS))["items"]
-        except (Forbidden, Refused):  # the resource's own name is what tells a refusal by admission
+        except Forbidden:
             return [unseen("operator", "whether its Deployment is well is not known", command)]
         if not found:
             return [unseen("operator", f"no Deployment of it is in {self._home}; it may run elsewhere", command)]
@@ -124,7 +124,7 @@ class Examination:
             stored = _schema(await self._get(_DEFINITIONS, None, name))
         except NotFoundError:
             return diagnosis.definition(name, schema, None, None)
-        except (Forbidden, Refused):  # the resource's own name is what tells a refusal by admission
+        except Forbidden:
             published = await self._published()
             served = next((s for key, s in published.items() if key.rpartition(".")[2] == kind), None)
             return diagnosis.definition(name, schema, served, None)
@@ -172,7 +172,7 @@ class Examination:
         resource = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
         try:
             allowed = await asyncio.gather(*(self._allowed(user, kind, verb) for verb in verbs))
-        except (Forbidden, Refused):  # the resource's own name is what tells a refusal by admission
+        except Forbidden:
             return diagnosis.rights(who, resource, None, verbs, command)
         missing = [verb for verb, may in zip(verbs, allowed, strict=True) if not may]
         return diagnosis.rights(who, resource, missing, verbs, command)
@@ -214,7 +214,7 @@ class Examination:
         command = f"kubectl -n {self._home} get leases"
         try:
             before = await self._ours()
-        except (Forbidden, Refused):  # the resource's own name is what tells a refusal by admission
+        except Forbidden:
             return [unseen("lease", "whether its Lease is held is not known", command)]
         await asyncio.sleep(_RENEWED_WITHIN)
         now = await self._ours()
