@@ -12,6 +12,8 @@ from tests.bed.gitserver import WRITER, GitServer, Repo
 
 API = "planasonix.com/v1alpha1"
 WAIT = 20.0
+_OURS = ("pipelines", "gitintegrations", "gitoperations", "gitoperationplans", "gitintegrationbases")
+_SHORT = {"gi": "gitintegrations", "gitop": "gitoperations", "pl": "pipelines"}
 
 
 def pipeline(name: str, **spec: Any) -> dict[str, Any]:
@@ -50,7 +52,8 @@ class World:
     def __init__(self, plane: Cluster, server: GitServer, namespace: str, files: Mapping[str, str] | None = None):
         self.plane, self.server, self.namespace = plane, server, namespace
         self.repo: Repo = server.create(namespace, files=files)
-        plane.kubectl("create", "namespace", namespace)
+        named = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        plane.put("/api/v1/namespaces", named)
 
     def secret(self, name: str = "git", **data: str) -> None:
         """The writer's, where no keys are given."""
@@ -61,7 +64,8 @@ class World:
         data = data or {"username": WRITER[0], "password": WRITER[1]}
         named = {f"planasonix.com/{key}": value for key, value in annotations.items()}
         metadata = {"name": name, "annotations": named}
-        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
+        whole = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+        self.plane.put(f"/api/v1/namespaces/{self.namespace}/secrets", whole)
 
     def integrate(
         self, name: str = "gi", *, secret: str | None = "git", labels: Mapping[str, str] | None = None, **spec: Any
@@ -88,9 +92,14 @@ class World:
         self.plane.apply(*documents, namespace=self.namespace)
 
     def patch(self, name: str, spec: Mapping[str, Any], kind: str = "pipeline") -> None:
-        self.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps({"spec": spec}))
+        if path := self._path(kind):
+            self.plane.merge(f"{path}/{name}", {"spec": dict(spec)}, "kubectl-patch")
+        else:
+            self.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps({"spec": spec}))
 
     def get(self, name: str, kind: str = "pipeline") -> dict[str, Any] | None:
+        if path := self._path(kind):
+            return self.plane.read(f"{path}/{name}")  # type: ignore[no-any-return]
         try:
             found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
         except RuntimeError as error:
@@ -99,6 +108,12 @@ class World:
             raise
         return found
 
+    def _path(self, kind: str) -> str | None:
+        """Of what is often looked at."""
+        plural = _SHORT.get(kind, kind if kind.endswith("s") else f"{kind}s")
+        group = f"apis/{API}" if plural in _OURS else "api/v1" if plural in ("secrets", "configmaps") else None
+        return f"/{group}/namespaces/{self.namespace}/{plural}" if group else None
+
     def spec(self, name: str, kind: str = "pipeline") -> dict[str, Any]:
         found = self.get(name, kind)
         assert found, f"{kind} {name} is not there"
@@ -106,6 +121,10 @@ class World:
         return spec
 
     def names(self, kind: str = "pipeline") -> set[str]:
+        if path := self._path(kind):
+            if (found := self.plane.read(path)) is None:
+                raise RuntimeError(f"{kind} is not served")
+            return {item["metadata"]["name"] for item in found["items"]}
         return set(self.kubectl("get", kind, "-o", "jsonpath={.items[*].metadata.name}").split())
 
     def status(self, name: str = "gi") -> dict[str, Any]:
@@ -120,7 +139,8 @@ class World:
     def sync_now(self, name: str = "gi") -> dict[str, Any]:
         """Asks for a sync and waits until it is done; the status after it."""
         token = str(time.monotonic_ns())
-        self.kubectl("annotate", "gi", name, f"planasonix.com/requestedAt={token}", "--overwrite")
+        asked = {"metadata": {"annotations": {"planasonix.com/requestedAt": token}}}
+        self.plane.merge(f"{self._path('gi')}/{name}", asked, "kubectl-annotate")
         eventually(lambda: self.status(name).get("lastHandledReconcileAt") == token)
         return self.status(name)
 
