@@ -78,8 +78,8 @@ def test_it_goes_on_by_itself_and_nothing_is_lost(world: MakeWorld, sharded: Ope
         sharded.start()
     eventually(lambda: carried(w), 30)
     assert datetime.now(UTC) >= over
-    assert eventually(lambda: w.status().get("inSync"))
-    assert w.condition("Ready")["reason"] == "Succeeded"
+    eventually(lambda: w.condition("Ready")["reason"] == "Succeeded")
+    assert w.status()["inSync"]
     assert w.spec("gi", "gi")["suspend"]["reason"] == "the warehouse is moved"
 
 
