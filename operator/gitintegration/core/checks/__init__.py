@@ -1,0 +1,1 @@
+"""What merging a pull request would do, judged and told."""
