@@ -286,6 +286,27 @@ class Webhook(Model):
         return self
 
 
+class PullRequests(Model):
+    """What is told on open pull requests to the branch: what merging each would do to the cluster. Nothing is written there for it."""
+
+    check: Literal["off", "status", "statusAndComment"] = Field(
+        "statusAndComment",
+        description="Status: a commit status `gitintegration/NAMESPACE/NAME` on its head, and on the merge commit once that is live, "
+        "held or in conflict. StatusAndComment: one comment as well, kept up to date, on those that touch a pipeline. "
+        'Write "off" in quotes: YAML takes the bare word for false.',
+    )
+    forks: bool = Field(
+        False,
+        description="Check those from forks too: whoever may open one then has his manifests planned, and tried at the API server by a dry run. "
+        "False: they get the status error, which says so.",
+    )
+    when_unreachable: Literal["error", "success"] = Field(
+        "error",
+        description="The status of one that can't be checked for 10 minutes, because a server doesn't answer say. Success lets it be "
+        "merged unchecked where the check is required.",
+    )
+
+
 class GitIntegrationSpec(Model):
     """What to keep the same with what."""
 
@@ -344,6 +365,10 @@ class GitIntegrationSpec(Model):
     )
     webhook: Webhook | None = Field(
         None, description="Look as soon as the forge tells of a push, and not at the next interval only."
+    )
+    pull_requests: PullRequests | None = Field(
+        None,
+        description="Check open pull requests to the branch, and tell there what merging them would do. Absent: none.",
     )
     history_limit: int = Field(10, ge=0, le=50, description="Commits shown in status.history.")
 
@@ -553,6 +578,25 @@ class WebhookStatus(Model):
     last_delivery: str | None = Field(None, description="The forge's own id of that delivery.")
 
 
+class CheckStatus(Model):
+    """A pull request, and what its check was told to say last."""
+
+    number: int | None = Field(None, description="Its number at the forge.")
+    url: str | None = Field(None, description="Its page.")
+    head: str | None = Field(
+        None, description="The commit that it would bring; once it is merged, the one that it was merged as."
+    )
+    base: str | None = Field(None, description="The branch's commit that this was found against first.")
+    state: Literal["pending", "success", "failure", "error"] | None = Field(None, description="Of the commit status.")
+    description: str | None = Field(None, description="Its words.")
+    checked_at: str | None = Field(
+        None, description="When this was found first.", json_schema_extra={"format": "date-time"}
+    )
+    merged: bool | None = Field(None, description="Whether it is merged, and not live yet.")
+    comment: str | None = Field(None, description="Id of the comment.")
+    digest: str | None = Field(None, description="Names what the forge was told last, so that it is not told again.")
+
+
 class GitIntegrationStatus(Model):
     """What was found, written by the operator."""
 
@@ -561,7 +605,8 @@ class GitIntegrationStatus(Model):
     )
     conditions: list[Condition] | None = Field(
         None,
-        description="Ready; Reconciling and Stalled while they are true; Connected; InSync; WebhookConfigured with spec.webhook.",
+        description="Ready; Reconciling and Stalled while they are true; Connected; InSync; WebhookConfigured with spec.webhook; "
+        "PullRequestsChecked with spec.pullRequests.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     connection: Connection | None = Field(None, description="How the git server was met last.")
@@ -592,6 +637,9 @@ class GitIntegrationStatus(Model):
     )
     pull_request: PullRequestStatus | None = Field(
         None, description="The pull request of that branch, with spec.sync.push.createPullRequest."
+    )
+    pull_requests: list[CheckStatus] | None = Field(
+        None, description="Open pull requests that are checked, with spec.pullRequests; the newest 20."
     )
     remote_commit: str | None = Field(None, description="The branch's head when last looked at.")
     last_synced_commit: str | None = Field(None, description="The commit at which both sides last agreed.")

@@ -89,12 +89,15 @@ class Objects:
             raise Stale(error.message) from None
         return made
 
-    async def delete(self, kind: ResourceKind, namespace: str, name: str, *, uid: str, resource_version: str) -> None:
+    async def delete(
+        self, kind: ResourceKind, namespace: str, name: str, *, uid: str, resource_version: str, dry_run: bool = False
+    ) -> None:
         """Raises Stale where the object moved; one that is gone already is fine."""
         conditions = {"uid": uid, "resourceVersion": resource_version}
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions}
         try:
             with of_kind(kind):
-                await self._cluster.request("DELETE", kind.path(namespace, name), body=body)
+                query = {"dryRun": "All"} if dry_run else None
+                await self._cluster.request("DELETE", kind.path(namespace, name), query=query, body=body)
         except NotFoundError:
             return

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gitintegration.checks.planner import CheckPlanner
 from gitintegration.cluster.base_store import BaseStore
 from gitintegration.cluster.client import Cluster
 from gitintegration.cluster.kinds import Kinds
@@ -27,6 +28,7 @@ from gitintegration.session.live_objects import LiveObjects
 class Assembly:
     reconciler: Reconciler
     actions: Actions
+    planner: CheckPlanner
 
 
 def assemble(
@@ -59,4 +61,6 @@ def assemble(
         now=now,
         batch=batch,
     )
-    return Assembly(reconciler, Actions(reconciler, git, workers, forges, pushed))
+    return Assembly(
+        reconciler, Actions(reconciler, git, workers, forges, pushed), CheckPlanner(reconciler, git, workers)
+    )

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import structlog
 from gitintegration.api.base_model import CONFIRM_DELETES, REQUESTED_AT, SHARD, read_spec
 from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.checks.keeper import Checks
 from gitintegration.cluster.hook_ring import HookRing
 from gitintegration.cluster.informer import Informers
 from gitintegration.cluster.integrations import Integrations
@@ -47,6 +49,7 @@ from gitintegration.errors import (
     Reason,
     SpecError,
 )
+from gitintegration.forge.checks import PullRequestForge
 from gitintegration.forge.github_app import AppTokens
 from gitintegration.forge.hooks import Hooks
 from gitintegration.forge.pull_requests import Forges
@@ -70,6 +73,8 @@ from gitintegration.session.session import SyncSession
 
 _SOON = 2.0
 """Seconds until the API server is tried again."""
+_CHECKS_AGAIN = 60.0
+"""The same of checks of pull requests that something else went wrong with."""
 
 
 class Controller:
@@ -122,6 +127,7 @@ class Controller:
             lambda name: self.dispatcher.add(name, Priority.changed),
             require_allowed_hosts,
         )
+        self._checks = Checks(parts.planner, PullRequestForge(forges), workers, now)
         self._webhooks = Webhooks(ring, self._logins, Hooks(forges), now, hooks_url)
         self._status, self._finalizer = tells(integrations, metrics, now), Finalizer(integrations, self._entries)
         self._log = structlog.get_logger("operator")
@@ -219,6 +225,7 @@ class Controller:
         await self.dispatcher.remove(name)
         await self._release(name, entry)
         await self._webhooks.forget(entry)
+        await self._checks.forget(entry.session)
         self._forget(entry, None)
         if entry.login.app is not None:
             self._apps.drop(entry.login.app)
@@ -235,11 +242,13 @@ class Controller:
     def _evict(self, directory: Path) -> bool:
         """Take away the cache of an integration that does not run now; its next sync fetches anew."""
         for name, entry in self._entries.items():
-            if entry.session.directory == directory and not self.dispatcher.runs(name):
+            mine = (entry.session.directory, self._checks.directory(entry.session))
+            if directory in mine and not self.dispatcher.runs(name):
                 gone = directory.with_name(f"gone-{directory.name}-{time.monotonic_ns()}")
                 with contextlib.suppress(FileNotFoundError):
                     directory.rename(gone)
-                entry.session.reset_git()
+                if directory == entry.session.directory:
+                    entry.session.reset_git()
                 self._wiping.add(
                     wiping := asyncio.get_running_loop().create_task(asyncio.to_thread(objects.wipe, gone))
                 )
@@ -319,9 +328,31 @@ class Controller:
         if again is not None:
             self.dispatcher.add(name, Priority.requested, again)
         end = outcome.suspend.seconds_left(self._now()) if outcome.suspend else math.inf
-        delay = max(0.0, min(entry.settle(outcome), end, self._next_claim(name)))
+        checked = await self._check(name, entry, outcome)
+        delay = max(0.0, min(entry.settle(outcome), end, checked, self._next_claim(name)))
         entry.next_periodic = time.monotonic() + delay
         return delay
+
+    async def _check(self, name: IntegrationKey, entry: Integration, outcome: Outcome) -> float:
+        """What merging each open pull request would do, told to the forge; the seconds until that is due again."""
+        if outcome.suspended or entry.leaving:
+            return math.inf
+        try:
+            spec = self._parse(entry)
+            trouble = None if outcome.observed else outcome.error
+            prepare = partial(self.prepared, name, entry)
+            report, wait = await self._checks.keep(
+                Place(*name), entry.session, entry.status, spec, entry.hook_mark, trouble, prepare
+            )
+            if report is not None:
+                await self._status.tell_checks(entry, report)
+        except GitIntegrationError as error:
+            self._log.warning("pull requests", namespace=name[0], integration=name[1], error=error.message)
+            return _CHECKS_AGAIN
+        except Exception:  # a defect here must not end the syncs
+            self._log.exception("pull requests", namespace=name[0], integration=name[1])
+            return _CHECKS_AGAIN
+        return wait
 
     @staticmethod
     def _nothing_moved(entry: Integration, namespace: str) -> bool:

@@ -11,7 +11,7 @@ import structlog
 
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.controller.integration import Integration, IntegrationKey
-from gitintegration.core.status import Outcome, build_status, let_go_words, without_lists
+from gitintegration.core.status import CheckReport, Outcome, build_status, let_go_words, with_checks, without_lists
 from gitintegration.errors import Reason, Refused
 from gitintegration.metrics import Metrics
 from gitintegration.reconcile.item import LOSSY, RunStats, damaged_words, lossy_words, reverted_words
@@ -105,6 +105,12 @@ class StatusWriter:
                 await self._integrations.event(entry.seen, kind, condition["reason"], condition["message"])
             elif condition["type"] == "InSync" and condition["reason"] == Reason.HistoryRewritten.value:
                 await self._integrations.event(entry.seen, "Warning", condition["reason"], condition["message"])
+
+    async def tell_checks(self, entry: Integration, report: CheckReport) -> None:
+        """How the checks of pull requests stand."""
+        status = with_checks(entry.status, report, int(entry.metadata["generation"]), self._now())
+        if status != entry.status:
+            await self._write(entry, entry.status, status)
 
     async def announce(self, entry: Integration, active: Mapping[str, Any]) -> None:
         """Which operation runs; the next written status takes it away again."""

@@ -27,6 +27,9 @@ from gitintegration.messages import SOMEWHERE, Place, counted, named
 SHOWN = 50
 """So many conflicts and invalid manifests are listed."""
 
+_CHECKED = "PullRequestsChecked"
+_CHECKED_BYTES = 16 << 10
+"""Of the rows of pull requests."""
 _HELD_BYTES = 10 << 10
 """Of the names of what is held, for one reason."""
 _WITH_VALUES = 20
@@ -166,6 +169,16 @@ NO_HOOK = Hook({})
 
 
 @dataclass(frozen=True, slots=True)
+class CheckReport:
+    """How the checks of pull requests stand: a row each, and their condition. `reason` None: there are none."""
+
+    rows: Sequence[Mapping[str, Any]] = ()
+    status: str = "Unknown"
+    reason: Reason | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a sync found and did."""
 
@@ -263,6 +276,19 @@ def build_status(
     if outcome.suspended:
         return _same_or(previous, status)
     return _stamped(previous, status, outcome, now)
+
+
+def with_checks(status: Mapping[str, Any], report: CheckReport, generation: int, now: datetime) -> dict[str, Any]:
+    """The status with what the checks of pull requests came to; the same where nothing is worth a write."""
+    kept = {name: value for name, value in status.items() if name != "pullRequests"}
+    before = {c["type"]: c for c in status.get("conditions", ())}
+    conditions = [c for kind, c in before.items() if kind != _CHECKED]
+    if report.reason is not None:
+        verdict = _Verdict(report.status, report.reason, report.message)
+        conditions.append(_condition(_CHECKED, before.get(_CHECKED), verdict, generation, now))
+        if rows := fitting(plain_values(list(report.rows)), _CHECKED_BYTES):
+            kept["pullRequests"] = rows
+    return {**kept, "conditions": conditions}
 
 
 def _observed(previous: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
@@ -371,20 +397,23 @@ def _conditions(before: Sequence[Mapping[str, Any]], outcome: Outcome, now: date
             if kind in old:
                 result.append(dict(old[kind]))
             continue
-        previous = old.get(kind)
-        moved = previous is None or previous["status"] != verdict.status
-        since = timestamp(now) if previous is None or moved else previous["lastTransitionTime"]
-        result.append(
-            {
-                "type": kind,
-                "status": verdict.status,
-                "reason": verdict.reason.value,
-                "message": plain(verdict.message[:_MESSAGE_LIMIT]),
-                "observedGeneration": outcome.generation,
-                "lastTransitionTime": since,
-            }
-        )
+        result.append(_condition(kind, old.get(kind), verdict, outcome.generation, now))
     return result
+
+
+def _condition(
+    kind: str, previous: Mapping[str, Any] | None, verdict: _Verdict, generation: int, now: datetime
+) -> dict[str, Any]:
+    moved = previous is None or previous["status"] != verdict.status
+    since = timestamp(now) if previous is None or moved else previous["lastTransitionTime"]
+    return {
+        "type": kind,
+        "status": verdict.status,
+        "reason": verdict.reason.value,
+        "message": plain(verdict.message[:_MESSAGE_LIMIT]),
+        "observedGeneration": generation,
+        "lastTransitionTime": since,
+    }
 
 
 def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
@@ -395,6 +424,7 @@ def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
     hooked: dict[str, _Verdict | None] = {"WebhookConfigured": None}
     if hook is not None:
         hooked = {"WebhookConfigured": _Verdict(hook.status, hook.reason, hook.message)} if hook.told else {}
+    hooked[_CHECKED] = None
     if outcome.suspended:
         return {**result, "Connected": None, "InSync": None, **hooked}
     if outcome.error is not None and outcome.error.is_passing:

@@ -38,6 +38,8 @@ class Target:
     review: str | None = None
     """Where changes are offered for review."""
     oidc: Oidc | None = None
+    checks: bool = False
+    """Whether pull requests to the branch are checked."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -74,6 +76,7 @@ def read_target(body: Mapping[str, Any]) -> Target | None:
         parsed.default_branch or (told if isinstance(told, str) else None),
         parsed.sync.push.branch,
         hook.oidc,
+        parsed.pull_requests is not None and parsed.pull_requests.check != "off",
     )
 
 
@@ -128,6 +131,8 @@ def told_commit(event: Event, target: Target) -> str | None:
             if target.branch in heads:
                 return heads[target.branch]
             return "" if target.review in heads else None
+        case PullRequest(base=base) if event.starts_check and target.checks and target.branch in (None, base):
+            return ""
         case PullRequest(action, head=head) if action == "closed" and head == target.review:
             return ""  # what became of our own is told
     return None

@@ -60,7 +60,7 @@ class AuthorFinder:
         new = [entry.torn for entry in shown if entry.torn and not _is_known(session, entry.torn)]
         if new and asks:
             try:
-                ours = {torn.key: await self._ours(request, torn) for torn in new}
+                ours = {torn.key: await self.ours(request, torn) for torn in new}
                 theirs = await self._theirs(session, request, new)
             except GitIntegrationError as error:
                 if not error.is_passing:
@@ -78,7 +78,8 @@ class AuthorFinder:
             for entry in conflicts
         ]
 
-    async def _ours(self, request: RunRequest, torn: Torn) -> Told:
+    async def ours(self, request: RunRequest, torn: Torn) -> Told:
+        """Who made the cluster's change."""
         kind = request.kinds.get((torn.key.group, torn.key.kind))
         if kind is None or torn.conflict.reason is ConflictReason.DeletedInCluster:
             return {}

@@ -28,6 +28,8 @@ class RemoteHeads:
     """Commit of the review branch, where one is asked for and there."""
     named: bool = False
     """Somebody asked for just this commit: that the branch was seen elsewhere says nothing against it."""
+    made: bool = False
+    """The commit is in the cache and nowhere else: it is what the branch would be."""
 
     @property
     def ref(self) -> str:

@@ -81,7 +81,7 @@ class GitMirror:
             session.index, session.scope = GitIndex(), scope_text
             return layout
         old = session.index.commit if session.index.commit else None
-        if old != head.commit:
+        if old != head.commit and not head.made:
             await self._fetch(session, remote, head.commit, old)
             await self._check_history(session, remote, old, head)
         whole = old is None or session.scope != scope_text
@@ -101,7 +101,7 @@ class GitMirror:
             session.table.suspect(key for key, mark in session.records.marks.items() if frozen and mark.path in frozen)
         session.index.commit, session.scope = head.commit, scope_text
         session.records.follow(head.commit, back=session.rewritten is not None)
-        if old != head.commit:
+        if old != head.commit and not head.made:
             session.table.suspect(session.records.in_doubt)
             await self._keep_history(session, spec, layout, old, touched, None if whole else moved)
         return layout

@@ -218,22 +218,33 @@ class LiveObjects:
         return kind.view(made)
 
     async def write(
-        self, kind: Kind, namespace: str, name: str, value: Json | None, live: LiveObject | None
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        value: Json | None,
+        live: LiveObject | None,
+        *,
+        dry_run: bool = False,
     ) -> LiveObject | None:
-        """Make the object hold `value` (None: be gone). Raises ClusterError; Stale where it moved since `live`."""
+        """Make the object hold `value` (None: be gone). Raises ClusterError; Stale where it moved since `live`.
+
+        `dry_run`: the server only says whether it would take it.
+        """
         objects = self._objects.acting_as(kind.user)
         if value is None:
             if live is not None:
-                await objects.delete(kind.kind, namespace, name, uid=live.uid, resource_version=live.resource_version)
+                planned_on = {"uid": live.uid, "resource_version": live.resource_version}
+                await objects.delete(kind.kind, namespace, name, **planned_on, dry_run=dry_run)
             return None
         served = await self.version(kind, value["apiVersion"]) or kind.kind
         if live is None:
             whole = {"metadata": {"name": name}}
             body = restore(whole, value)
             body["metadata"]["namespace"] = namespace
-            return self._live(kind, await objects.create(served, namespace, body))
+            return self._live(kind, await objects.create(served, namespace, body, dry_run=dry_run))
         body = restore(live.whole, value, kind.pointers)
-        return self._live(kind, await objects.replace(served, namespace, name, body))
+        return self._live(kind, await objects.replace(served, namespace, name, body, dry_run=dry_run))
 
 
 def _last_writer(managed: Sequence[Mapping[str, Any]]) -> str:

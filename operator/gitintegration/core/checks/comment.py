@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 from gitintegration.core.checks.findings import CheckState, Findings, Verdict
 from gitintegration.core.plan.authors import Told
@@ -63,12 +64,11 @@ class _Page:
     def table(self, title: str, heads: Sequence[str], rows: Iterator[Sequence[str]], what: str, count: int) -> None:
         """Of `count` things as many as fit; a row whose first cell is empty goes on with the one above."""
         self.put("", f"#### {title}", "", f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads))
-        shown, told = 0, 0
-        for cells in rows:
+        shown = 0
+        for cells in islice(rows, _ROWS):
             line = f"| {' | '.join(cells)} |"
-            if told >= _ROWS or len(line.encode()) > self._left:
+            if len(line.encode()) > self._left:
                 break
-            told += 1
             shown += bool(cells[0])
             self.put(line)
         if shown < count:
@@ -120,6 +120,10 @@ def _summary(findings: Findings) -> str:
     if findings.alike:
         told.append(
             f"{counted(findings.alike)} will be in git as the cluster holds {'it' if findings.alike == 1 else 'them'} already."
+        )
+    if findings.unpruned:
+        told.append(
+            f"{counted(findings.unpruned)} that it deletes will stay in the cluster, for `spec.sync.prune` is false."
         )
     return " ".join(told)
 
@@ -181,8 +185,8 @@ def _brought(page: _Page, findings: Findings) -> None:
                 yield [*head, code(one.path), "", ""]
             for number, value in enumerate(one.fields[:_FIELDS]):
                 yield [*(head if number == 0 else ["", ""]), code(value.field), _value(value.old), _value(value.new)]
-            if len(one.fields) > _FIELDS:
-                yield ["", "", f"and {len(one.fields) - _FIELDS} more fields", "", ""]
+            if more := one.more + max(0, len(one.fields) - _FIELDS):
+                yield ["", "", f"and {more} more fields", "", ""]
 
     page.table("What goes live", ["", "Pipeline", "Field or file", "Now", "After"], rows(), "pipelines", len(ordered))
 

@@ -50,6 +50,8 @@ class Brought:
     action: str
     fields: Sequence[FieldValue] = ()
     """What each was and will be, of an update."""
+    more: int = 0
+    """Fields beyond those."""
     held: bool = False
     """It waits for a person's word once it is merged."""
 
@@ -85,13 +87,15 @@ class Findings:
     unmerged: Sequence[Unmerged] = ()
     alike: int = 0
     """Pipelines that it changes in git to what the cluster holds already."""
+    unpruned: int = 0
+    """Pipelines that it deletes in git, and that stay in the cluster: the spec prunes nothing."""
     waits: str = ""
     """Why nothing of it goes live by itself, in words."""
 
     @property
     def touches(self) -> bool:
         """Whether any pipeline is touched."""
-        return bool(self.brought or self.conflicts or self.problems or self.unmerged or self.alike)
+        return bool(self.brought or self.conflicts or self.problems or self.unmerged or self.alike or self.unpruned)
 
     @property
     def held(self) -> int:
@@ -119,6 +123,7 @@ class Findings:
         actions = [one.action for one in self.brought if not one.held]
         told = [f"{n} {verb}d" for verb in ("create", "update", "delete") if (n := actions.count(verb))]
         told += [f"{self.held} held for confirmation"] if self.held else []
+        told += [f"{self.unpruned} deleted in git only"] if self.unpruned else []
         if not told:
             return "the cluster holds it already"
         return f"{', '.join(told)}; {self.waits}" if self.waits else f"merging brings {', '.join(told)}"

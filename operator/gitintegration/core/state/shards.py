@@ -166,6 +166,14 @@ class ShardedRecords(Generic[R]):
                 if not any(p.startswith(sibling) or sibling.startswith(p) for p in self._data):
                     self._data[sibling] = encode(self._codec, [])
 
+    def copy(self) -> ShardedRecords[R]:
+        """The same, to be changed while this stays; what becomes of it is never stored."""
+        self.evict()
+        made = ShardedRecords(self._codec)
+        made.marks, made.in_doubt, made.revision = dict(self.marks), set(self.in_doubt), self.revision
+        made._sum, made._data = self._sum, dict(self._data)
+        return made
+
     def follow(self, commit: str | None, *, back: bool = False) -> None:
         """What is stored from now on is of this commit. `back`: the branch went back to it, which has to be stored now."""
         if (commit or "") != self.revision.commit:

@@ -1,0 +1,139 @@
+"""What is remembered of each pull request, so that a forge is told nothing twice. Pure: the caller brings the time.
+
+It outlives a process in `status.pullRequests`, for the newest; of others a new process tells the forge once more what it has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from gitintegration.core.checks.findings import CheckState, Verdict
+from gitintegration.core.hooks import HookMark
+from gitintegration.core.values import ObjectKey
+from gitintegration.forge.checks import OpenPull
+
+SHOWN = 20
+"""Pull requests in the status."""
+Ground: TypeAlias = tuple[object, ...]
+"""All that a check follows from; another where the result may be another."""
+
+
+@dataclass(slots=True)
+class Known:
+    """One pull request. Times are of the monotonic clock."""
+
+    number: int
+    url: str
+    head: str
+    """The commit that it would bring, as the forge tells it."""
+    branch: str = ""
+    fork: bool = False
+    commit: str = ""
+    """The whole name of the head; once it is merged, of the commit that it was merged as."""
+    merged: bool = False
+    base: str = ""
+    verdict: Verdict | None = None
+    found_at: str = ""
+    """When the verdict was found first."""
+    told: str = ""
+    """Names what the forge was told of the commit last."""
+    commented: str = ""
+    comment: str = ""
+    """Id of the comment."""
+    ground: Ground | None = None
+    keys: frozenset[ObjectKey] | None = None
+    looked: float = -math.inf
+    trouble: float | None = None
+    """Since when it can't be checked."""
+
+    def judge(self, commit: str, base: str, verdict: Verdict, now: str) -> None:
+        """Take a verdict; when and against what it was found first is kept while it stays the same."""
+        if (self.commit, self.verdict) != (commit, verdict):
+            self.commit, self.base, self.verdict, self.found_at = commit, base, verdict, now
+
+    @property
+    def mark(self) -> str:
+        """Names what the forge is to be told of the commit."""
+        assert self.verdict is not None
+        text = f"{self.commit} {self.verdict.state} {self.verdict.description}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_status(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"number": self.number, "url": self.url, "head": self.commit or self.head}
+        if self.verdict is not None:
+            told |= {"state": self.verdict.state.value, "description": self.verdict.description}
+        told |= {"base": self.base, "checkedAt": self.found_at, "comment": self.comment}
+        told |= {"digest": f"{self.told}.{self.commented}" if self.told or self.commented else ""}
+        told |= {"merged": True} if self.merged else {}
+        return {name: value for name, value in told.items() if value != ""}
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Known:
+        """As an earlier process told it. Raises LookupError, TypeError, ValueError where it is nothing of the kind."""
+        known = cls(int(row["number"]), str(row["url"]), str(row["head"]))
+        known.commit, known.merged = known.head, bool(row.get("merged"))
+        known.told, _, known.commented = str(row.get("digest", "")).partition(".")
+        known.comment, known.base = str(row.get("comment", "")), str(row.get("base", ""))
+        known.found_at = str(row.get("checkedAt", ""))
+        if "state" in row:
+            known.verdict = Verdict(CheckState(row["state"]), str(row.get("description", "")))
+        return known
+
+
+@dataclass(slots=True)
+class CheckMemory:
+    """All of one integration."""
+
+    known: dict[int, Known] = field(default_factory=dict)
+    mark: HookMark | None = None
+    """The last delivery that was heeded."""
+    base: str | None = None
+    """The branch's head when the forge was asked last."""
+    listed: float = -math.inf
+    """When that was."""
+    list_at: float = -math.inf
+    """When the forge is asked which are open."""
+    second_at: float = -math.inf
+    """When it is asked once more, though nothing tells of it: it may tell of what it does not show yet."""
+    again_at: float = -math.inf
+    """Nothing is done before that."""
+    failures: int = 0
+
+    @classmethod
+    def of(cls, status: Mapping[str, Any]) -> CheckMemory:
+        """What an earlier process left in the status."""
+        memory = cls()
+        for row in status.get("pullRequests") or ():
+            try:
+                known = Known.of(row)
+            except (LookupError, TypeError, ValueError):
+                continue
+            memory.known[known.number] = known
+        return memory
+
+    def take(self, found: Sequence[OpenPull]) -> list[Known]:
+        """Note which are open, in the order that they are told in. Gives those that were, and are not any more."""
+        there = {pull.number: pull for pull in found}
+        gone = [known for number, known in self.known.items() if number not in there and not known.merged]
+        rows = [self._row(pull) for pull in found]
+        rest = [known for number, known in self.known.items() if number not in there]
+        self.known = {known.number: known for known in [*rows, *rest]}
+        return gone
+
+    def _row(self, pull: OpenPull) -> Known:
+        known = self.known.get(pull.number)
+        if known is None or known.merged:
+            return Known(pull.number, pull.url, pull.commit, pull.head, pull.fork)
+        if pull.commit != known.head and not known.head.startswith(pull.commit):
+            known.ground, known.trouble, known.keys = None, None, None
+        known.url, known.head, known.branch, known.fork = pull.url, pull.commit, pull.head, pull.fork
+        return known
+
+    def to_status(self) -> list[dict[str, Any]]:
+        """The newest of them."""
+        newest = sorted(self.known.values(), key=lambda known: -known.number)
+        return [known.to_status() for known in newest[:SHOWN]]
