@@ -101,12 +101,10 @@ def _summary(findings: Findings) -> str:
     if not findings.touches:
         return "Merging this touches no pipeline."
     told = []
-    actions = [one.action for one in findings.brought if not one.held]
-    if actions:
-        parts = [f"{n} {verb}d" for verb in ("create", "update", "delete") if (n := actions.count(verb))]
-        told.append(
-            f"Merging this brings {', '.join(parts)} into the cluster{': ' if findings.waits else ''}{findings.waits}."
-        )
+    if findings.waits and findings.deeds:
+        told.append(f"Once it is pulled, this {findings.deeds} in the cluster: {findings.waits}.")
+    elif findings.deeds:
+        told.append(f"Merging this {findings.deeds} in the cluster.")
     if findings.held:
         told.append(f"{counted(findings.held, 'delete')} will be held until a person confirms.")
     if findings.conflicts:

@@ -119,11 +119,18 @@ class Findings:
         return Verdict.of(CheckState.success, self._words)
 
     @property
-    def _words(self) -> str:
+    def deeds(self) -> str:
+        """What it does to the cluster by itself, in words; empty where that is nothing."""
         actions = [one.action for one in self.brought if not one.held]
-        told = [f"{n} {verb}d" for verb in ("create", "update", "delete") if (n := actions.count(verb))]
-        told += [f"{self.held} held for confirmation"] if self.held else []
+        counts = ((verb, actions.count(verb)) for verb in ("create", "update", "delete"))
+        return ", ".join(f"{verb}s {count}" for verb, count in counts if count)
+
+    @property
+    def _words(self) -> str:
+        done = f"once pulled, it {self.deeds}" if self.waits else f"merging {self.deeds}"
+        told = [done] if self.deeds else []
+        told += [f"{counted(self.held, 'delete')} held for confirmation"] if self.held else []
         told += [f"{self.unpruned} deleted in git only"] if self.unpruned else []
         if not told:
             return "the cluster holds it already"
-        return f"{', '.join(told)}; {self.waits}" if self.waits else f"merging brings {', '.join(told)}"
+        return "; ".join([*told, *([self.waits] if self.waits else [])])
