@@ -17,6 +17,8 @@ from openapi_core import OpenAPI
 from openapi_core.testing import MockRequest, MockResponse
 
 from gitintegration.api.integration import Provider
+from gitintegration.core.checks.findings import CheckState, Verdict
+from gitintegration.forge.checks import PullRequestForge, Status
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.dialects import Draft
 from gitintegration.forge.github_app import AppTokens, GitHubApp
@@ -46,6 +48,7 @@ class GitHub:
         self.seen: list[str] = []
         self.open: list[dict[str, Any]] = []
         self.hooks: list[dict[str, Any]] = []
+        self.comments: list[dict[str, Any]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         asked = MockRequest(
@@ -71,6 +74,10 @@ class GitHub:
             return 201, example("installation-token")
         if path.endswith("/labels"):
             return 200, example("label-items")
+        if "/statuses/" in path:
+            return 201, {**example("status"), **json.loads(request.content)}
+        if "/comments" in path:
+            return self._comments(request)
         if "/hooks" in path:
             return self._hooks(request)
         if request.method == "GET" and path.endswith("/pulls"):
@@ -85,6 +92,13 @@ class GitHub:
             self.open = [simple]
             return 201, pull
         return 200, pull
+
+    def _comments(self, request: httpx.Request) -> tuple[int, Any]:
+        if request.method == "GET":
+            return 200, self.comments
+        made = {**example("issue-comment"), "body": json.loads(request.content)["body"]}
+        self.comments = [made]
+        return (201 if request.method == "POST" else 200), made
 
     def _hooks(self, request: httpx.Request) -> tuple[int, Any]:
         match request.method:
@@ -138,6 +152,35 @@ def test_pull_requests_are_asked_for_as_described() -> None:
         "POST /repos/octocat/Hello-World/issues/N/labels",
         "GET /repos/octocat/Hello-World/pulls/N",
     ]
+
+
+def test_checks_are_asked_for_as_described() -> None:
+    server = GitHub()
+    simple = example("pull-request-simple-items")[0]
+    simple["requested_teams"] = []
+    server.open = [simple]
+
+    async def act() -> None:
+        http = ForgeHttp(httpx.MockTransport(server))
+        forge = PullRequestForge(Forges(http))
+        (found,) = await forge.open(TARGET, "master")
+        assert (found.number, found.commit, found.fork) == (simple["number"], simple["head"]["sha"], False)
+        status = Status("gitintegration/data/analytics", Verdict(CheckState.failure, "1 conflict"), found.url)
+        await forge.tell(TARGET, found.number, found.commit, status)
+        known = await forge.comment(TARGET, found.number, "first MARK", "MARK")
+        assert await forge.comment(TARGET, found.number, "second MARK", "MARK") == known
+        assert await forge.comment(TARGET, found.number, "third MARK", "MARK", known) == known
+        assert (await forge.fate(TARGET, found.number)).state in ("open", "merged", "closed")
+
+    asyncio.run(act())
+    repo = "/repos/octocat/Hello-World"
+    assert [call for call in server.seen if not call.startswith("GET")] == [
+        next(call for call in server.seen if "/statuses/" in call),
+        f"POST {repo}/issues/N/comments",
+        f"PATCH {repo}/issues/comments/N",
+        f"PATCH {repo}/issues/comments/N",
+    ]
+    assert server.comments[0]["body"] == "third MARK"
 
 
 def test_an_apps_token_is_asked_for_as_described() -> None:
