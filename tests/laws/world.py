@@ -8,6 +8,7 @@ that moves by compare-and-swap. End-to-end tests show that the real ones answer 
 from __future__ import annotations
 
 import asyncio
+import base64
 import copy
 import itertools
 import os
@@ -20,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import yaml
 from dulwich.index import commit_tree
@@ -39,7 +41,7 @@ from gitintegration.controller.status_writer import StatusWriter
 from gitintegration.core.queue import Priority
 from gitintegration.core.state.record import UNKNOWN, ItemCodec
 from gitintegration.core.state.shards import decode
-from gitintegration.core.status import Outcome
+from gitintegration.core.status import CheckReport, Outcome
 from gitintegration.errors import (
     ClusterError,
     ClusterUnavailable,
@@ -225,6 +227,9 @@ class ApiServer:
         accept: str = "",
         content_type: str = "",
     ) -> Any:
+        if path == f"/api/v1/namespaces/{NAMESPACE}/secrets/login":
+            data = {"token": base64.b64encode(b"a-token").decode()}
+            return {"metadata": {"name": "login", "uid": "u", "resourceVersion": "1"}, "data": data}
         if path == "/apis":
             return {"groups": [{"versions": [{"groupVersion": API}]}] if self.definition else []}
         if path == "/apis/planasonix.com/v1alpha1":
@@ -287,6 +292,8 @@ class ApiServer:
             assert wanted["resourceVersion"], "a write without what it was planned on"
             if any(wanted.get(f) not in (None, old["metadata"][f]) for f in ("resourceVersion", "uid")):
                 raise Stale(f"{name} moved")
+        if method == "DELETE" and "dryRun" in query:
+            return old
         if method == "DELETE":
             self._check_told(plural, name)
             self.writes.append((method, plural, name))
@@ -618,6 +625,8 @@ class World:
         """Of the GitIntegration, as the process before wrote it last."""
         self.url = "https://git.example.com/r.git"
         self.annotations: dict[str, str] = {}
+        self.forge: httpx.AsyncBaseTransport | None = None
+        """What answers for the forge's API, from the next process on."""
         self.configure()
         self.restart(wipe=True)
 
@@ -654,7 +663,7 @@ class World:
             shutil.rmtree(self._directory, ignore_errors=True)
         self.kinds = Kinds(self.api)  # type: ignore[arg-type]
         ticks = itertools.count(1_700_000_000)
-        http, workers = ForgeHttp(), Inline()
+        http, workers = ForgeHttp(self.forge), Inline()
         forges = Forges(http)
         self.parts = assemble(
             self.api,  # type: ignore[arg-type]
@@ -682,6 +691,7 @@ class World:
             concurrency=1,
             metrics=Metrics(),
             now=lambda: _BEGUN + timedelta(seconds=self.now),
+            clock=lambda: self.now,
             tells=partial(_Witness, self),
         )
         self.deliver()
@@ -787,6 +797,10 @@ class _Witness(StatusWriter):
         self._world.ended(name, outcome, stats)
         await super().finish(name, entry, outcome, stats, seconds)
         self._world.told(name, dict(entry.status))
+
+    async def tell_checks(self, entry: Integration, report: CheckReport) -> None:
+        await super().tell_checks(entry, report)
+        self._world.told(NAME, dict(entry.status))
 
 
 def parse(files: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -102,10 +102,11 @@ class Controller:
         ring: HookRing | None = None,
         hooks_url: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
         tells: Callable[[Integrations, Metrics, Callable[[], datetime]], StatusWriter] = StatusWriter,
     ) -> None:
         """`secrets` watches Secrets, where they are not watched as the pipelines are; `ring` hands the keys of webhooks to their
-        receiver, which forges reach at `hooks_url`."""
+        receiver, which forges reach at `hooks_url`. `clock` tells seconds, by which checks of pull requests are due."""
         self._reconciler, self._git, self._workers = parts.reconciler, git, workers
         self._integrations = integrations
         self._cache, self._now, self._forges, self._apps = cache, now, forges, apps
@@ -127,7 +128,7 @@ class Controller:
             lambda name: self.dispatcher.add(name, Priority.changed),
             require_allowed_hosts,
         )
-        self._checks = Checks(parts.planner, PullRequestForge(forges), workers, now)
+        self._checks = Checks(parts.planner, PullRequestForge(forges), workers, now, clock)
         self._webhooks = Webhooks(ring, self._logins, Hooks(forges), now, hooks_url)
         self._status, self._finalizer = tells(integrations, metrics, now), Finalizer(integrations, self._entries)
         self._log = structlog.get_logger("operator")
