@@ -23,7 +23,7 @@ from gitintegration.core.checks.comment import comment_text, digest, marker
 from gitintegration.core.checks.findings import CheckState, Findings, Verdict
 from gitintegration.core.checks.merged import merged_verdict
 from gitintegration.core.hooks import SECOND_LOOK, HookMark
-from gitintegration.core.status import CheckReport, timestamp
+from gitintegration.core.status import CHECKED, CheckReport, timestamp
 from gitintegration.errors import ClusterError, GitIntegrationError, Reason, RemoteError
 from gitintegration.forge.checks import CHECK_DIALECTS, OpenPull, PullRequestForge, Status
 from gitintegration.forge.target import ForgeTarget, target_of
@@ -46,6 +46,8 @@ _RETRY = 30.0
 _LONGEST = 300.0
 _RELIST = 10.0
 """Seconds between two such questions at least, where it is the branch that moved: some may be merged."""
+_LONG = 20.0
+"""Seconds of a round, after which the rest waits for the next."""
 _FORGE = 15.0
 """Seconds that a forge has for an answer: the integration waits meanwhile."""
 
@@ -61,8 +63,8 @@ class _Round:
     request: RunRequest
     target: ForgeTarget
     wanted: PullRequests
-    trouble: GitIntegrationError | None
-    """Why both sides could not be seen."""
+    until: float
+    """When it ends, whatever is left, on the clock."""
     noted: list[GitIntegrationError]
     """What the forge refused of single ones."""
 
@@ -115,7 +117,7 @@ class Checks:
         """
         wanted = spec.pull_requests
         if wanted is None or wanted.check == "off":
-            if session.uid in self._memory or "pullRequests" in status:
+            if session.uid in self._memory or _is_told(status):
                 await self.forget(session)
                 return CheckReport(), math.inf
             return None, math.inf
@@ -137,7 +139,7 @@ class Checks:
         memory.failures = 0
         if done:
             memory.again_at = self._clock() + max(0.2, (_SHARE * (self._clock() - began)))
-        return report, max(0.2, self._next(memory))
+        return report, max(0.2, max(min(memory.list_at, memory.next_at), memory.again_at) - self._clock())
 
     async def _round(
         self,
@@ -156,34 +158,43 @@ class Checks:
         try:
             session, request = await prepare()
             target = target_of(request.spec.provider, request.remote, request.api_token)
-        except ClusterError as error:
+        except (ClusterError, RemoteError) as error:
             if (last := self._last.get(uid)) is None:
                 raise
             (session, request, target), trouble = last, trouble or error
         self._last[uid] = session, request, target
-        target = replace(target, timeout=min(target.timeout, _FORGE))
-        each = _Round(memory, session, request, target, wanted, trouble, [])
+        each = _Round(
+            memory, session, request, replace(target, timeout=min(target.timeout, _FORGE)), wanted, now + _LONG, []
+        )
         if lists:
             await self._list(each)
             memory.base, memory.listed = session.index.commit, now
             memory.list_at = memory.second_at if now < memory.second_at else now + spec.sync.interval_seconds
-        due = [known for known in memory.known.values() if not known.merged and self._is_due(each, known)]
+        due = [known for known in memory.known.values() if self._due_in(each, known) <= 0]
         merged = [known for known in memory.known.values() if known.merged]
-        if not due and not merged and not lists:
-            return None, False
         if trouble is None and (due or merged):
-            await self._planner.look(session, request)
+            try:
+                await self._planner.look(session, request)
+            except GitIntegrationError as error:
+                trouble = error
         for known in due[:_EACH_ROUND]:
-            await self._check(each, known)
+            if self._clock() > each.until:
+                break
+            await self._check(each, known, trouble)
         for known in merged if trouble is None else ():
             await self._follow(each, known)
-        return self._report(each), bool(due)
+        memory.next_at = self._clock() + min(
+            (self._due_in(each, known) for known in memory.known.values()), default=math.inf
+        )
+        return self._report(each) if lists or due or merged else None, bool(due)
 
     async def _list(self, each: _Round) -> None:
         branch = each.session.branch or each.request.spec.default_branch
         if branch is None:
             return
         for known in each.memory.take(await self._forge.open(each.target, branch)):
+            if self._clock() > each.until:  # the rest is asked for the next time
+                return
             fate = await self._forge.fate(each.target, known.number)
             if fate.state == "merged" and fate.commit:
                 known.merged, known.head, known.commit, known.told = True, fate.commit, fate.commit, ""
@@ -203,19 +214,20 @@ class Checks:
         base = each.session.index.commit or each.session.last_seen
         return known.head, base, each.request.generation, known.fork and not each.wanted.forks, *versions
 
-    def _is_due(self, each: _Round, known: Known) -> bool:
-        now = self._clock()
-        if known.ground is None and known.trouble is None:
-            return True
-        if known.trouble is not None:
-            return now - known.looked >= _RETRY
-        if now - known.looked < _PAUSE:
-            return False
-        interval = max(_PAUSE, each.request.spec.sync.interval_seconds)
-        failing = known.verdict is None or known.verdict.state is not CheckState.success
-        return known.ground != self._ground(each, known) or (failing and now - known.looked >= interval)
+    def _due_in(self, each: _Round, known: Known) -> float:
+        """Seconds until it is to be looked at; inf where that takes something to move."""
+        if known.merged:
+            return math.inf
+        since = self._clock() - known.looked
+        if known.ground is None or known.trouble is not None:
+            return max(0.0, _RETRY - since)
+        if known.ground != self._ground(each, known):
+            return max(0.0, _PAUSE - since)
+        if known.verdict is None or known.verdict.state is not CheckState.success:
+            return max(0.0, max(_RETRY, each.request.spec.sync.interval_seconds) - since)
+        return math.inf
 
-    async def _check(self, each: _Round, known: Known) -> None:
+    async def _check(self, each: _Round, known: Known, trouble: GitIntegrationError | None) -> None:
         """Find out what merging it would do, and have the forge tell."""
         findings: Findings | None = None
         known.looked = self._clock()
@@ -223,8 +235,8 @@ class Checks:
             if known.fork and not each.wanted.forks:
                 words = "from a fork, and those are not read (spec.pullRequests.forks)"
                 known.judge(known.head, "", Verdict.of(CheckState.error, words), timestamp(self._now()))
-            elif each.trouble is not None:
-                raise each.trouble
+            elif trouble is not None:
+                raise trouble
             else:
                 pull = OpenPull(known.number, known.url, known.branch, known.head, known.fork)
                 done = await self._planner.check(each.session, each.request, pull)
@@ -237,12 +249,9 @@ class Checks:
             self._log.exception("a pull request can't be checked", number=known.number)
             words = f"internal error {type(defect).__name__}"
             self._judge_trouble(each, known, RemoteError(Reason.ProgressingWithRetry, words, retry=True))
-        known.ground = self._ground(each, known)
-        try:
-            await self._tell(each, known, findings)
-        except GitIntegrationError:
-            known.ground = None
-            raise
+        known.ground = None  # until the forge has been told
+        if await self._tell(each, known, findings):
+            known.ground = self._ground(each, known)
 
     def _judge_trouble(self, each: _Round, known: Known, error: GitIntegrationError) -> None:
         """It can't be checked now: what was told of its commit stays for a while, and not for ever.
@@ -261,9 +270,10 @@ class Checks:
             verdict = Verdict.of(CheckState.pending, f"it can't be checked yet ({error.reason.value})")
         known.judge(known.head, "", verdict, timestamp(self._now()))
 
-    async def _tell(self, each: _Round, known: Known, findings: Findings | None) -> None:
-        """Have the forge say what it does not say yet. What it refuses of this one is noted, and the others are told."""
+    async def _tell(self, each: _Round, known: Known, findings: Findings | None) -> bool:
+        """Have the forge say what it does not say yet. False where it refuses that of this one; the others are told."""
         assert known.verdict is not None
+        refused = len(each.noted)
         if known.told != known.mark:
             with _Noting(each.noted):
                 number = None if known.merged else known.number
@@ -271,10 +281,10 @@ class Checks:
                 await self._forge.tell(each.target, number, known.commit, status)
                 known.told = known.mark
         if findings is None or each.wanted.check != "statusAndComment":
-            return
+            return len(each.noted) == refused
         ours = known.branch == each.request.review and known.verdict.state is CheckState.success
         if not known.comment and (ours or not findings.touches):
-            return
+            return len(each.noted) == refused
         text = comment_text(
             findings,
             known.verdict,
@@ -289,6 +299,7 @@ class Checks:
                 mark = marker(each.session.uid)
                 known.comment = await self._forge.comment(each.target, known.number, text, mark, known.comment)
                 known.commented = digest(text)
+        return len(each.noted) == refused
 
     # --- one that is merged -----------------------------------------------------------------------------------------
 
@@ -319,20 +330,6 @@ class Checks:
         are = "is" if count == 1 else "are"
         return CheckReport(rows, "True", Reason.Succeeded, f"{counted(count, 'open pull request')} {are} checked")
 
-    def _next(self, memory: CheckMemory) -> float:
-        """Seconds until something may be due that nothing else wakes for."""
-        now, moments = self._clock(), [memory.list_at]
-        for known in memory.known.values():
-            if known.merged:
-                continue
-            if known.ground is None:
-                moments.append(now)
-            elif known.trouble is not None:
-                moments.append(known.looked + _RETRY)
-            else:
-                moments.append(max(now, known.looked) + _PAUSE if now - known.looked < _PAUSE else math.inf)
-        return max(min(moments), memory.again_at) - now
-
 
 class _Noting:
     """Keeps what a forge refuses for one pull request from ending the round; what may pass ends it."""
@@ -358,3 +355,8 @@ def _heed(memory: CheckMemory, mark: HookMark | None, base: str | None, now: flo
         memory.mark = mark
     if base != memory.base and memory.known:
         memory.list_at = min(memory.list_at, memory.listed + _RELIST)
+
+
+def _is_told(status: dict[str, Any]) -> bool:
+    """Whether a status tells of checks."""
+    return "pullRequests" in status or any(c["type"] == CHECKED for c in status.get("conditions", ()))

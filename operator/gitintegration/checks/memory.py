@@ -99,6 +99,8 @@ class CheckMemory:
     """When the forge is asked which are open."""
     second_at: float = -math.inf
     """When it is asked once more, though nothing tells of it: it may tell of what it does not show yet."""
+    next_at: float = math.inf
+    """When one of them is due, though nothing moves."""
     again_at: float = -math.inf
     """Nothing is done before that."""
     failures: int = 0
@@ -129,7 +131,7 @@ class CheckMemory:
         if known is None or known.merged:
             return Known(pull.number, pull.url, pull.commit, pull.head, pull.fork)
         if pull.commit != known.head and not known.head.startswith(pull.commit):
-            known.ground, known.trouble, known.keys = None, None, None
+            known.ground, known.trouble, known.keys, known.looked = None, None, None, -math.inf
         known.url, known.head, known.branch, known.fork = pull.url, pull.commit, pull.head, pull.fork
         return known
 

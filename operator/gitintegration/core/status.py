@@ -27,7 +27,7 @@ from gitintegration.messages import SOMEWHERE, Place, counted, named
 SHOWN = 50
 """So many conflicts and invalid manifests are listed."""
 
-_CHECKED = "PullRequestsChecked"
+CHECKED = "PullRequestsChecked"
 _CHECKED_BYTES = 16 << 10
 """Of the rows of pull requests."""
 _HELD_BYTES = 10 << 10
@@ -282,10 +282,10 @@ def with_checks(status: Mapping[str, Any], report: CheckReport, generation: int,
     """The status with what the checks of pull requests came to; the same where nothing is worth a write."""
     kept = {name: value for name, value in status.items() if name != "pullRequests"}
     before = {c["type"]: c for c in status.get("conditions", ())}
-    conditions = [c for kind, c in before.items() if kind != _CHECKED]
+    conditions = [c for kind, c in before.items() if kind != CHECKED]
     if report.reason is not None:
         verdict = _Verdict(report.status, report.reason, report.message)
-        conditions.append(_condition(_CHECKED, before.get(_CHECKED), verdict, generation, now))
+        conditions.append(_condition(CHECKED, before.get(CHECKED), verdict, generation, now))
         if rows := fitting(plain_values(list(report.rows)), _CHECKED_BYTES):
             kept["pullRequests"] = rows
     return {**kept, "conditions": conditions}
@@ -424,7 +424,7 @@ def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
     hooked: dict[str, _Verdict | None] = {"WebhookConfigured": None}
     if hook is not None:
         hooked = {"WebhookConfigured": _Verdict(hook.status, hook.reason, hook.message)} if hook.told else {}
-    hooked[_CHECKED] = None
+    hooked[CHECKED] = None
     if outcome.suspended:
         return {**result, "Connected": None, "InSync": None, **hooked}
     if outcome.error is not None and outcome.error.is_passing:
