@@ -324,12 +324,11 @@ def test_whatever_a_check_finds_neither_side_is_written(
             w.git.heads["proposed"], w.git.heads["main"] = w.git.heads["main"], main
             for edit in later:
                 history.play(edit)
-            pulls.configure(mode, check="off")
+            pulls.configure(mode)
             for _ in range(4):
                 w.deliver()
                 await w.sync()
             pulls.open[1] = "proposed"
-            pulls.configure(mode)
             before = everything(w)
             if killed is not None:
                 w.steps.before[w.steps.count + killed] = w.steps.crash

@@ -31,7 +31,7 @@ from gitintegration.core.state.table import ItemTable
 from gitintegration.core.status import SHOWN, ConflictEntry
 from gitintegration.core.values import ObjectKey, to_bytes
 from gitintegration.core.view import restore
-from gitintegration.errors import Reason, RemoteError
+from gitintegration.errors import Reason, RemoteError, Stale
 from gitintegration.forge.checks import OpenPull
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
@@ -114,7 +114,7 @@ class CheckPlanner:
         parted = await self._reconciler.branches.merge_base(there, asked, commit, base)
         if parted is None:
             words = f"it has no commit in common with branch {branch}"
-            return Checked(Findings(branch, base, unmerged=[Unmerged(request.spec.path_prefix, words)]), commit)
+            return Checked(Findings(branch, base, unmerged=[Unmerged(pull.head, words)]), commit)
         seconds = max(SECONDS, request.remote.timeout)
         diff = await self._workers.run(seconds, objects.diff_from_base, there.directory, parted, commit, base)
         taken, odd = _taken(diff, layout.prefix)
@@ -262,6 +262,8 @@ class CheckPlanner:
 
     async def _count(self, request: RunRequest, tally: _Tally, item: Item) -> None:
         decision = item.decision
+        if item.raced:
+            raise Stale(f"{item.key} moved while it was compared")
         if item.problem is not None:
             tally.problems.append(item.problem)
             return
