@@ -112,7 +112,7 @@ class CheckMemory:
         for row in status.get("pullRequests") or ():
             try:
                 known = Known.of(row)
-            except (LookupError, TypeError, ValueError):
+            except (LookupError, TypeError, ValueError, AttributeError):
                 continue
             memory.known[known.number] = known
         return memory

@@ -128,6 +128,18 @@ def test_while_the_branch_is_not_known_any_branch_may_be_it() -> None:
     assert told_commit(Push((RefChange("refs/tags/x", A),)), unknown) is None
 
 
+CHECKED = {"pullRequests": {"check": "status"}}
+
+
+@pytest.mark.parametrize("action", ["opened", "synchronize", "reopened", "closed", "edited"])
+def test_where_pull_requests_are_checked_each_to_the_branch_is_looked_for(action: str) -> None:
+    asks, elsewhere = PullRequest(action, 7, "feature", "main", B), PullRequest(action, 7, "feature", "release")
+    assert told_commit(asks, target(**CHECKED)) == ""  # the branch is not at the commit that it would bring
+    assert told_commit(elsewhere, target(**CHECKED)) is None
+    assert told_commit(asks, target(pullRequests={"check": "off"})) is None
+    assert told_commit(PullRequest("labeled", 7, "feature", "main"), target(**CHECKED)) is None
+
+
 @pytest.mark.parametrize("name", PUSHES)
 def test_every_forges_push_to_the_branch_is_looked_for(name: str) -> None:
     delivery, refs = PUSHES[name]
