@@ -12,18 +12,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import structlog
 
 from gitintegration.api.integration import GitIntegrationSpec, PullRequests
-from gitintegration.checks.memory import CheckMemory, Known
+from gitintegration.checks.memory import CheckMemory, Ground, Known
 from gitintegration.checks.planner import CheckPlanner, waits
 from gitintegration.core.checks.comment import comment_text, digest, marker
 from gitintegration.core.checks.findings import CheckState, Findings, Verdict
 from gitintegration.core.checks.merged import merged_verdict
 from gitintegration.core.hooks import SECOND_LOOK, HookMark
+from gitintegration.core.state.table import ABSENT
 from gitintegration.core.status import CHECKED, CheckReport, timestamp
+from gitintegration.core.values import ObjectKey
 from gitintegration.errors import ClusterError, GitIntegrationError, Reason, RemoteError
 from gitintegration.forge.checks import CHECK_DIALECTS, OpenPull, PullRequestForge, Status
 from gitintegration.forge.target import ForgeTarget, target_of
@@ -170,7 +172,7 @@ class Checks:
             await self._list(each)
             memory.base, memory.listed = session.index.commit, now
             memory.list_at = memory.second_at if now < memory.second_at else now + spec.sync.interval_seconds
-        due = [known for known in memory.known.values() if self._due_in(each, known) <= 0]
+        due = sorted((k for k in memory.known.values() if self._due_in(each, k) <= 0), key=lambda known: known.looked)
         merged = [known for known in memory.known.values() if known.merged]
         if trouble is None and (due or merged):
             try:
@@ -204,15 +206,21 @@ class Checks:
 
     # --- one that is open -------------------------------------------------------------------------------------------
 
-    def _ground(self, each: _Round, known: Known) -> tuple[object, ...]:
+    def _ground(self, each: _Round, known: Known) -> Ground:
+        """What a check would follow from now."""
         kinds, namespace = each.request.kinds, each.request.namespace
         versions = []
-        for key in sorted(known.keys or ()):
+        for key in known.seen:
             kind = kinds.get((key.group, key.kind))
             meta = kind.informer.of(namespace).get(key.name) if kind else None
-            versions.append(meta.resource_version if meta else "")
+            versions.append(meta.resource_version if meta else ABSENT)
+        return *self._outside(each, known), *versions
+
+    @staticmethod
+    def _outside(each: _Round, known: Known) -> Ground:
+        """The same, but for the pipelines."""
         base = each.session.index.commit or each.session.last_seen
-        return known.head, base, each.request.generation, known.fork and not each.wanted.forks, *versions
+        return known.head, base, each.request.generation, known.fork and not each.wanted.forks
 
     def _due_in(self, each: _Round, known: Known) -> float:
         """Seconds until it is to be looked at; inf where that takes something to move."""
@@ -240,9 +248,9 @@ class Checks:
             else:
                 pull = OpenPull(known.number, known.url, known.branch, known.head, known.fork)
                 done = await self._planner.check(each.session, each.request, pull)
-                findings, known.keys = done.findings, done.keys
+                findings, known.keys, known.seen = done.findings, done.keys, done.seen
                 known.judge(done.commit, findings.base, findings.verdict, timestamp(self._now()))
-            known.trouble = None
+            known.trouble = known.why = None
         except GitIntegrationError as error:
             self._judge_trouble(each, known, error)
         except Exception as defect:
@@ -251,7 +259,7 @@ class Checks:
             self._judge_trouble(each, known, RemoteError(Reason.ProgressingWithRetry, words, retry=True))
         known.ground = None  # until the forge has been told
         if await self._tell(each, known, findings):
-            known.ground = self._ground(each, known)
+            known.ground = *self._outside(each, known), *known.seen.values()
 
     def _judge_trouble(self, each: _Round, known: Known, error: GitIntegrationError) -> None:
         """It can't be checked now: what was told of its commit stays for a while, and not for ever.
@@ -259,6 +267,7 @@ class Checks:
         Who reads a forge is told the reason alone: the words are for those who may see the status.
         """
         known.trouble = known.looked if known.trouble is None else known.trouble
+        known.why = error
         self._log.warning("a pull request can't be checked", number=known.number, error=error.message)
         lasts = known.looked - known.trouble >= _UNREACHABLE or not error.is_passing
         if lasts:
@@ -313,7 +322,8 @@ class Checks:
             if self._clock() - known.looked > _LONGEST:
                 del each.memory.known[known.number]
             return
-        verdict = merged_verdict(each.session.table.open, known.keys, waits(each.request), self._now())
+        keys = _brought_by(each.session, found[0]) if known.keys is None else known.keys
+        verdict = merged_verdict(each.session.table.open, keys, waits(each.request), self._now())
         known.judge(found[0], tip, verdict, timestamp(self._now()))
         await self._tell(each, known, None)
         if verdict.state is CheckState.success:
@@ -326,6 +336,8 @@ class Checks:
         if each.noted:
             each.memory.list_at = min(each.memory.list_at, self._clock() + _LONGEST)
             return CheckReport(rows, "False", each.noted[0].reason, each.request.place.told(each.noted[0]))
+        if why := next((known.why for known in each.memory.known.values() if known.why), None):
+            return CheckReport(rows, "False", why.reason, each.request.place.told(why))
         count = sum(not known.merged for known in each.memory.known.values())
         are = "is" if count == 1 else "are"
         return CheckReport(rows, "True", Reason.Succeeded, f"{counted(count, 'open pull request')} {are} checked")
@@ -360,3 +372,12 @@ def _heed(memory: CheckMemory, mark: HookMark | None, base: str | None, now: flo
 def _is_told(status: dict[str, Any]) -> bool:
     """Whether a status tells of checks."""
     return "pullRequests" in status or any(c["type"] == CHECKED for c in status.get("conditions", ()))
+
+
+def _brought_by(session: SyncSession, commit: str) -> set[ObjectKey] | None:
+    """What is open of the pipelines that a commit touched, as the history tells it; None where it is not told any more."""
+    told = next((entry for entry in session.history or () if entry["sha"] == commit), None)
+    if told is None:
+        return None
+    ids = set(cast("list[str]", told["pipelinesTouched"]))
+    return {key for key, item in session.table.open.items() if item.id in ids or key.name in ids}

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from gitintegration.core.checks.findings import CheckState, Verdict
 from gitintegration.core.hooks import HookMark
 from gitintegration.core.values import ObjectKey
+from gitintegration.errors import GitIntegrationError
 from gitintegration.forge.checks import OpenPull
 
 SHOWN = 20
@@ -46,9 +47,13 @@ class Known:
     """Id of the comment."""
     ground: Ground | None = None
     keys: frozenset[ObjectKey] | None = None
+    """The pipelines that it touches."""
+    seen: Mapping[ObjectKey, str] = field(default_factory=dict)
+    """Of those that were read, the version of each object that it was planned on."""
     looked: float = -math.inf
     trouble: float | None = None
     """Since when it can't be checked."""
+    why: GitIntegrationError | None = None
 
     def judge(self, commit: str, base: str, verdict: Verdict, now: str) -> None:
         """Take a verdict; when and against what it was found first is kept while it stays the same."""
@@ -131,7 +136,7 @@ class CheckMemory:
         if known is None or known.merged:
             return Known(pull.number, pull.url, pull.commit, pull.head, pull.fork)
         if pull.commit != known.head and not known.head.startswith(pull.commit):
-            known.ground, known.trouble, known.keys, known.looked = None, None, None, -math.inf
+            known.ground, known.trouble, known.why, known.looked = None, None, None, -math.inf
         known.url, known.head, known.branch, known.fork = pull.url, pull.commit, pull.head, pull.fork
         return known
 

@@ -62,6 +62,8 @@ class Checked:
     commit: str
     """The whole name of what would be merged."""
     keys: frozenset[ObjectKey] = frozenset()
+    seen: Mapping[ObjectKey, str] = field(default_factory=dict)
+    """Of those that were read, the version of each object."""
 
 
 @dataclass(slots=True)
@@ -74,6 +76,7 @@ class _Tally:
     conflicts: list[ConflictEntry] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    seen: dict[ObjectKey, str] = field(default_factory=dict)
     alike: int = 0
     unpruned: int = 0
     tried: int = 0
@@ -139,7 +142,7 @@ class CheckPlanner:
             tally.unpruned,
             waits(request),
         )
-        return Checked(findings, commit, frozenset(keys))
+        return Checked(findings, commit, frozenset(keys), tally.seen)
 
     # --- what would be merged ---------------------------------------------------------------------------------------
 
@@ -256,6 +259,7 @@ class CheckPlanner:
             trying = ready[: max(0, _TRIED - tally.tried)]
             tally.tried += len(trying)
             await self._reconciler.applier.attempt(request, trying)
+            tally.seen.update({item.key: item.version for item in items})
             for item in items:
                 await self._count(request, tally, item)
         return tally
