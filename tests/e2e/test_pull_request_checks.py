@@ -73,7 +73,7 @@ def status(w: World, repo: ForgeRepo, commit: str) -> tuple[str, str] | None:
     found = repo.forge.api("GET", f"{repo.path}/commits/{commit}/statuses")
     mine = [one for one in found if one["context"] == f"gitintegration/{w.namespace}/gi"]
     last = max(mine, key=lambda one: int(one["id"]), default=None)
-    return (last["status"], last["description"]) if last else None
+    return (last["status"], last["description"].partition("; against ")[0]) if last else None
 
 
 def comments(repo: ForgeRepo, number: int) -> list[str]:

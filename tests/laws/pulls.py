@@ -53,7 +53,9 @@ class Pulls:
         body: dict[str, Any] = json.loads(request.content) if request.content else {}
         self.writes += request.method != "GET"
         if found := _STATUS.fullmatch(path):
-            self.statuses.append((found[1], body["state"], body["description"]))
+            words, _, base = body["description"].partition("; against ")
+            assert base == "" or len(base) == 10
+            self.statuses.append((found[1], body["state"], words))
             return httpx.Response(201, json={})
         if found := _COMMENTS.fullmatch(path):
             number = int(found[1])

@@ -286,7 +286,8 @@ class Checks:
         if known.told != known.mark:
             with _Noting(each.noted):
                 number = None if known.merged else known.number
-                status = Status(each.context, known.verdict, known.url)
+                verdict = known.verdict if known.merged else known.verdict.against(known.base)
+                status = Status(each.context, verdict, known.url)
                 await self._forge.tell(each.target, number, known.commit, status)
                 known.told = known.mark
         if findings is None or each.wanted.check != "statusAndComment":

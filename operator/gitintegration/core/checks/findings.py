@@ -37,8 +37,16 @@ class Verdict:
     @classmethod
     def of(cls, state: CheckState, words: str) -> Verdict:
         """Cut to the room there is, without what a terminal or a page would obey."""
-        told = plain(words)
-        return cls(state, told if len(told) <= DESCRIPTION else f"{told[: DESCRIPTION - 1]}…")
+        return cls(state, _cut(plain(words), DESCRIPTION))
+
+    def against(self, base: str) -> Verdict:
+        """The same, with the commit that it was found against."""
+        end = f"; against {base[:10]}" if base else ""
+        return Verdict(self.state, _cut(self.description, DESCRIPTION - len(end)) + end)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 @dataclass(frozen=True, slots=True)

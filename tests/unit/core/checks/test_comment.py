@@ -144,6 +144,9 @@ def test_a_line_is_short_and_plain() -> None:
     verdict = made(unmerged=[Unmerged("\x1b[31m" + "p" * 500, "")]).verdict
     assert len(verdict.description) == DESCRIPTION
     assert verdict.description.isprintable()
+    assert verdict.against(BASE).description.endswith("…; against 9f8e7d6c5b")
+    assert len(verdict.against(BASE).description) == DESCRIPTION
+    assert verdict.against("") == verdict
 
 
 def test_what_has_no_room_is_counted() -> None:
