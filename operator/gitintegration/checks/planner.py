@@ -35,7 +35,7 @@ from gitintegration.errors import Reason, RemoteError, Stale
 from gitintegration.forge.checks import OpenPull
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
-from gitintegration.git.objects import BranchDiff, TreeEntry, TreeFile
+from gitintegration.git.objects import BranchDiff, CacheCorruptError, TreeEntry, TreeFile
 from gitintegration.git.workers import Workers
 from gitintegration.operations.result import conflict_of
 from gitintegration.reconcile.branches import SECONDS, merged
@@ -103,6 +103,13 @@ class CheckPlanner:
 
     async def check(self, session: SyncSession, request: RunRequest, pull: OpenPull) -> Checked:
         """What merging it into the branch, as it was last seen, would do. Raises GitIntegrationError where that can't be told."""
+        try:
+            return await self._check(session, request, pull)
+        except CacheCorruptError:
+            await self.forget(session)
+            return await self._check(session, request, pull)
+
+    async def _check(self, session: SyncSession, request: RunRequest, pull: OpenPull) -> Checked:
         base = session.index.commit
         if base is None:
             raise RemoteError(Reason.BranchNotFound, "the branch holds no commit yet", retry=True)
