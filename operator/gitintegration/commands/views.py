@@ -78,13 +78,18 @@ def detail(integration: Mapping[str, Any], now: datetime) -> RenderableType:
     if pull := status.get("pullRequest"):
         facts.add_row("pull request", _text(f"{pull.get('number')} {pull.get('state')}: {pull.get('url')}"))
     for condition in status.get("conditions") or ():
-        if condition["type"] in ("Ready", "Connected", "InSync"):
+        unchecked = condition["type"] == "PullRequestsChecked" and condition["status"] == "False"
+        if condition["type"] in ("Ready", "Connected", "InSync") or unchecked:
             state = Text(condition["status"], style=_style(condition))
             words = _text(f", {condition.get('reason')}: {condition.get('message', '')}")
             facts.add_row(_text(condition["type"]), Text.assemble(state, words))
     title = Text(f"{meta.get('namespace')}/{meta.get('name')}", style="bold")
     parts: list[RenderableType] = [title, Padding(facts, (0, 0, 0, 2))]
     parts += _lists(status, now)
+    pulls = (
+        (p.get("number"), p.get("state"), p.get("description"), p.get("url")) for p in status.get("pullRequests") or ()
+    )
+    parts += _list("PULL REQUESTS", ("NUMBER", "CHECK", "MERGING IT", "PAGE"), pulls)
     parts += _list("LAST COMMITS", ("COMMIT", "WHEN", "AUTHOR", "MESSAGE"), _commits(status, now))
     return Group(*parts)
 

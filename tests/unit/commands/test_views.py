@@ -116,6 +116,14 @@ TROUBLED: dict[str, Any] = {
         ],
         "review": {"branch": "cluster-changes", "commit": "abcdefabcdefabcd"},
         "pullRequest": {"number": 7, "state": "open", "url": "https://git.example.com/acme/etl/pulls/7"},
+        "pullRequests": [
+            {
+                "number": 9,
+                "state": "failure",
+                "description": "1 conflict with the cluster: [red]orders",
+                "url": "https://git.example.com/acme/etl/pulls/9",
+            }
+        ],
     },
 }
 NEW: dict[str, Any] = {"metadata": {"namespace": "team", "name": "new"}, "spec": {"repositoryURL": "https://x/y"}}
