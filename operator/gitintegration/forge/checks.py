@@ -416,7 +416,12 @@ def _sound(found: OpenPull) -> OpenPull:
     """The same. Raises ValueError, TypeError where it is none."""
     if not 0 < found.number < 1 << 53 or not found.url.startswith(("https://", "http://")):
         raise ValueError("no pull request")
-    if len(found.url) > _URL or not found.url.isprintable() or not 0 < len(found.head) <= _REF:
+    if (
+        len(found.url) > _URL
+        or not found.url.isprintable()
+        or not 0 < len(found.head) <= _REF
+        or not found.head.isprintable()
+    ):
         raise ValueError("no page")
     if not _SHA.fullmatch(found.commit):
         raise ValueError("no commit")

@@ -318,7 +318,9 @@ def test_what_can_not_be_read_is_told_as_such(
     assert caught.value.reason is reason
 
 
-@pytest.mark.parametrize("odd", [{"commit": "HEAD"}, {"commit": "../x"}, {"head": "x" * 5000}, {"number": 1 << 60}])
+@pytest.mark.parametrize(
+    "odd", [{"commit": "HEAD"}, {"commit": "../x"}, {"head": "x" * 5000}, {"head": "a\n0000"}, {"number": 1 << 60}]
+)
 @pytest.mark.parametrize("provider", ADDRESSES)
 def test_names_that_are_none_are_not_believed(provider: Provider, odd: dict[str, Any]) -> None:
     fake = Fake(provider, {**pull(1), **odd})
