@@ -189,6 +189,7 @@ def test_what_was_deleted_is_found_in_the_history_and_restored(user: User) -> No
     assert [(row[0], row[-1]) for row in rows] == [((w.repo.head() or "")[:12], "users"), (then[:12], "users")]
     planned = user.run("restore", "users", "--to", then, "-n", w.namespace, "--dry-run")
     assert (planned.returncode, w.names()) == (1, {"orders"}), planned.stdout + planned.stderr
+    assert "\n+  owner: ann\n" in planned.stdout, "with what would stand there"
     done = user.run("restore", "users", "--to", then[:12], "-n", w.namespace, "-o", "json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert check("restore", done.stdout)["status"]["changes"][0]["name"] == "users"
