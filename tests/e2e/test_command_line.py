@@ -152,9 +152,10 @@ def test_the_tab_key_offers_the_integrations_of_the_namespace(user: User) -> Non
         return done.stdout
 
     config = user.tenant.kubeconfig
-    assert offered(config, "status", "-n", w.namespace, "") == "gi\nother\n:4\n"
-    assert offered(config, "push", "-n", w.namespace, "o") == "other\n:4\n"
-    assert offered(config, "restore", "orders", "-n", w.namespace, "-i", "g") == "gi\n:4\n"
+    here = ("-n", w.namespace)
+    eventually(lambda: offered(config, "status", *here, "") == "gi\nother\n:4\n")  # the time for an answer may be over
+    eventually(lambda: offered(config, "push", *here, "o") == "other\n:4\n")
+    eventually(lambda: offered(config, "restore", "orders", *here, "-i", "g") == "gi\n:4\n")
     assert offered(config.with_name("none"), "status", "") == ":4\n"
 
 
