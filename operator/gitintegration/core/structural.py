@@ -163,24 +163,22 @@ def _words(error: ValidationError) -> str:
     return f"breaks {error.validator}: {error.validator_value}"
 
 
-_FORMATS = FormatChecker(formats=())
-
-
-@_FORMATS.checks("date-time", ValueError)  # type: ignore[untyped-decorator]
 def _is_time(value: Json) -> bool:
     return not isinstance(value, str) or ("T" in value and datetime.fromisoformat(value).tzinfo is not None)
 
 
-@_FORMATS.checks("date", ValueError)  # type: ignore[untyped-decorator]
 def _is_date(value: Json) -> bool:
     return not isinstance(value, str) or bool(datetime.strptime(value, "%Y-%m-%d"))
 
 
-@_FORMATS.checks("int32")  # type: ignore[untyped-decorator]
 def _is_int32(value: Json) -> bool:
     return not isinstance(value, int) or -(1 << 31) <= value < 1 << 31
 
 
-@_FORMATS.checks("int64")  # type: ignore[untyped-decorator]
 def _is_int64(value: Json) -> bool:
     return not isinstance(value, int) or -(1 << 63) <= value < 1 << 63
+
+
+_FORMATS = FormatChecker(formats=())
+for _name, _check in (("date-time", _is_time), ("date", _is_date), ("int32", _is_int32), ("int64", _is_int64)):
+    _FORMATS.checks(_name, ValueError)(_check)
