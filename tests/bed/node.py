@@ -85,7 +85,8 @@ def _builds_images() -> bool:
     """Whether image/build.sh finds what builds one: a docker that no daemon answers is none."""
     if shutil.which("podman") or shutil.which("buildah"):
         return True
-    return bool(shutil.which("docker")) and not subprocess.run(["docker", "info"], capture_output=True).returncode
+    docker = shutil.which("docker")
+    return docker is not None and subprocess.run([docker, "info"], capture_output=True).returncode == 0
 
 
 def _environment() -> dict[str, str]:
