@@ -340,6 +340,25 @@ SECRET_NO_HOST_KEYS = Message(
     "ask the server's owner for its host keys (ssh-keyscan HOST shows them) and " + _SET_FILE,
     {"near": " (it has `knownHosts`: is that meant for `known_hosts`?)"},
 )
+SIGNING_MISSING = Message(
+    "SecretNotFound",
+    "Secret '$secret', which spec.commit.signingSecretRef names, is not there, and nothing is pushed unsigned",
+    "make it with an SSH key of its own (ssh-keygen -t ed25519): "
+    "kubectl -n $NAMESPACE create secret generic $secret --from-file=identity=KEYFILE",
+    {"secret": "signing-key"},
+)
+SIGNING_NO_KEY = Message(
+    "InvalidSecret",
+    "Secret $SECRET has no key `identity`, the SSH private key that spec.commit.signingSecretRef is to sign with$near",
+    _PUT_FILE.replace("$key=FILE", "identity=KEYFILE"),
+    {"near": " (it has `identity.pem`: is that meant for `identity`?)"},
+)
+SIGNING_OPENPGP = Message(
+    "InvalidSecret",
+    "Secret $SECRET holds an OpenPGP key (`git.asc`), and commits are signed with SSH keys only, which forges take as well",
+    _PUT_FILE.replace("$key=FILE", "identity=KEYFILE"),
+    {},
+)
 SECRET_NO_APP = Message(
     "InvalidSecret",
     "a GitHub App needs the keys `githubAppID` and `githubAppPrivateKey`, and Secret $SECRET has no `$key`$near",

@@ -55,6 +55,7 @@ from gitintegration.forge.pull_requests import Forges
 from gitintegration.git import objects, slices
 from gitintegration.git.client import Probe
 from gitintegration.git.disk import Disk
+from gitintegration.git.keys import Keys
 from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Remote
 from gitintegration.git.turns import Turns
@@ -366,7 +367,7 @@ class GitHost:
         self._store = MemoryObjectStore()
         self._clock = itertools.count(1_700_000_000)
         self.heads: dict[str, str] = {}
-        self.disk = Disk()
+        self.disk, self.keys = Disk(), Keys()
         self.default = "main"
         """The branch that HEAD names."""
         self.rule: Callable[[Mapping[str, str]], str | None] = lambda files: None

@@ -95,6 +95,26 @@ class Author(Model):
     )
 
 
+class Committer(Model):
+    """Who commits, where that is another than the author: the account of a forge that knows the signing key, say."""
+
+    name: git_names.Ident = Field(min_length=1, max_length=128, description="Name in the commits.")
+    email: git_names.Ident = Field(min_length=1, max_length=254, description="Mail address in the commits.")
+
+
+class Commit(Model):
+    """What commits are beside their changes."""
+
+    signing_secret_ref: SecretRef | None = Field(
+        None,
+        description="Secret with the SSH private key that every commit is signed with, as `identity`, and its `passphrase` where it "
+        "has one. Nothing is pushed unsigned then.",
+    )
+    committer: Committer | None = Field(
+        None, description="Who commits, for a forge that asks for the signing key's account. Default: spec.author."
+    )
+
+
 class Requirement(Model):
     """One condition on a label."""
 
@@ -332,6 +352,7 @@ class GitIntegrationSpec(Model):
         "Default: what --default-service-account names, else the operator itself.",
     )
     author: Author = Field(Author(), description="Who the operator's commits are by.")
+    commit: Commit | None = Field(None, description="Signatures of the operator's commits, and who commits.")
     resources: list[Resource] = Field(
         list(DEFAULT_RESOURCES),
         min_length=1,
@@ -553,6 +574,14 @@ class WebhookStatus(Model):
     last_delivery: str | None = Field(None, description="The forge's own id of that delivery.")
 
 
+class SigningKeyStatus(Model):
+    """What commits are signed with."""
+
+    type: str | None = Field(None, description="ssh.")
+    fingerprint: str | None = Field(None, description="As ssh-keygen -l tells it.")
+    public_key: str | None = Field(None, description="What the forge is given as a signing key.")
+
+
 class GitIntegrationStatus(Model):
     """What was found, written by the operator."""
 
@@ -592,6 +621,9 @@ class GitIntegrationStatus(Model):
     )
     pull_request: PullRequestStatus | None = Field(
         None, description="The pull request of that branch, with spec.sync.push.createPullRequest."
+    )
+    signing_key: SigningKeyStatus | None = Field(
+        None, description="The key that commits are signed with, with spec.commit.signingSecretRef."
     )
     remote_commit: str | None = Field(None, description="The branch's head when last looked at.")
     last_synced_commit: str | None = Field(None, description="The commit at which both sides last agreed.")

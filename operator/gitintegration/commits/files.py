@@ -20,6 +20,7 @@ from gitintegration.errors import LimitExceeded
 from gitintegration.git import objects, slices
 from gitintegration.git.objects import NewCommit, TreeEntry, TreeFile
 from gitintegration.git.packs import PackWriter
+from gitintegration.git.signing import Signer
 
 _SMALL = 64 << 10
 """Bytes."""
@@ -220,17 +221,19 @@ class CommitBase:
         return len(self.parents) > 1
 
 
+@dataclass(frozen=True, slots=True)
+class CommitText:
+    """What a commit says beside its files. `time`: seconds since the epoch."""
+
+    author: str
+    committer: str
+    message: str
+    time: int
+    signer: Signer | None = None
+
+
 def commit(
-    directory: Path,
-    pack: Path,
-    ground: CommitBase,
-    edits: Edits,
-    scope: Scope,
-    *,
-    earlier: Edited,
-    author: str,
-    message: str,
-    time: int,
+    directory: Path, pack: Path, ground: CommitBase, edits: Edits, scope: Scope, text: CommitText, earlier: Edited
 ) -> Committed:
     """One commit with these edits and `earlier` ones, whose blobs are in the pack already. Then the pack is finished.
 
@@ -249,10 +252,11 @@ def commit(
             ground.parents,
             {**ground.taken, **blobs},
             onto=ground.onto,
-            author=author,
-            committer=author,
-            message=message,
-            time=time,
+            author=text.author,
+            committer=text.committer,
+            message=text.message,
+            time=text.time,
+            signer=text.signer,
         )
         writer.finish()
     return Committed(NewCommit(sha, pack), edited)

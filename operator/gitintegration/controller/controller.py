@@ -119,6 +119,7 @@ class Controller:
             integrations,
             secrets or informers,
             apps,
+            git.keys,
             lambda name: self.dispatcher.add(name, Priority.changed),
             require_allowed_hosts,
         )
@@ -377,6 +378,7 @@ class Controller:
             rescan=entry.must_rescan,
             rivals=await self._rivals(name, spec),
             api_token=entry.login.api_token,
+            signer=entry.login.signer,
         )
 
     async def _rivals(self, name: IntegrationKey, spec: GitIntegrationSpec) -> list[Rival]:

@@ -190,6 +190,17 @@ def _ssh(secret: Mapping[str, str]) -> SshKey:
     return SshKey(f"{identity.strip()}\n".encode(), secret["known_hosts"].encode(), secret.get("password") or None)
 
 
+def signing_key_of(secret: Mapping[str, str]) -> tuple[bytes, str | None]:
+    """The private key that commits are signed with, and its passphrase. Raises CredentialError."""
+    identity = next((secret[key] for key in _IDENTITY if key in secret), None)
+    if identity is None:
+        if "git.asc" in secret:
+            raise CredentialError(Reason.InvalidSecret, messages.SIGNING_OPENPGP())
+        near = nearly(_IDENTITY, list(secret))
+        raise CredentialError(Reason.InvalidSecret, messages.SIGNING_NO_KEY(near=near))
+    return f"{identity.strip()}\n".encode(), secret.get("passphrase") or secret.get("password") or None
+
+
 def proxy_of(proxy: Mapping[str, str]) -> Proxy:
     """The proxy of a Secret. Raises CredentialError."""
     address = proxy.get("address", "").strip()

@@ -196,6 +196,8 @@ class Outcome:
     review: Mapping[str, Any] | None = None
     """The branch that changes are offered on for review, where one is named."""
     pull_request: Mapping[str, Any] | None = None
+    signing_key: Mapping[str, Any] | None = None
+    """What commits are signed with, where they are."""
     remote_commit: str | None = None
     synced_commit: str | None = None
     history: Sequence[Mapping[str, Any]] | None = None
@@ -242,7 +244,7 @@ def build_status(
         "invalidTruncated",
         "activeOperation",
         *(["review", "pullRequest"] if outcome.observed else ["inSync"]),  # of what is not seen, nobody knows
-        *(["held"] if outcome.observed and not outcome.suspended else []),
+        *(["held", "signingKey"] if outcome.observed and not outcome.suspended else []),
     )
     status = {k: v for k, v in previous.items() if k not in dropped}
     status["observedGeneration"] = outcome.generation
@@ -292,6 +294,8 @@ def _observed(previous: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         status["review"] = dict(outcome.review)
     if outcome.pull_request is not None:
         status["pullRequest"] = dict(outcome.pull_request)
+    if outcome.signing_key is not None:
+        status["signingKey"] = dict(outcome.signing_key)
     if outcome.source is not None:
         status["observedSource"] = outcome.source
     if outcome.prefix is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import orjson
 
 from gitintegration.commits import files
-from gitintegration.commits.files import CommitBase, Committed, Edit, Edits, GitItem, Scope
+from gitintegration.commits.files import CommitBase, Committed, CommitText, Edit, Edits, GitItem, Scope
 from gitintegration.core.diff import same_value
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout
@@ -183,7 +183,8 @@ class Branches:
         self, builder: CommitBuilder, request: RunRequest, message: str, moment: int | None = None
     ) -> Committed:
         """The commit of all that was edited."""
-        return await builder.commit(request.author, message, moment or self.now())
+        text = CommitText(request.author, request.committer, message, moment or self.now(), request.signer)
+        return await builder.commit(text)
 
     async def push(self, session: SyncSession, request: RunRequest, ref: str, old: str | None, made: Committed) -> None:
         """Move the branch from `old`. Raises StaleRemote where it is elsewhere by now."""

@@ -25,6 +25,7 @@ from gitintegration.core.values import Json, ObjectKey
 from gitintegration.core.view import view, with_ignored
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.remote import Remote
+from gitintegration.git.signing import Signer
 from gitintegration.messages import Place, counted, named
 from gitintegration.reconcile.rivals import Rival
 from gitintegration.session.live_objects import Kind, LiveObject
@@ -54,6 +55,8 @@ class RunRequest:
     """Go through all objects for what moved; False: only through what the watch has told of."""
     api_token: str | None = field(default=None, repr=False)
     """For the forge's API, where the Secret has one."""
+    signer: Signer | None = None
+    """Of its commits, where they are to be signed."""
     rivals: Sequence[Rival] = ()
     """The other integrations of the namespace."""
     policy: Policy | None = None
@@ -102,6 +105,12 @@ class RunRequest:
     def author(self) -> str:
         """Of its commits."""
         return f"{self.spec.author.name} <{self.spec.author.email}>"
+
+    @property
+    def committer(self) -> str:
+        """Of its commits: who vouches for them where they are signed."""
+        named = self.spec.commit.committer if self.spec.commit else None
+        return f"{named.name} <{named.email}>" if named else self.author
 
     def message_of(self, items: Iterable[Changed], restored: Restored) -> str:
         """What a commit of these items says, where nobody said otherwise."""

@@ -67,6 +67,7 @@ def outcome_of(
         rewritten=session.rewritten,
         review=(review := _review(session, request, head)),
         pull_request=session.pull_request if review and request.spec.sync.push.create_pull_request else None,
+        signing_key=request.signer.to_status() if request.signer else None,
         remote_commit=commit,
         synced_commit=commit if settled and error is None else None,
         history=session.history,
