@@ -95,6 +95,22 @@ class Author(Model):
     )
 
 
+class Authors(Model):
+    """Whose commits are that carry edits of the cluster."""
+
+    mode: Literal["person", "fixed"] = Field(
+        "person",
+        description="person: who edited the pipelines, as the API server knows them (manifests/authors); spec.author where nobody is "
+        "known. fixed: spec.author, always.",
+    )
+    domain: str = Field(
+        "kubernetes.invalid",
+        max_length=253,
+        pattern=SUBDOMAIN,
+        description="Domain of the mail address of a user whose name is none: {user}@{domain}.",
+    )
+
+
 class Committer(Model):
     """Who commits, where that is another than the author: the account of a forge that knows the signing key, say."""
 
@@ -352,6 +368,7 @@ class GitIntegrationSpec(Model):
         "Default: what --default-service-account names, else the operator itself.",
     )
     author: Author = Field(Author(), description="Who the operator's commits are by.")
+    authors: Authors = Field(Authors(), description="Whose commits are that carry edits of the cluster.")
     commit: Commit | None = Field(None, description="Signatures of the operator's commits, and who commits.")
     resources: list[Resource] = Field(
         list(DEFAULT_RESOURCES),
@@ -424,7 +441,10 @@ class ConflictValues(Model):
 class LiveAuthor(Model):
     """Who holds a field in the cluster, as field managers call themselves."""
 
-    by: str | None = Field(None, description="The field manager, kubectl-edit say.")
+    by: str | None = Field(
+        None,
+        description="The person, where edits are stamped (manifests/authors), else the field manager, kubectl-edit say.",
+    )
     at: str | None = Field(
         None,
         description="When it edited the object last: the API server keeps no time of single fields.",

@@ -254,6 +254,9 @@ class Controller:
         kind = entry.kinds[kind_id]
         key, meta = kind.key(pipeline), kind.informer.of(name[0]).get(pipeline)
         if entry.session.table.observe(key, meta.resource_version if meta else ABSENT):
+            last = meta or kind.informer.gone.get((name[0], pipeline))
+            if entry.session.loaded and last is not None and last.edited_by:
+                entry.session.edited(key, last.edited_by)
             self.dispatcher.add(name, Priority.edited, self._quiet_period(entry))
 
     def _host(self, name: IntegrationKey) -> str:

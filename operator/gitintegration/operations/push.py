@@ -205,13 +205,14 @@ class Push:
                 return OperationResult(
                     "nothing to push", {**told, "counts": replace(plan, changes=()).counts, "changes": []}
                 )
-            told = {**told, **lossy(prepared.made), "commit": prepared.info.sha}
+            told = {**told, **lossy(prepared.made), "commit": prepared.sha}
             await order.record(told)
             await branch.push(prepared, RunStats())
+            await self._reconciler.take_off(session, request)
         finally:
             branch.discard()
         await self._reconciler.flush(session, request)
-        return OperationResult(f"pushed {prepared.info.sha[:12]} to {head.branch}: {plan.words()}", told)
+        return OperationResult(f"pushed {prepared.sha[:12]} to {head.branch}: {plan.words()}", told)
 
     @staticmethod
     async def _planned(

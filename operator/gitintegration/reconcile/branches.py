@@ -171,20 +171,12 @@ class Branches:
         request: RunRequest,
         base: CommitBase,
         edits: Edits,
-        message: str,
-        moment: int | None = None,
+        text: CommitText,
     ) -> Committed:
-        """The commit, not pushed yet. `moment`: seconds since the epoch, now where it is not given."""
+        """The commit, not pushed yet."""
         builder = self.begin(session, request, base)
         await builder.edit(edits)
-        return await self.finish(builder, request, message, moment)
-
-    async def finish(
-        self, builder: CommitBuilder, request: RunRequest, message: str, moment: int | None = None
-    ) -> Committed:
-        """The commit of all that was edited."""
-        text = CommitText(request.author, request.committer, message, moment or self.now(), request.signer)
-        return await builder.commit(text)
+        return await builder.commit([(text, frozenset())])
 
     async def push(self, session: SyncSession, request: RunRequest, ref: str, old: str | None, made: Committed) -> None:
         """Move the branch from `old`. Raises StaleRemote where it is elsewhere by now."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from gitintegration.commits import files
-from gitintegration.commits.files import CommitBase, Committed, CommitText, Edited, Edits, Scope
+from gitintegration.commits.files import CommitBase, Committed, Edited, Edits, Scope, Texts
 from gitintegration.errors import LimitExceeded
 from gitintegration.git.disk import Disk
 from gitintegration.git.workers import Workers
@@ -59,8 +59,8 @@ class CommitBuilder:
             raise
         self._waiting = dict(islice(self._waiting.items(), made.taken, None))
 
-    async def commit(self, text: CommitText) -> Committed:
-        """The commit with all edits, not pushed yet. What waits is edited with it, in one call of a worker."""
+    async def commit(self, texts: Texts) -> Committed:
+        """The commits with all edits, not pushed yet. What waits is edited with it, in one call of a worker."""
         whole = False
         while not whole:
             made = await self._run(
@@ -70,14 +70,14 @@ class CommitBuilder:
                 self._base,
                 self._waiting,
                 self._scope,
-                text,
+                texts,
                 self._edited.packed,
             )
             self._take(made.edited)
             whole = made.whole
         if made.commit is None:
             self.discard()
-        return Committed(made.commit, self._edited)
+        return Committed(made.commit, self._edited, made=made.made)
 
     async def _run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         try:

@@ -11,11 +11,12 @@ from typing import Final, Protocol
 from gitintegration.api.base_model import PIPELINE_ID
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.api.names import split_api_version
-from gitintegration.commits.files import GitItem
+from gitintegration.commits.files import CommitText, GitItem
 from gitintegration.core.diff import get
 from gitintegration.core.invalid import Problem
 from gitintegration.core.layout import Summary, commit_message
 from gitintegration.core.merge import Decision
+from gitintegration.core.people import Credit, Edit
 from gitintegration.core.plan.conflict_values import ConflictValue, conflict_values
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.record import ItemRecord
@@ -29,7 +30,7 @@ from gitintegration.git.signing import Signer
 from gitintegration.messages import Place, counted, named
 from gitintegration.reconcile.rivals import Rival
 from gitintegration.session.live_objects import Kind, LiveObject
-from gitintegration.session.session import NOTHING_RESTORED, Restored
+from gitintegration.session.session import NOTHING_RESTORED, Restored, SyncSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,13 @@ class RunRequest:
         named = self.spec.commit.committer if self.spec.commit else None
         return f"{named.name} <{named.email}>" if named else self.author
 
+    def text_of(self, message: str, edits: Iterable[Edit], moment: int) -> CommitText:
+        """What a commit with these edits says, with its author."""
+        authors = self.spec.authors
+        credit = Credit.of(edits if authors.mode == "person" else ())
+        text = credit.message(message, authors.domain, f"{self.namespace}/{self.name}")
+        return CommitText(credit.author(authors.domain, self.author), self.committer, text, moment, self.signer)
+
     def message_of(self, items: Iterable[Changed], restored: Restored) -> str:
         """What a commit of these items says, where nobody said otherwise."""
         template = self.spec.sync.push.message_template
@@ -177,6 +185,20 @@ class Item:
         if not self.is_made_whole or whole is None:
             return value
         return with_ignored(value, view(whole), self.kind.pointers)
+
+    def edit(self, session: SyncSession) -> Edit:
+        """Who edited it in the cluster since git had it. Of one that is gone it is who did so last."""
+        restored = session.restored.get(self.key, ("", ""))[0] == self.version
+        if not self.decision.local_ahead or self.handed_over or restored:
+            return Edit()
+        people = session.edits.get(self.key, ()) if self.kind.stamped else ()
+        if self.live is not None and self.kind.stamped:
+            last = self.live.edited_by
+            people = (*(user for user in people if user != last), last) if last else ()
+        people = tuple(user for user in people if user != self.kind.user)  # as whom the operator writes
+        if self.live is None:
+            return Edit(people, is_delete=True)
+        return Edit(people, self.live.manager, self.live.reason)
 
     @property
     def deletes(self) -> bool:

@@ -18,7 +18,7 @@ from gitintegration.core.state.record import ItemRecord
 from gitintegration.core.state.shards import key_bits
 from gitintegration.core.status import HeldCopies, HeldDeletes, Outcome
 from gitintegration.core.values import ObjectKey
-from gitintegration.errors import GitIntegrationError, Stale, StaleRemote
+from gitintegration.errors import Forbidden, GitIntegrationError, Refused, Stale, StaleRemote
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
@@ -62,6 +62,7 @@ class Reconciler:
 
         `memories`: what else is remembered of an integration, and forgotten with its source. `now` in seconds.
         """
+        self._objects = objects
         self._git, self._workers, self._memories, self._now, self.batch = git, workers, memories, now, batch
         self._store, self.branches, self.mirror, self._review = store, branches, mirror, review
         self._wal = WriteAheadLog(store, objects)
@@ -239,8 +240,20 @@ class Reconciler:
         except GitIntegrationError:
             publisher.abandon()
             raise
+        await self.take_off(session, request)
         await self._wal.flush(session, request)
         return layout
+
+    async def take_off(self, session: SyncSession, request: RunRequest) -> None:
+        """Take the reasons of edits that are carried off their objects: the next edit has its own, or none."""
+        for key, reason in list(session.reasons.items()):
+            kind = request.kinds.get((key.group, key.kind))
+            try:
+                if kind is not None:
+                    await self._objects.take_off(kind, request.namespace, key.name, reason)
+            except (Stale, Refused, Forbidden):
+                session.table.suspect([key])
+            del session.reasons[key]
 
     async def _work(
         self,

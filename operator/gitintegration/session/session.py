@@ -33,6 +33,9 @@ class ReviewBranch:
     """Whether it holds all of the default branch."""
 
 
+_EDITORS, _EDITED = 10, 10_000
+"""People that are remembered of one item, and items that any are remembered of."""
+
 Restored: TypeAlias = Mapping[ObjectKey, tuple[str, str]]
 """Of objects that were brought back as a commit had them: their version since, and that commit."""
 NOTHING_RESTORED: Restored = {}
@@ -102,6 +105,10 @@ class SyncSession:
     looked_elsewhere: tuple[str, str] | None = None
     """The commit in which that was looked for, and the scope."""
     history: list[dict[str, object]] | None = None
+    edits: dict[ObjectKey, tuple[str, ...]] = field(default_factory=dict)
+    """Who edited what is not carried yet, each in the order of their edits; what was edited last stands last."""
+    reasons: dict[ObjectKey, str] = field(default_factory=dict)
+    """Of edits that are carried; they are to be taken off their objects."""
     authors: dict[ObjectKey, tuple[str, Authors]] = field(default_factory=dict)
     """Who made the conflicts that are shown, and the mark of what they were looked for."""
     told: Sequence[Mapping[str, Any]] = ()
@@ -114,6 +121,13 @@ class SyncSession:
         self.index = GitIndex()
         self.scope = ""
         self.ignore_blob = None
+
+    def edited(self, key: ObjectKey, user: str) -> None:
+        """Somebody edited it."""
+        before = self.edits.pop(key, ())
+        self.edits[key] = (*(other for other in before if other != user), user)[-_EDITORS:]
+        if len(self.edits) > _EDITED:  # what is none of the integration's is never carried
+            del self.edits[next(iter(self.edits))]
 
     def release(self, key: ObjectKey) -> None:
         """It is synced no more; what both sides hold of it stays."""
