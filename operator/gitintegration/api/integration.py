@@ -131,6 +131,26 @@ class Commit(Model):
     )
 
 
+class Verify(Model):
+    """Whose commits are taken from git. What others pushed is not pulled, and nothing is pushed onto it."""
+
+    mode: Literal["Head", "Commits"] = Field(
+        "Head",
+        description="Head: the branch's head must be signed. Commits: so must all commits that it follows by first parents, since the last "
+        "one that was verified.",
+    )
+    secret_ref: SecretRef = Field(
+        description="Secret with the key `allowed_signers`: public keys, in the form of OpenSSH's file of that name. The operator's own "
+        "commits are taken without."
+    )
+    allowed_authors: list[Annotated[str, Field(min_length=1, max_length=254)]] | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="Mail addresses of the authors whose commits are taken, `*@example.com` say; for a key that signs for many, as a forge's does.",
+    )
+
+
 class Requirement(Model):
     """One condition on a label."""
 
@@ -370,6 +390,7 @@ class GitIntegrationSpec(Model):
     author: Author = Field(Author(), description="Who the operator's commits are by.")
     authors: Authors = Field(Authors(), description="Whose commits are that carry edits of the cluster.")
     commit: Commit | None = Field(None, description="Signatures of the operator's commits, and who commits.")
+    verify: Verify | None = Field(None, description="Whose commits are taken from git, by their signatures.")
     resources: list[Resource] = Field(
         list(DEFAULT_RESOURCES),
         min_length=1,
@@ -384,6 +405,14 @@ class GitIntegrationSpec(Model):
         None, description="Look as soon as the forge tells of a push, and not at the next interval only."
     )
     history_limit: int = Field(10, ge=0, le=50, description="Commits shown in status.history.")
+
+    @model_validator(mode="after")
+    def _signs_what_it_verifies(self) -> GitIntegrationSpec:
+        if self.verify and self.sync.mode is not Mode.Pull and not (self.commit and self.commit.signing_secret_ref):
+            raise ValueError(
+                "verify needs commit.signingSecretRef, or mode Pull: commits of its own must be signed as well"
+            )
+        return self
 
     def suspended_for(self, now: datetime) -> float:
         """Seconds for which nothing is synced from now on: 0 where it is not suspended, inf where no end is known."""
@@ -602,6 +631,15 @@ class SigningKeyStatus(Model):
     public_key: str | None = Field(None, description="What the forge is given as a signing key.")
 
 
+class VerifiedStatus(Model):
+    """The last commit that was verified."""
+
+    commit: str | None = Field(None, description="The commit.")
+    author: str | None = Field(None, description="Its author.")
+    key: str | None = Field(None, description="Fingerprint of the key that signed it.")
+    signer: str | None = Field(None, description="Whose key that is, as allowed_signers has it.")
+
+
 class GitIntegrationStatus(Model):
     """What was found, written by the operator."""
 
@@ -610,7 +648,7 @@ class GitIntegrationStatus(Model):
     )
     conditions: list[Condition] | None = Field(
         None,
-        description="Ready; Reconciling and Stalled while they are true; Connected; InSync; WebhookConfigured with spec.webhook.",
+        description="Ready; Reconciling and Stalled while they are true; Connected; InSync; WebhookConfigured with spec.webhook; Verified with spec.verify.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     connection: Connection | None = Field(None, description="How the git server was met last.")
@@ -645,6 +683,7 @@ class GitIntegrationStatus(Model):
     signing_key: SigningKeyStatus | None = Field(
         None, description="The key that commits are signed with, with spec.commit.signingSecretRef."
     )
+    verified: VerifiedStatus | None = Field(None, description="The last commit that was verified, with spec.verify.")
     remote_commit: str | None = Field(None, description="The branch's head when last looked at.")
     last_synced_commit: str | None = Field(None, description="The commit at which both sides last agreed.")
     last_sync_at: str | None = Field(

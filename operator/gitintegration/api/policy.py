@@ -248,6 +248,7 @@ def _secrets() -> Pair:
         "proxy": "variables.spec.?proxySecretRef.name.orValue('')",
         "webhook": "variables.spec.?webhook.secretRef.name.orValue('')",
         "signing": "variables.spec.?commit.signingSecretRef.name.orValue('')",
+        "verifying": "variables.spec.?verify.secretRef.name.orValue('')",
         "account": "variables.spec.?serviceAccountName.orValue('')",
         "reclaims": "variables.spec.?credentials.reclaimPolicy.orValue('') == 'Delete'",
         # What the REST API stores: its callers may patch it, and the API server answers a patch with the whole object.
@@ -259,6 +260,7 @@ def _secrets() -> Pair:
         ("proxy", "spec.proxySecretRef", ""),
         ("webhook", "spec.webhook.secretRef", ""),
         ("signing", "spec.commit.signingSecretRef", ""),
+        ("verifying", "spec.verify.secretRef", ""),
     )
     validations = [_gets(ref, field, "!variables.opens || ", more) for ref, field, more in named]
     reclaimed = _reclaims("!variables.opens || ")

@@ -382,6 +382,7 @@ class Controller:
             rivals=await self._rivals(name, spec),
             api_token=entry.login.api_token,
             signer=entry.login.signer,
+            trust=entry.login.trust,
         )
 
     async def _rivals(self, name: IntegrationKey, spec: GitIntegrationSpec) -> list[Rival]:

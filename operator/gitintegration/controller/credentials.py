@@ -18,6 +18,7 @@ from gitintegration.controller.remotes import (
     signing_key_of,
     tls_of,
     token_of,
+    trust_of,
 )
 from gitintegration.controller.secrets import Secret, read_secret
 from gitintegration.errors import CredentialError, Forbidden, GitIntegrationError, Reason
@@ -25,6 +26,7 @@ from gitintegration.forge.github_app import AppTokens, GitHubApp
 from gitintegration.forge.target import target_if_known
 from gitintegration.git.keys import Keys
 from gitintegration.git.signing import Signer
+from gitintegration.git.verifying import Trust
 from gitintegration.session.connection import Connection
 
 
@@ -38,6 +40,7 @@ class Login:
     api_token: str | None = field(default=None, repr=False)
     app: GitHubApp | None = None
     signer: Signer | None = None
+    trust: Trust | None = None
 
 
 class CredentialResolver:
@@ -65,7 +68,17 @@ class CredentialResolver:
         made, login.app = await self._connection(spec, secret, proxy)
         login.api_token = token_of(secret.data) if secret else None
         login.signer = await self._signer(name[0], login, spec)
+        login.trust = await self._trust(name[0], login, spec)
         return made
+
+    async def _trust(self, namespace: str, login: Login, spec: GitIntegrationSpec) -> Trust | None:
+        """Whose commits are taken. Raises CredentialError: where that is not known, nothing is."""
+        if spec.verify is None:
+            return None
+        secret = await self._kept(namespace, login, spec.verify.secret_ref.name)
+        with _naming(secret):
+            own = login.signer.public if login.signer else ""
+            return trust_of(secret.data, spec.verify.allowed_authors or (), own)
 
     async def _signer(self, namespace: str, login: Login, spec: GitIntegrationSpec) -> Signer | None:
         """What commits are signed with. Raises CredentialError: where they can't be, nothing is pushed."""
@@ -91,7 +104,8 @@ class CredentialResolver:
 
     def _watch(self, name: tuple[str, str], login: Login, spec: GitIntegrationSpec) -> None:
         """The Secrets that it names alone, from now on."""
-        refs = (*_named(spec), _hook(spec), _signing(spec))
+        verifying = spec.verify.secret_ref.name if spec.verify else None
+        refs = (*_named(spec), _hook(spec), _signing(spec), verifying)
         login.secrets = {ref: login.secrets.get(ref) for ref in refs if ref}
         if login.secrets and login.informer is None:
             login.informer = self._informers.acquire(SECRETS, name[0])

@@ -78,6 +78,8 @@ class Push:
             at = head.commit if branch == head.branch else await head_of(self._git, request.remote, branch)
             if done := await self._landed(session, request, order, branch, at):
                 return await self._proposed(request, wanted, head, done, ())
+            if branch != head.branch:
+                await self._reconciler.verifier.check(session, request, at)
             check_expected(wanted.expected_remote_commit, at, branch)
             keys = chosen(session, request, wanted.pipelines)
             if wanted.pipelines is None:

@@ -27,6 +27,7 @@ from gitintegration.core.view import view, with_ignored
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.remote import Remote
 from gitintegration.git.signing import Signer
+from gitintegration.git.verifying import Trust
 from gitintegration.messages import Place, counted, named
 from gitintegration.reconcile.rivals import Rival
 from gitintegration.session.live_objects import Kind, LiveObject
@@ -58,6 +59,8 @@ class RunRequest:
     """For the forge's API, where the Secret has one."""
     signer: Signer | None = None
     """Of its commits, where they are to be signed."""
+    trust: Trust | None = None
+    """Whose commits are taken from git, where that is asked."""
     rivals: Sequence[Rival] = ()
     """The other integrations of the namespace."""
     policy: Policy | None = None
@@ -297,6 +300,8 @@ class RunStats:
     """The subject of each commit."""
     reverted: list[str] = field(default_factory=list)
     """What was edited by hand and is as in git again, in words."""
+    doubted: GitIntegrationError | None = None
+    """Why the head was not believed."""
     troubles: list[GitIntegrationError] = field(default_factory=list)
     """What went wrong beside the sync, with the pull request say; the rest was done."""
     held: list[HeldDeletes | HeldCopies] = field(default_factory=list)

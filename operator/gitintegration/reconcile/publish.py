@@ -171,6 +171,8 @@ class Branch:
         for scanned in edited.files:
             session.index.put(scanned)
         session.index.commit = prepared.sha
+        if session.verified is not None:
+            session.verified = prepared.sha
         session.records.follow(prepared.sha)
         self._install()
         session.table.suspect(session.records.in_doubt)

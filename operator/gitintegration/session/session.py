@@ -17,8 +17,10 @@ from gitintegration.core.state.record import ItemCodec, ItemRecord, Proposal
 from gitintegration.core.state.shards import ShardedRecords
 from gitintegration.core.state.table import ItemTable
 from gitintegration.core.values import ObjectKey
+from gitintegration.core.verdict import Verdict
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.remote import Remote
+from gitintegration.git.verifying import Trust
 from gitintegration.session.declined import Declined
 from gitintegration.session.git_index import GitIndex
 
@@ -107,6 +109,10 @@ class SyncSession:
     history: list[dict[str, object]] | None = None
     edits: dict[ObjectKey, tuple[str, ...]] = field(default_factory=dict)
     """Who edited what is not carried yet, each in the order of their edits; what was edited last stands last."""
+    verified: str | None = None
+    """The last commit that was verified, or made of our own."""
+    judged: tuple[tuple[str, Trust], Verdict] | None = None
+    """What was found of the head that was looked at last, by whom was trusted then."""
     reasons: dict[ObjectKey, str] = field(default_factory=dict)
     """Of edits that are carried; they are to be taken off their objects."""
     authors: dict[ObjectKey, tuple[str, Authors]] = field(default_factory=dict)
