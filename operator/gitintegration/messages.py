@@ -448,9 +448,9 @@ HOOK_TO_ENTER = Message(
 HOOK_NO_URL = Message(
     "NotRegistered",
     "nobody says where $host reaches the receiver, so the hook can't be registered",
-    "say it for this integration: "
+    "say it for all with --hooks-url of the operator, or for this integration: "
     + _PATCH
-    + """{"spec":{"webhook":{"baseURL":"https://HOST"}}}', or for all with --hooks-url""",
+    + """{"spec":{"webhook":{"baseURL":"https://HOST"}}}'""",
     {"host": "git.example.com"},
 )
 HOOK_REFUSED = Message(

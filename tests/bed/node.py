@@ -37,7 +37,6 @@ _NEEDED = {
     "mmdebstrap": "mmdebstrap",
 }
 _PLUGINS, _PLUGINS_PACKAGE = Path("/usr/lib/cni"), "containernetworking-plugins"
-_ENGINES = ("docker", "podman", "buildah")
 _CGROUPS = Path("/sys/fs/cgroup")
 _OURS = "gitintegration-node-"
 _UNSHARE = ("unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -77,9 +76,17 @@ def _missing() -> list[str]:
     packages = [package for program, package in _NEEDED.items() if not shutil.which(program, path=path)]
     if not (_PLUGINS / "bridge").exists():
         packages.append(_PLUGINS_PACKAGE)
-    if not any(shutil.which(engine) for engine in _ENGINES):
+    if not _builds_images():
         packages.append("buildah")
     return packages
+
+
+def _builds_images() -> bool:
+    """Whether image/build.sh finds what builds one: a docker that no daemon answers is none."""
+    if shutil.which("podman") or shutil.which("buildah"):
+        return True
+    docker = shutil.which("docker")
+    return docker is not None and subprocess.run([docker, "info"], capture_output=True).returncode == 0
 
 
 def _environment() -> dict[str, str]:

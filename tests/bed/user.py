@@ -25,7 +25,7 @@ class User:
     def run(self, *arguments: str, kubeconfig: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
         known = {k: v for k, v in os.environ.items() if k not in ("KUBECONFIG", "COLUMNS")}
         env = {**known, "KUBECONFIG": str(kubeconfig or self.tenant.kubeconfig), **more}
-        return subprocess.run([SCRIPT, *arguments], env=env, capture_output=True, text=True, timeout=60)
+        return subprocess.run([SCRIPT, *arguments], env=env, capture_output=True, text=True, timeout=180)
 
     def status(self, *arguments: str, code: int = 0, **more: Any) -> str:
         done = self.run("status", "-n", self.w.namespace, *arguments, **more)

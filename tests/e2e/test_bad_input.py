@@ -22,7 +22,7 @@ from tests.bed.gitserver import git
 from tests.bed.kinds import crd, role
 from tests.bed.pki import Authority
 from tests.bed.printed import check
-from tests.bed.world import World, eventually, manifest, pipeline
+from tests.bed.world import WAIT, World, eventually, manifest, pipeline
 from tests.unit.core.test_structural import BAD, FIELDS, FINE
 
 MakeWorld = Callable[..., World]
@@ -37,9 +37,9 @@ def started(world: MakeWorld, files: dict[str, str]) -> World:
     return w
 
 
-def invalid(w: World, count: int) -> dict[str, dict[str, str]]:
+def invalid(w: World, count: int, seconds: float = WAIT) -> dict[str, dict[str, str]]:
     """Waits until so many manifests are told as invalid; by path."""
-    status = eventually(lambda: len((s := w.sync_now()).get("invalid", [])) == count and s)
+    status = eventually(lambda: len((s := w.sync_now()).get("invalid", [])) == count and s, seconds)
     return {entry["path"]: entry for entry in status["invalid"]}
 
 
@@ -139,7 +139,7 @@ def test_lint_refuses_by_crds_what_the_api_server_refuses(world: MakeWorld, tmp_
         w.plane.kubectl("wait", f"crd/things.{group}", "--for=condition=Established", "--timeout=30s")
         w.secret()
         w.integrate(resources=[{"apiVersion": f"{group}/v1", "kind": "Thing"}])
-        told = invalid(w, len(BAD))
+        told = invalid(w, len(BAD), 60)  # its kind has just come
         assert w.names(f"things.{group}") == {f"t{n}" for n in range(len(FINE) - 1)}
         _check_lint(w, tmp_path, told, tmp_path / "crds", "--kind", f"{group}/v1/Thing")
         for n, (_, words) in enumerate(BAD, len(FINE) - 1):

@@ -152,9 +152,10 @@ def test_the_tab_key_offers_the_integrations_of_the_namespace(user: User) -> Non
         return done.stdout
 
     config = user.tenant.kubeconfig
-    assert offered(config, "status", "-n", w.namespace, "") == "gi\nother\n:4\n"
-    assert offered(config, "push", "-n", w.namespace, "o") == "other\n:4\n"
-    assert offered(config, "restore", "orders", "-n", w.namespace, "-i", "g") == "gi\n:4\n"
+    here = ("-n", w.namespace)
+    eventually(lambda: offered(config, "status", *here, "") == "gi\nother\n:4\n")  # the time for an answer may be over
+    eventually(lambda: offered(config, "push", *here, "o") == "other\n:4\n")
+    eventually(lambda: offered(config, "restore", "orders", *here, "-i", "g") == "gi\n:4\n")
     assert offered(config.with_name("none"), "status", "") == ":4\n"
 
 
@@ -189,6 +190,7 @@ def test_what_was_deleted_is_found_in_the_history_and_restored(user: User) -> No
     assert [(row[0], row[-1]) for row in rows] == [((w.repo.head() or "")[:12], "users"), (then[:12], "users")]
     planned = user.run("restore", "users", "--to", then, "-n", w.namespace, "--dry-run")
     assert (planned.returncode, w.names()) == (1, {"orders"}), planned.stdout + planned.stderr
+    assert "\n+  owner: ann\n" in planned.stdout, "with what would stand there"
     done = user.run("restore", "users", "--to", then[:12], "-n", w.namespace, "-o", "json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert check("restore", done.stdout)["status"]["changes"][0]["name"] == "users"

@@ -9,8 +9,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
 from tests.bed.cluster import ROOT, kubectl_program
 from tests.bed.gitserver import WRITER, git
 from tests.bed.world import World
@@ -25,19 +23,18 @@ def test_each_command_of_the_page_does_what_the_page_says(world: MakeWorld, tmp_
     (orders,) = (text for language, text in blocks if language == "yaml")
     lines = [line for language, text in blocks if not language for line in text.splitlines()]
     w = world({"pipelines/orders.yaml": orders})
-    w.secret("git-credentials")
     clone = tmp_path / "clone"
     git("clone", "-q", w.repo.url(user=WRITER), str(clone), cwd=tmp_path)
-    spec = {"repositoryURL": w.repo.url(), "credentials": {"secretRef": {"name": "git-credentials"}}}
-    metadata = {"name": "analytics", "namespace": w.namespace}
-    kind = {"apiVersion": "planasonix.com/v1alpha1", "kind": "GitIntegration"}
-    (clone / "integration.yaml").write_text(yaml.safe_dump({**kind, "metadata": metadata, "spec": spec}))
+    (tmp_path / "token").write_text(WRITER[1])
+    answers = f"--username {WRITER[0]} --token-file {tmp_path}/token --yes"  # what a terminal would be asked for
     path = f"{Path(kubectl_program()).parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     who = {f"GIT_{role}_{key}": "ada@example.com" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
     environment = {**os.environ, **who, "KUBECONFIG": str(w.plane.kubeconfig), "PATH": path, "COLUMNS": "140"}
     said: dict[str, str] = {}
     for number, line in enumerate(lines):
         command = re.sub(r"-n data\b", f"-n {w.namespace}", line)
+        if line.startswith("gitintegration init"):
+            command = re.sub(r"https://\S+", w.repo.url(), command) + f" {answers}"
         done = subprocess.run(
             ["bash", "-c", command], cwd=clone, env=environment, capture_output=True, text=True, timeout=120
         )

@@ -185,7 +185,9 @@ def test_a_storm_is_at_most_two_looks(world: MakeWorld, hooks: HooksProcess) -> 
 
     async def storm() -> list[int]:
         limits = httpx.Limits(max_connections=100)
-        async with httpx.AsyncClient(base_url=hooks.url, timeout=60, limits=limits, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=hooks.url, timeout=httpx.Timeout(60, pool=None), limits=limits, trust_env=False
+        ) as client:
 
             async def one(n: int) -> int:
                 body = json.dumps({"ref": "refs/heads/main", "after": f"{n:040x}"}).encode()

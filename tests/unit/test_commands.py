@@ -54,6 +54,8 @@ def in_text(at: str, text: str, pattern: re.Pattern[str] = _COMMAND) -> Iterator
     before: tuple[str, ...] = ()
     for found in pattern.finditer(text):
         words = shlex.split(found[0])
+        if words[:2] == ["kubectl", "gitintegration"]:  # the same program
+            words = words[1:]
         if words[0] != "echo":
             yield Command(at, tuple(words), before if text[: found.start()].rstrip().endswith("|") else ())
         before = tuple(words)

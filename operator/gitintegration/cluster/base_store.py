@@ -9,7 +9,7 @@ from typing import Any, Generic
 
 from gitintegration import messages
 from gitintegration.api.base_model import API_VERSION, GROUP, VERSION
-from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.client import MERGE_PATCH, Cluster, NotFoundError
 from gitintegration.cluster.integrations import KIND as INTEGRATIONS
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.core.state.record import Codec, R
@@ -106,12 +106,12 @@ class BaseStore(Generic[R]):
         path = _KIND.path(namespace, self._name(uid, prefix))
         patch = {"spec": shard}
         try:
-            await self._cluster.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
+            await self._cluster.request("PATCH", path, body=patch, content_type=MERGE_PATCH)
         except NotFoundError:
             try:
                 await self._cluster.request("POST", _KIND.path(namespace), body=self._body(name, uid, prefix, shard))
             except Stale:
-                await self._cluster.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
+                await self._cluster.request("PATCH", path, body=patch, content_type=MERGE_PATCH)
 
     def _body(self, name: str, uid: str, prefix: str, shard: Mapping[str, str]) -> dict[str, Any]:
         owner = INTEGRATIONS.owner({"name": name, "uid": uid})

@@ -38,6 +38,7 @@ from gitintegration.errors import (
 )
 
 JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
 METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 FIELD_MANAGER = "gitintegration"

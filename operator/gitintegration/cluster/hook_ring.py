@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from gitintegration.cluster.client import Cluster
+from gitintegration.cluster.client import MERGE_PATCH, Cluster
 from gitintegration.cluster.integrations import SECRETS
 from gitintegration.core.hooks import keys_text, read_keys, ring_of
 
@@ -23,8 +23,8 @@ class HookRing:
         NotFoundError or Forbidden."""
         secret, key = ring_of(path)
         text = base64.b64encode(keys_text(tokens).encode()).decode() if tokens else None
-        body, merge = {"data": {key: text}}, "application/merge-patch+json"
-        await self._cluster.request("PATCH", SECRETS.path(self._namespace, secret), body=body, content_type=merge)
+        body = {"data": {key: text}}
+        await self._cluster.request("PATCH", SECRETS.path(self._namespace, secret), body=body, content_type=MERGE_PATCH)
 
     async def get(self, path: str) -> tuple[str, ...]:
         """Those that serve for this hook. Raises ClusterError."""

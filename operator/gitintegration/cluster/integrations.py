@@ -7,7 +7,7 @@ from typing import Any
 
 from gitintegration.api.base_model import GROUP, HOOK_RECEIVED, VERSION
 from gitintegration.api.names import is_subdomain
-from gitintegration.cluster.client import METADATA, Cluster, NotFoundError
+from gitintegration.cluster.client import MERGE_PATCH, METADATA, Cluster, NotFoundError
 from gitintegration.cluster.events import write_event
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.cluster.status import write_status
@@ -45,7 +45,7 @@ class Integrations:
         body = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": finalizers}}
         path = KIND.path(metadata["namespace"], metadata["name"])
         try:
-            await self._cluster.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+            await self._cluster.request("PATCH", path, body=body, content_type=MERGE_PATCH)
         except NotFoundError:
             return
 
@@ -65,9 +65,10 @@ class Integrations:
         """Leave the mark of a delivery on this very object; nothing where it is no more."""
         body = {"metadata": {"uid": uid, "annotations": {HOOK_RECEIVED: mark}}}
         path, query = KIND.path(namespace, name), {"fieldManager": "gitintegration-hooks"}
-        merge = "application/merge-patch+json"
         try:
-            await self._cluster.request("PATCH", path, query=query, body=body, content_type=merge, accept=METADATA)
+            await self._cluster.request(
+                "PATCH", path, query=query, body=body, content_type=MERGE_PATCH, accept=METADATA
+            )
         except (NotFoundError, Stale):
             return
 

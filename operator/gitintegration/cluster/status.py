@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.client import MERGE_PATCH, Cluster, NotFoundError
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.errors import Stale
 
@@ -18,7 +18,7 @@ async def write_status(
     path = kind.path(metadata["namespace"], metadata["name"], "status")
     body = {"metadata": {"uid": metadata["uid"]}, "status": _patch(seen.get("status") or {}, status)}
     try:
-        await cluster.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+        await cluster.request("PATCH", path, body=body, content_type=MERGE_PATCH)
     except (NotFoundError, Stale):
         return False
     return True

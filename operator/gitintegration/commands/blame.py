@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gitintegration.commands import DIFFERENT, FAILED, OK
-from gitintegration.commands.access import Access, carried_out, the_one
+from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.commands.operation import SHORTLY, ended, make, plan_of
 
 
@@ -19,7 +19,7 @@ class Output(StrEnum):
     json = "json"
 
 
-Integration = Annotated[str | None, Parameter(alias="-i")]
+Integration = Annotated[Name, Parameter(alias="-i")]
 Limit = Annotated[int, Parameter(help="So many versions of its file are looked at, 500 at most.")]
 _LIMIT = 100
 

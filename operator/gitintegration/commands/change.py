@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _LOOKS = 0.5
 """Seconds between looks."""
-_MERGE = "application/merge-patch+json"
 
 
 class Output(StrEnum):
@@ -40,13 +39,14 @@ Wait = Annotated[bool, Parameter(negative="--no-wait", help="Until the operator 
 
 async def patch(cluster: Cluster, seen: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
     """A merge patch of this very object. Raises ClusterError; Stale where `body` names a resourceVersion that is over."""
+    from gitintegration.cluster.client import MERGE_PATCH
     from gitintegration.cluster.integrations import KIND
 
     metadata = seen["metadata"]
     path = KIND.path(metadata["namespace"], metadata["name"])
     whole = {**body, "metadata": {"uid": metadata["uid"], **body.get("metadata", {})}}
     query = {"fieldValidation": "Strict"}
-    done: dict[str, Any] = await cluster.request("PATCH", path, query=query, body=whole, content_type=_MERGE)
+    done: dict[str, Any] = await cluster.request("PATCH", path, query=query, body=whole, content_type=MERGE_PATCH)
     return done
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from gitintegration.commands import DIFFERENT, OK
-from gitintegration.commands.access import Access, carried_out, the_one
+from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.commands.change import (
     Format,
     Output,
@@ -33,7 +33,7 @@ _TRIES = 5
 
 
 def confirm(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from gitintegration.commands import OK, external_diff
-from gitintegration.commands.access import Access, carried_out, the_one
+from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.commands.operation import SHORTLY, Pipelines, code_of, ended, make, plan_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Shape(StrEnum):
 
 
 def diff(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values

@@ -148,7 +148,7 @@ class Examination:
         ]
         role = "gitintegration-api-user"
         grant = f"kubectl -n {self._space} create rolebinding {role} --clusterrole={role} {_subject(me)}"
-        found = [await self._may("you", None, kind, verbs, grant) for kind, verbs in mine]
+        found = await asyncio.gather(*(self._may("you", None, kind, verbs, grant) for kind, verbs in mine))
         return found + await self._rights_of_operator(integrations, listed)
 
     async def _rights_of_operator(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gitintegration.commands.access import Access, carried_out
+from gitintegration.commands.access import Access, Name, carried_out
 from gitintegration.commands.operation import Format, Output, operate
 
 
 def history(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values

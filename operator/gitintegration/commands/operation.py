@@ -34,7 +34,7 @@ class Output(StrEnum):
 
 
 Pipelines = Annotated[tuple[str, ...], Parameter(name="--pipeline", negative=())]
-DryRun = Annotated[bool, Parameter(negative=(), help="Only tell what would be done.")]
+DryRun = Annotated[bool, Parameter(negative=(), help="Only tell what would be done, with values.")]
 PlanDigest = Annotated[
     str | None, Parameter(help="Digest of a dry run: do that, or nothing where it is another by now.")
 ]
@@ -45,14 +45,18 @@ Format = Annotated[Output, Parameter(alias="-o", help="text, json or yaml (the G
 async def operate(
     access: Access, name: str | None, kind: str, block: Mapping[str, Any], *, force: bool, output: Output
 ) -> int:
+    """Have an operation carried out, and tell how it ended; of a dry run, with the patches. The exit code."""
     import yaml
+    from rich.console import Group
 
     from gitintegration.cluster.integrations import Integrations
-    from gitintegration.commands.views import operation_view, show, utcnow
+    from gitintegration.commands.views import operation_view, patches, show, utcnow
 
     async with access.cluster() as cluster:
         integration = await the_one(Integrations(cluster), access.place, name)
         done = await ended(cluster, await make(cluster, integration, kind, block, force=force))
+        shows = output is Output.text and block.get("dryRun")
+        shown = patches(await plan_of(cluster, done)) if shows else []
     match output:
         case Output.json:
             print(json.dumps(done, indent=2))
@@ -61,7 +65,7 @@ async def operate(
         case Output.name:
             print(f"gitoperation.planasonix.com/{done['metadata']['name']}")
         case _:
-            show(operation_view(done, utcnow()), sys.stdout)
+            show(Group(operation_view(done, utcnow()), *shown), sys.stdout)
     return code_of(done)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gitintegration.commands.access import Access, carried_out
+from gitintegration.commands.access import Access, Name, carried_out
 from gitintegration.commands.operation import DryRun, Force, Format, Output, Pipelines, PlanDigest, operate
 
 
 def pull(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values

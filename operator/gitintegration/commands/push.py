@@ -6,12 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gitintegration.commands.access import Access, carried_out
+from gitintegration.commands.access import Access, Name, carried_out
 from gitintegration.commands.operation import DryRun, Force, Format, Output, Pipelines, PlanDigest, operate
 
 
 def push(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gitintegration.commands.access import Access, carried_out
+from gitintegration.commands.access import Access, Name, carried_out
 from gitintegration.commands.operation import DryRun, Format, Output, PlanDigest, operate
 
 
@@ -16,7 +16,7 @@ def restore(
     *more: str,
     to: str,
     access: Access = Access(),  # noqa: B008 - of values
-    integration: Annotated[str | None, Parameter(alias="-i")] = None,
+    integration: Annotated[Name, Parameter(alias="-i")] = None,
     branch: str | None = None,
     dry_run: DryRun = False,
     plan: PlanDigest = None,

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from rich.console import Group
 
 from gitintegration.api.base_model import API_VERSION, OWNED_BY
-from gitintegration.cluster.client import Cluster
+from gitintegration.cluster.client import MERGE_PATCH, Cluster
 from gitintegration.cluster.integrations import KIND, SECRETS, Integrations
 from gitintegration.cluster.operations import KIND as OPERATIONS
 from gitintegration.commands import DIFFERENT, OK
@@ -228,7 +228,7 @@ class _Setup:
             path = SECRETS.path(self.wanted.namespace, name)
             others = dict.fromkeys(("token", "username", "password", "identity", "known_hosts"))
             body["data"] = {**others, **body["data"]}
-            await self.cluster.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+            await self.cluster.request("PATCH", path, body=body, content_type=MERGE_PATCH)
 
     async def _looked_at(self) -> None:
         """Wait until both sides were compared. Raises GitIntegrationError where they can't be."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gitintegration.commands import DIFFERENT, FAILED, OK
-from gitintegration.commands.access import Access, carried_out, the_one
+from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.commands.diff import Shape
 from gitintegration.commands.operation import SHORTLY, ended, make, plan_of
 
@@ -20,7 +20,7 @@ def show(
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values
-    integration: Annotated[str | None, Parameter(alias="-i")] = None,
+    integration: Annotated[Name, Parameter(alias="-i")] = None,
     branch: str | None = None,
     output: Annotated[Shape, Parameter(alias="-o", help="unified (patches), fields, or json.")] = Shape.unified,
 ) -> int:

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from gitintegration.commands import DIFFERENT, OK
-from gitintegration.commands.access import Access, carried_out, the_one
+from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.commands.change import Format, Output, Timeout, Wait, patch, ready_of, tell, until
 from gitintegration.errors import GitIntegrationError, Reason
 
 
 def suspend(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     reason: str,
@@ -103,7 +103,7 @@ def end_of(duration: str | None, time: str | None, now: datetime) -> str | None:
 
 
 def resume(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values

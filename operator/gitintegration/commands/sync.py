@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 from gitintegration.commands import DIFFERENT, OK
-from gitintegration.commands.access import Access, carried_out, the_one
+from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.commands.change import Timeout, Wait, asked_now, check_awake, is_handled, patch, until
 
 
 def sync(
-    name: str | None = None,
+    name: Name = None,
     /,
     *,
     access: Access = Access(),  # noqa: B008 - of values

@@ -212,11 +212,11 @@ class Queue(Generic[K]):
             del self._parked[gate]
 
     def to_yield(self, now: float, patience: float) -> K | None:
-        """The run that is to end, where all places are taken and a share that has none waits for one; else None.
+        """The run that is to end for a share that starves (`is_starving`), where all places are taken; else None.
 
         It is of the share that has most, and more than one: the run that has gone on longest, for `patience` seconds at least.
         """
-        if not self._places or self._running < self._places or not self.is_starving(now):
+        if not self._places or self._running < self._places:
             return None
         held: dict[Hashable, list[tuple[float, int, K]]] = {}
         for key, entry in self._entries.items():

@@ -59,16 +59,33 @@ class Definitions:
         schema = (one.get("schema") or {}).get("openAPIV3Schema") or {}
         if isinstance(value, dict) and "status" in (one.get("subresources") or {}):
             value = {name: inner for name, inner in value.items() if name != "status"}
-        found = _Structural(schema, format_checker=_FORMATS).iter_errors(value)
+        found = _Structural(schema, format_checker=_FORMATS).iter_errors(_without_nulls(value, schema))
         told = {Complaint(tuple(error.absolute_path), _words(error)): None for error in found}
         return sorted(told, key=lambda each: each.field)[:_MOST]
+
+
+def _without_nulls(value: Json, schema: Mapping[str, Any]) -> Json:
+    """Without the fields that hold null and may not: an API server takes them for absent before it looks."""
+    if isinstance(value, list) and isinstance(items := schema.get("items"), Mapping):
+        return [_without_nulls(item, items) for item in value]
+    if not isinstance(value, dict):
+        return value
+    fields, others = schema.get("properties") or {}, schema.get("additionalProperties")
+    made: dict[str, Json] = {}
+    for name, inner in value.items():
+        known = fields.get(name, others if isinstance(others, Mapping) else None)
+        if known is None:
+            made[name] = inner
+        elif inner is not None or known.get("nullable"):
+            made[name] = _without_nulls(inner, known)
+    return made
 
 
 _Found = Iterator[ValidationError]
 
 
 def _type(validator: Any, wanted: Any, value: Json, schema: Mapping[str, Any]) -> _Found:
-    if value is None and (schema.get("nullable") or "default" in schema):  # which takes the place of a null
+    if value is None and schema.get("nullable"):
         return
     if not all(validator.is_type(value, each) for each in ([wanted] if isinstance(wanted, str) else wanted)):
         yield ValidationError(f"is {_kind_of(value)}, and has to be {_article(str(wanted))}")
@@ -105,7 +122,7 @@ def _pattern(validator: Any, pattern: str, value: Json, schema: Mapping[str, Any
 
 
 def _enum(validator: Any, allowed: Sequence[Json], value: Json, schema: Mapping[str, Any]) -> _Found:
-    if value not in allowed and not (value is None and "default" in schema):
+    if value not in allowed:
         yield ValidationError(f"is none of {', '.join(map(str, allowed))}")
 
 
@@ -163,24 +180,22 @@ def _words(error: ValidationError) -> str:
     return f"breaks {error.validator}: {error.validator_value}"
 
 
-_FORMATS = FormatChecker(formats=())
-
-
-@_FORMATS.checks("date-time", ValueError)  # type: ignore[untyped-decorator]
 def _is_time(value: Json) -> bool:
     return not isinstance(value, str) or ("T" in value and datetime.fromisoformat(value).tzinfo is not None)
 
 
-@_FORMATS.checks("date", ValueError)  # type: ignore[untyped-decorator]
 def _is_date(value: Json) -> bool:
     return not isinstance(value, str) or bool(datetime.strptime(value, "%Y-%m-%d"))
 
 
-@_FORMATS.checks("int32")  # type: ignore[untyped-decorator]
 def _is_int32(value: Json) -> bool:
     return not isinstance(value, int) or -(1 << 31) <= value < 1 << 31
 
 
-@_FORMATS.checks("int64")  # type: ignore[untyped-decorator]
 def _is_int64(value: Json) -> bool:
     return not isinstance(value, int) or -(1 << 63) <= value < 1 << 63
+
+
+_FORMATS = FormatChecker(formats=())
+for _name, _check in (("date-time", _is_time), ("date", _is_date), ("int32", _is_int32), ("int64", _is_int64)):
+    _FORMATS.checks(_name, ValueError)(_check)

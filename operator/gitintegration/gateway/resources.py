@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitintegration.api.base_model import ALLOWED_HOSTS, API_VERSION, OWNED_BY
-from gitintegration.cluster.client import Cluster, NotFoundError
+from gitintegration.cluster.client import MERGE_PATCH, Cluster, NotFoundError
 from gitintegration.cluster.integrations import KIND as INTEGRATIONS
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.cluster.operations import KIND as OPERATIONS
@@ -26,7 +26,6 @@ SECRETS = ResourceKind("", "v1", "Secret", "secrets", True)
 _TOKEN_REVIEWS = api_path("apis", "authentication.k8s.io", "v1", "tokenreviews")
 _ACCESS_REVIEWS = api_path("apis", "authorization.k8s.io", "v1", "subjectaccessreviews")
 _APPLY = "application/apply-patch+yaml"
-_MERGE = "application/merge-patch+json"
 _MANAGER = "gitintegration-gateway"
 _MANAGED = {"app.kubernetes.io/managed-by": _MANAGER}
 _POLL, _SLOW_POLL, _QUICK_FOR = 0.1, 1.0, 3.0
@@ -155,7 +154,7 @@ class Resources:
             path = INTEGRATIONS.path(self._namespace, self._name)
             seen = {field: found["metadata"][field] for field in ("uid", "resourceVersion")}
             body = {"metadata": seen, "spec": spec}
-            made = await self._request("PATCH", path, body, _MERGE)
+            made = await self._request("PATCH", path, body, MERGE_PATCH)
         if secret is not None:
             await self._keep(secret, made)
         return dict(made)

@@ -51,7 +51,7 @@ def told(spec: Any, **more: Any) -> list[str]:
 
 FINE: list[dict[str, Any]] = [
     {"text": "abc", "word": "a", "sort": "a", "when": "2026-11-28T01:02:03Z", "day": "2026-11-28"},
-    {"small": 1, "share": 0.5, "port": 80, "maybe": None, "filled": None},
+    {"small": 1, "share": 0.5, "port": 80, "maybe": None, "filled": None, "text": None},
     {"port": "http", "names": ["a", "b"], "steps": [{"name": "a"}, {"name": "b", "more": 1}], "map": {"a": 1}},
     {"one": {"a": 1}, "whole": {"apiVersion": "v1", "kind": "Pod"}, "deep": {"must": 1}, "unknown": [1]},
     {"elsewhere": "is not asked"},
@@ -60,7 +60,8 @@ BAD: list[tuple[Any, str]] = [
     ([], "spec: is a list, and has to be an object"),
     ({"text": "a"}, "spec.text: breaks minLength: 2"),
     ({"text": "secret"}, "spec.text: breaks maxLength: 4"),
-    ({"text": None}, "spec.text: is null, and has to be a string"),
+    ({"names": [None]}, "spec.names[0]: is null, and has to be a string"),
+    ({"deep": {"must": None}}, "spec.deep.must: is required"),
     ({"word": "A"}, "spec.word: is not as ^[a-z]+$ wants it"),
     ({"sort": "c"}, "spec.sort: is none of a, b"),
     ({"when": "yesterday"}, "spec.when: breaks format: date-time"),
