@@ -30,6 +30,8 @@ _TAKEN = {
     "hooks-rbac.yaml": Path("manifests/hooks/rbac.yaml"),
     "hooks-ring.yaml": Path("manifests/hooks/ring.yaml"),
     "tenant.yaml": Path("manifests/locked-down/tenant.yaml"),
+    "authors.yaml": Path("manifests/authors/policy.yaml"),
+    "authors-rbac.yaml": Path("manifests/authors/rbac.yaml"),
     "impersonation.yaml": Path("manifests/impersonation.yaml"),
     "tekton.yaml": Path("manifests/tekton.yaml"),
     "argo-workflows.yaml": Path("manifests/argo-workflows.yaml"),
@@ -213,6 +215,8 @@ class Values(BaseModel):
     """Operators besides, each for the integrations of its shard; with the settings of the first."""
     lockedDown: bool = False
     """For tenants that don't trust each other: what manifests/locked-down is (SECURITY.md)."""
+    authors: bool = False
+    """Edits of pipelines bear the name of who made them, for commits with an author; Kubernetes 1.36."""
     impersonation: bool = False
     """The operator may act as the ServiceAccounts that integrations name."""
     gateway: Gateway = Gateway()

@@ -6,6 +6,7 @@
     ├── RemoteError              the git server refused, or could not be reached
     │   ├── StaleRemote          the branch moved under a push: plan anew
     │   └── RemoteUnavailable    network or server trouble: retry with back-off
+    ├── Unverified               a commit is not signed by who is trusted
     ├── OperationError           an operation can't do what it was asked for
     ├── ClusterError             the API server refused
     │   ├── Stale                the object moved under a write (409): plan anew
@@ -61,6 +62,10 @@ class Reason(StrEnum):
     RemoteBehind = "RemoteBehind"
     Contested = "Contested"
     LimitExceeded = "LimitExceeded"
+    Unsigned = "Unsigned"
+    UntrustedKey = "UntrustedKey"
+    SignatureInvalid = "SignatureInvalid"
+    AuthorNotAllowed = "AuthorNotAllowed"
     NotRegistered = "NotRegistered"
     NoReceiver = "NoReceiver"
     StaleRemote = "StaleRemote"
@@ -84,6 +89,10 @@ NEEDS_A_PERSON = frozenset(
         Reason.Forbidden,
         Reason.Overlap,
         Reason.NewerMemory,
+        Reason.Unsigned,
+        Reason.UntrustedKey,
+        Reason.SignatureInvalid,
+        Reason.AuthorNotAllowed,
     }
 )
 """What waiting does not mend, though it is looked at again: told as Stalled, so that tools that wait for it give up."""
@@ -175,6 +184,13 @@ class RemoteUnavailable(RemoteError):
 
     def __init__(self, reason: Reason, message: str | Words, *, retry_after: float | None = None) -> None:
         super().__init__(reason, message, retry=True, retry_after=retry_after)
+
+
+class Unverified(GitIntegrationError):
+    """A commit is not signed by who is trusted: nothing is pulled from it, and nothing pushed onto it."""
+
+    def __init__(self, reason: Reason, message: str | Words) -> None:
+        super().__init__(reason, message, retry=True)
 
 
 class OperationError(GitIntegrationError):

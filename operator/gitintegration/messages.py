@@ -259,6 +259,15 @@ PUSH_DECLINED = Message(
     {"host": "git.example.com", "branch": "main", "words": "protected branch hook declined"},
 )
 
+UNVERIFIED = Message(
+    "Unsigned",
+    "commit $commit by $author $words$by: nothing of it is pulled, and nothing is pushed onto it (spec.verify)",
+    "push a commit onto it that is signed by who is trusted, or with mode Commits take it out of the branch; "
+    "where its key is to be trusted, give it to the Secret of spec.verify.secretRef: "
+    "kubectl -n $NAMESPACE create secret generic SECRET --from-file=allowed_signers=FILE --dry-run=client -o yaml | kubectl apply -f -",
+    {"commit": "9f8e7d6c5b4a", "author": "Ann <ann@example.com>", "words": "is not signed", "by": ""},
+)
+
 # --- Secrets ------------------------------------------------------------------------------------------------------------
 
 SECRET_MISSING = Message(
@@ -339,6 +348,31 @@ SECRET_NO_HOST_KEYS = Message(
     "Secret $SECRET has no key `known_hosts`, and an unknown host key is refused$near",
     "ask the server's owner for its host keys (ssh-keyscan HOST shows them) and " + _SET_FILE,
     {"near": " (it has `knownHosts`: is that meant for `known_hosts`?)"},
+)
+SIGNING_MISSING = Message(
+    "SecretNotFound",
+    "Secret '$secret', which spec.commit.signingSecretRef names, is not there, and nothing is pushed unsigned",
+    "make it with an SSH key of its own (ssh-keygen -t ed25519): "
+    "kubectl -n $NAMESPACE create secret generic $secret --from-file=identity=KEYFILE",
+    {"secret": "signing-key"},
+)
+SIGNING_NO_KEY = Message(
+    "InvalidSecret",
+    "Secret $SECRET has no key `identity`, the SSH private key that spec.commit.signingSecretRef is to sign with$near",
+    _PUT_FILE.replace("$key=FILE", "identity=KEYFILE"),
+    {"near": " (it has `identity.pem`: is that meant for `identity`?)"},
+)
+SIGNING_OPENPGP = Message(
+    "InvalidSecret",
+    "Secret $SECRET holds an OpenPGP key (`git.asc`), and commits are signed with SSH keys only, which forges take as well",
+    _PUT_FILE.replace("$key=FILE", "identity=KEYFILE"),
+    {},
+)
+VERIFYING_NO_KEYS = Message(
+    "InvalidSecret",
+    "Secret $SECRET has no key `allowed_signers`, the public keys that spec.verify is to trust$near",
+    _PUT_FILE.replace("$key=FILE", "allowed_signers=FILE"),
+    {"near": " (it has `allowedSigners`: is that meant for `allowed_signers`?)"},
 )
 SECRET_NO_APP = Message(
     "InvalidSecret",

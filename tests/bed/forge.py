@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -111,6 +112,7 @@ class Forge:
                 [*base, "web"], env=env, stdout=log, stderr=log, preexec_fn=die_with_parent
             )
         self._wait()
+        self._password = password
         self.token = self._token(OWNER, password)
         self.reader_token = self._token("reader", password)
 
@@ -145,6 +147,24 @@ class Forge:
         if ok and answer.status_code >= 300:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         return answer.json() if answer.content else None
+
+    def trust_key(self, private: bytes, public: str, directory: Path) -> None:
+        """Have the owner enter an SSH key, and prove on the key's page that it is his, as a browser would."""
+        key = self.api("POST", "/user/keys", {"title": "signing", "key": public})
+        identity = directory / "identity"
+        identity.write_bytes(private)
+        identity.chmod(0o600)
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=30) as browser:
+            browser.post("/user/login", data={"user_name": OWNER, "password": self._password})
+            page = browser.get("/user/settings/keys", params={"verify_ssh": key["fingerprint"]}).text
+            token = re.search(r"echo -n (?:&#39;|')([0-9a-f]+)", page)
+            assert token, page[:2000]
+            command = ["ssh-keygen", "-q", "-Y", "sign", "-n", "gitea", "-f", str(identity)]
+            signed = subprocess.run(command, input=token[1].encode(), capture_output=True, check=True).stdout.decode()
+            form = {"type": "verify_ssh", "content": public, "fingerprint": key["fingerprint"], "signature": signed}
+            browser.post("/user/settings/keys", data={**form, "title": "none"})
+        shown = self.api("GET", f"/user/keys/{key['id']}")
+        assert shown, shown
 
     def create(self, files: Mapping[str, str]) -> ForgeRepo:
         name = f"r-{uuid.uuid4().hex[:8]}"

@@ -114,7 +114,7 @@ PASSES: list[dict[str, Any]] = [
     {"metadata": {"finalizers": ["example.com/held"]}},
     {"spec": {"sync": {"interval": "20s"}}},
     {"spec": {"sync": {"timeout": "30s", "push": {"quietPeriod": "2s", "messageTemplate": "{integration}"}}}},
-    {"spec": {"author": {"name": "Ann"}, "historyLimit": 5}},
+    {"spec": {"author": {"name": "Ann"}, "historyLimit": 5, "authors": {"mode": "fixed"}}},
     {"spec": {"enabled": False}},
 ]
 OF_THE_SECRET: list[dict[str, Any]] = [

@@ -12,6 +12,7 @@ from gitintegration.controller.integration import Integration, IntegrationKey
 from gitintegration.core.queue import Priority
 from gitintegration.core.status import Outcome
 from gitintegration.git.disk import Disk
+from gitintegration.git.keys import Keys
 from gitintegration.git.remote import Remote
 from gitintegration.reconcile.item import RunStats
 from tests.laws.world import API, FOLDER, NAMESPACE, GitHost, World
@@ -29,7 +30,7 @@ class Hosts:
     """One client of several repositories."""
 
     def __init__(self, hosts: Mapping[str, GitHost]) -> None:
-        self._hosts, self.disk = hosts, Disk()
+        self._hosts, self.disk, self.keys = hosts, Disk(), Keys()
 
     def __getattr__(self, call: str) -> Any:
         def asked(remote: Remote, *args: Any) -> Any:

@@ -29,8 +29,9 @@ from dulwich.object_store import MemoryObjectStore, iter_tree_contents
 from dulwich.objects import Blob, Commit, ObjectID, ShaFile
 from dulwich.pack import write_pack_objects
 
+from gitintegration.api.base_model import AUTHORS_POLICY, CHANGE_REASON, EDITED_BY
 from gitintegration.cluster.client import NotFoundError
-from gitintegration.cluster.informer import Meta
+from gitintegration.cluster.informer import Meta, edited_by
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.operations import OperationObjects
@@ -57,6 +58,7 @@ from gitintegration.forge.pull_requests import Forges
 from gitintegration.git import objects, slices
 from gitintegration.git.client import Probe
 from gitintegration.git.disk import Disk
+from gitintegration.git.keys import Keys
 from gitintegration.git.objects import NewCommit
 from gitintegration.git.remote import Remote
 from gitintegration.git.turns import Turns
@@ -127,6 +129,8 @@ class ApiServer:
         self.defaults: dict[str, str] = {"mode": "auto"}
         self.webhook: dict[str, str] = {}
         """What of every spec a mutating webhook sets."""
+        self.stamps = False
+        """Whether the policy of manifests/authors is there: who edits is stamped."""
         self.strict = True
         """A write that no stored intent covers is a failure."""
         self.leaving = False
@@ -147,11 +151,18 @@ class ApiServer:
             name: self._read(o)["spec"] for (plural, name), o in sorted(self.objects.items()) if plural == "pipelines"
         }
 
-    def put(self, name: str, spec: Mapping[str, Any], labels: Mapping[str, str] = {}) -> None:
-        """`labels` of one that is not there."""
+    def put(
+        self, name: str, spec: Mapping[str, Any], labels: Mapping[str, str] = {}, by: str = "", why: str = ""
+    ) -> None:
+        """`labels` of one that is not there; `by`: whom it is stamped with, `why`: what for."""
         old = self.objects.get(("pipelines", name))
-        metadata = {"name": name, **({"labels": dict(labels)} if labels else {})}
-        body = copy.deepcopy(old) if old else {"apiVersion": API, "kind": "Pipeline", "metadata": metadata}
+        metadata: dict[str, Any] = {"name": name, **({"labels": dict(labels)} if labels else {})}
+        body: dict[str, Any] = (
+            copy.deepcopy(old) if old else {"apiVersion": API, "kind": "Pipeline", "metadata": metadata}
+        )
+        if by:
+            annotations = {EDITED_BY: by, **({CHANGE_REASON: why} if why else {})}
+            body["metadata"] = {**body["metadata"], "annotations": annotations}
         self._store("pipelines", name, {**body, "spec": copy.deepcopy(dict(spec))})
 
     def label(self, name: str, **labels: str) -> None:
@@ -204,7 +215,9 @@ class ApiServer:
 
     def metas(self) -> dict[str, Meta]:
         return {
-            name: Meta(o["metadata"]["resourceVersion"], bool(o["metadata"].get("ownerReferences")))
+            name: Meta(
+                o["metadata"]["resourceVersion"], bool(o["metadata"].get("ownerReferences")), edited_by(o["metadata"])
+            )
             for (plural, name), o in self.objects.items()
             if plural == "pipelines"
         }
@@ -228,8 +241,8 @@ class ApiServer:
         content_type: str = "",
     ) -> Any:
         if path == f"/api/v1/namespaces/{NAMESPACE}/secrets/login":
-            data = {"token": base64.b64encode(b"a-token").decode()}
-            return {"metadata": {"name": "login", "uid": "u", "resourceVersion": "1"}, "data": data}
+            token = base64.b64encode(b"a-token").decode()
+            return {"metadata": {"name": "login", "uid": "u", "resourceVersion": "1"}, "data": {"token": token}}
         if path == "/apis":
             return {"groups": [{"versions": [{"groupVersion": API}]}] if self.definition else []}
         if path == "/apis/planasonix.com/v1alpha1":
@@ -238,6 +251,14 @@ class ApiServer:
             return {"resources": [{"kind": "Pipeline", "name": "pipelines", "namespaced": True, "verbs": ["create"]}]}
         if path.startswith("/apis/apiextensions.k8s.io/"):
             return self._read_definition()
+        if path.startswith("/apis/admissionregistration.k8s.io/"):
+            if not self.stamps:
+                raise NotFoundError("404 page not found")
+            rule = {"apiGroups": ["planasonix.com"], "resources": ["pipelines"]}
+            bound = "bindings/" in path
+            return {
+                "spec": {"policyName": AUTHORS_POLICY} if bound else {"matchConstraints": {"resourceRules": [rule]}}
+            }
         if path == f"/api/v1/namespaces/{NAMESPACE}":
             return {"metadata": {"name": NAMESPACE, **({"deletionTimestamp": "now"} if self.leaving else {})}}
         if path == "/openapi/v3":
@@ -304,7 +325,7 @@ class ApiServer:
     def _written(self, method: str, plural: str, name: str, body: Any, query: Mapping[str, str]) -> Any:
         if "dryRun" in query:
             return self._admitted(body) if plural == "pipelines" else body
-        self._check_told(plural, name)
+        self._check_told(plural, name, body)
         self.writes.append((method, plural, name))
         return copy.deepcopy(self._store(plural, name, body))
 
@@ -326,7 +347,10 @@ class ApiServer:
         rows = [row for each in stored for row in decode(ItemCodec(), each["spec"]["data"])]
         return {row.key.name for row in rows if row.in_doubt}
 
-    def _check_told(self, plural: str, name: str) -> None:
+    def _check_told(self, plural: str, name: str, body: Mapping[str, Any] | None = None) -> None:
+        old = self.objects.get((plural, name))
+        if body and old and body["spec"] == old["spec"] and _labels(body)[0] == _labels(old)[0]:
+            return  # of an annotation that is synced nowhere
         if plural == "pipelines" and self.strict:
             assert name in self.told(), f"{name} is written, and nobody would know of it who came after"
 
@@ -373,7 +397,7 @@ class GitHost:
         self._store = MemoryObjectStore()
         self._clock = itertools.count(1_700_000_000)
         self.heads: dict[str, str] = {}
-        self.disk = Disk()
+        self.disk, self.keys = Disk(), Keys()
         self.default = "main"
         """The branch that HEAD names."""
         self.rule: Callable[[Mapping[str, str]], str | None] = lambda files: None
@@ -439,6 +463,16 @@ class GitHost:
             found.update(new)
             stack += new
         return found
+
+    def message(self, sha: str) -> str:
+        message: bytes = self._commit(sha).message
+        return message.decode()
+
+    def people(self, sha: str) -> set[str]:
+        """Whose a commit is: its author, and who wrote it with him."""
+        commit = self._commit(sha)
+        others = re.findall(r"^Co-authored-by: (.*) <", commit.message.decode(), re.MULTILINE)
+        return {commit.author.decode().partition(" <")[0], *others}
 
     def _commit(self, sha: str) -> Commit:
         found = self._store[ObjectID(sha.encode())]
@@ -583,10 +617,15 @@ class Watched:
 
     def __init__(self) -> None:
         self.seen: dict[str, Meta] = {}
+        self.gone: dict[tuple[str, str], Meta] = {}
         self.error: ClusterError | None = None
         self.outages = 0
         self.listed = 0.0
         self.listeners: set[Callable[[str, str], None]] = set()
+
+    @property
+    def tells_who(self) -> bool:
+        return any(meta.edited_by for meta in self.seen.values())
 
     def of(self, namespace: str) -> Mapping[str, Meta]:
         return self.seen
@@ -722,7 +761,8 @@ class World:
     def deliver(self) -> None:
         """The watch catches up; as the operator does, what it tells of and was not looked at yet is noted."""
         told, self.api.changed = self.api.changed, set()
-        self.watched.seen = self.api.metas()
+        before, self.watched.seen = self.watched.seen, self.api.metas()
+        self.watched.gone |= {(NAMESPACE, n): m for n, m in before.items() if n not in self.watched.seen}
         if self.api.definition is None:
             self.watched.error, self.watched.outages = NotFoundError("404 page not found"), self.watched.outages + 1
         else:

@@ -74,13 +74,14 @@ _MONITORING = ('monitoring={"podMonitor":true,"rules":true,"dashboard":true}',)
         (("hooks.enabled=true",), lambda: kustomized(".", "hooks")),
         (_MONITORING, lambda: kustomized(".", "monitoring")),
         (('kinds={"tekton":true,"argoWorkflows":true}',), lambda: kustomized(".") | files("tekton.yaml", "argo-workflows.yaml")),
+        (("authors=true",), lambda: kustomized(".", "authors")),
         (("impersonation=true",), lambda: kustomized(".") | files("impersonation.yaml")),
         (("podDisruptionBudget.enabled=false", "networkPolicy.enabled=false", "gateway.enabled=true"), lambda: {
             key: one for key, one in kustomized(".", "gateway").items() if key[0] not in ("PodDisruptionBudget", "NetworkPolicy")
         }),
         (('global={"x":1}', "enabled=true"), lambda: kustomized(".")),
     ],
-    ids=["defaults", "locked down", "gateway", "hooks", "monitoring", "kinds", "impersonation", "less", "shared values"],
+    ids=["defaults", "locked down", "gateway", "hooks", "monitoring", "kinds", "authors", "impersonation", "less", "shared values"],
 )  # fmt: skip
 def test_it_renders_what_kustomize_does(values: tuple[str, ...], same: Any) -> None:
     assert without_keep(templated(*values)) == same()

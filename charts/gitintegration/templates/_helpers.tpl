@@ -9,7 +9,7 @@ A role that the cluster's aggregation fills in stays at an uninstall: the aggreg
 the next install fails. It grants nothing without its binding. */}}
 {{- define "gitintegration.file" -}}
 {{- $root := .root }}{{ $drop := .drop | default list }}{{ $annotations := .annotations }}{{ $labels := .labels }}
-{{- range splitList "\n---\n" (.root.Files.Get .path) }}
+{{- range splitList "\n---\n" (.root.Files.Get .path | replace "system:serviceaccount:gitintegration-system:" (printf "system:serviceaccount:%s:" $root.Release.Namespace)) }}
 {{- $one := fromYaml . }}
 {{- if and $one.kind (not (has (printf "%s/%s" $one.kind $one.metadata.name) $drop)) }}
 {{- if $one.metadata.namespace }}{{ $_ := set $one.metadata "namespace" $root.Release.Namespace }}{{ end }}

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from gitintegration.api.crd import render_crds
-from gitintegration.api.policy import render_policies
+from gitintegration.api.policy import render_authors, render_policies
 from gitintegration.api.reference import render_reference
 from gitintegration.messages import render_messages
 
@@ -16,6 +16,7 @@ def main() -> int:
     check = "--check" in sys.argv[1:]
     made = {Path("crds") / name: text for name, text in render_crds().items()}
     made[Path("manifests") / "base" / "policy.yaml"] = render_policies()
+    made[Path("manifests") / "authors" / "policy.yaml"] = render_authors()
     made[Path("docs") / "reference.md"] = render_reference()
     made[Path("docs") / "messages.md"] = render_messages()
     stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]

@@ -25,6 +25,12 @@ ALLOWED_HOSTS = f"{GROUP}/allowed-hosts"
 OWNED_BY = f"{GROUP}/owned-by"
 """Of Secrets: the hosts that its credentials may go to, and the GitIntegration that it may be deleted with."""
 PIPELINE_ID = f"{GROUP}/pipeline-id"
+EDITED_BY = f"{GROUP}/edited-by"
+"""Of pipelines and operations: who edited it last, as the policy of manifests/authors has it."""
+CHANGE_REASON = f"{GROUP}/change-reason"
+"""Of pipelines: why it was edited, for the commit's message; taken off once that is made."""
+AUTHORS_POLICY = "gitintegration-authors"
+"""Name of that policy and of its binding."""
 
 
 class Model(BaseModel):

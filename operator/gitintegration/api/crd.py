@@ -172,7 +172,8 @@ def _integration() -> dict[str, Any]:
     fields["pathPrefix"]["x-kubernetes-validations"] = _PREFIX_RULES
     fields["newFilePath"]["x-kubernetes-validations"] = _NEW_FILE_RULES
     fields["defaultBranch"]["x-kubernetes-validations"] = [_BRANCH_RULE]
-    for text in fields["author"]["properties"].values():
+    committer = fields["commit"]["properties"]["committer"]
+    for text in (*fields["author"]["properties"].values(), *committer["properties"].values()):
         text["x-kubernetes-validations"] = [_IDENT_RULE]
     resources = fields["resources"]
     del resources["default"]  # it would be an item that no manager owns, and so one that no apply can take away

@@ -95,6 +95,62 @@ class Author(Model):
     )
 
 
+class Authors(Model):
+    """Whose commits are that carry edits of the cluster."""
+
+    mode: Literal["person", "fixed"] = Field(
+        "person",
+        description="person: who edited the pipelines, as the API server knows them (manifests/authors); spec.author where nobody is "
+        "known. fixed: spec.author, always.",
+    )
+    domain: str = Field(
+        "kubernetes.invalid",
+        max_length=253,
+        pattern=SUBDOMAIN,
+        description="Domain of the mail address of a user whose name is none: {user}@{domain}.",
+    )
+
+
+class Committer(Model):
+    """Who commits, where that is another than the author: the account of a forge that knows the signing key, say."""
+
+    name: git_names.Ident = Field(min_length=1, max_length=128, description="Name in the commits.")
+    email: git_names.Ident = Field(min_length=1, max_length=254, description="Mail address in the commits.")
+
+
+class Commit(Model):
+    """What commits are beside their changes."""
+
+    signing_secret_ref: SecretRef | None = Field(
+        None,
+        description="Secret with the SSH private key that every commit is signed with, as `identity`, and its `passphrase` where it "
+        "has one. Nothing is pushed unsigned then.",
+    )
+    committer: Committer | None = Field(
+        None, description="Who commits, for a forge that asks for the signing key's account. Default: spec.author."
+    )
+
+
+class Verify(Model):
+    """Whose commits are taken from git. What others pushed is not pulled, and nothing is pushed onto it."""
+
+    mode: Literal["Head", "Commits"] = Field(
+        "Head",
+        description="Head: the branch's head must be signed. Commits: so must all commits that it follows by first parents, since the last "
+        "one that was verified.",
+    )
+    secret_ref: SecretRef = Field(
+        description="Secret with the key `allowed_signers`: public keys, in the form of OpenSSH's file of that name. The operator's own "
+        "commits are taken without."
+    )
+    allowed_authors: list[Annotated[str, Field(min_length=1, max_length=254)]] | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="Mail addresses of the authors whose commits are taken, `*@example.com` say; for a key that signs for many, as a forge's does.",
+    )
+
+
 class Requirement(Model):
     """One condition on a label."""
 
@@ -353,6 +409,9 @@ class GitIntegrationSpec(Model):
         "Default: what --default-service-account names, else the operator itself.",
     )
     author: Author = Field(Author(), description="Who the operator's commits are by.")
+    authors: Authors = Field(Authors(), description="Whose commits are that carry edits of the cluster.")
+    commit: Commit | None = Field(None, description="Signatures of the operator's commits, and who commits.")
+    verify: Verify | None = Field(None, description="Whose commits are taken from git, by their signatures.")
     resources: list[Resource] = Field(
         list(DEFAULT_RESOURCES),
         min_length=1,
@@ -371,6 +430,14 @@ class GitIntegrationSpec(Model):
         description="Check open pull requests to the branch, and tell there what merging them would do. Absent: none.",
     )
     history_limit: int = Field(10, ge=0, le=50, description="Commits shown in status.history.")
+
+    @model_validator(mode="after")
+    def _signs_what_it_verifies(self) -> GitIntegrationSpec:
+        if self.verify and self.sync.mode is not Mode.Pull and not (self.commit and self.commit.signing_secret_ref):
+            raise ValueError(
+                "verify needs commit.signingSecretRef, or mode Pull: commits of its own must be signed as well"
+            )
+        return self
 
     def suspended_for(self, now: datetime) -> float:
         """Seconds for which nothing is synced from now on: 0 where it is not suspended, inf where no end is known."""
@@ -428,7 +495,10 @@ class ConflictValues(Model):
 class LiveAuthor(Model):
     """Who holds a field in the cluster, as field managers call themselves."""
 
-    by: str | None = Field(None, description="The field manager, kubectl-edit say.")
+    by: str | None = Field(
+        None,
+        description="The person, where edits are stamped (manifests/authors), else the field manager, kubectl-edit say.",
+    )
     at: str | None = Field(
         None,
         description="When it edited the object last: the API server keeps no time of single fields.",
@@ -597,6 +667,23 @@ class CheckStatus(Model):
     digest: str | None = Field(None, description="Names what the forge was told last, so that it is not told again.")
 
 
+class SigningKeyStatus(Model):
+    """What commits are signed with."""
+
+    type: str | None = Field(None, description="ssh.")
+    fingerprint: str | None = Field(None, description="As ssh-keygen -l tells it.")
+    public_key: str | None = Field(None, description="What the forge is given as a signing key.")
+
+
+class VerifiedStatus(Model):
+    """The last commit that was verified."""
+
+    commit: str | None = Field(None, description="The commit.")
+    author: str | None = Field(None, description="Its author.")
+    key: str | None = Field(None, description="Fingerprint of the key that signed it.")
+    signer: str | None = Field(None, description="Whose key that is, as allowed_signers has it.")
+
+
 class GitIntegrationStatus(Model):
     """What was found, written by the operator."""
 
@@ -606,7 +693,7 @@ class GitIntegrationStatus(Model):
     conditions: list[Condition] | None = Field(
         None,
         description="Ready; Reconciling and Stalled while they are true; Connected; InSync; WebhookConfigured with spec.webhook; "
-        "PullRequestsChecked with spec.pullRequests.",
+        "PullRequestsChecked with spec.pullRequests; Verified with spec.verify.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     connection: Connection | None = Field(None, description="How the git server was met last.")
@@ -641,6 +728,10 @@ class GitIntegrationStatus(Model):
     pull_requests: list[CheckStatus] | None = Field(
         None, description="Open pull requests that are checked, with spec.pullRequests; the newest 20."
     )
+    signing_key: SigningKeyStatus | None = Field(
+        None, description="The key that commits are signed with, with spec.commit.signingSecretRef."
+    )
+    verified: VerifiedStatus | None = Field(None, description="The last commit that was verified, with spec.verify.")
     remote_commit: str | None = Field(None, description="The branch's head when last looked at.")
     last_synced_commit: str | None = Field(None, description="The commit at which both sides last agreed.")
     last_sync_at: str | None = Field(

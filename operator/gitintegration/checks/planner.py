@@ -15,7 +15,7 @@ import orjson
 
 from gitintegration.api.git_names import is_file_of_git, is_unwritable
 from gitintegration.api.integration import Mode
-from gitintegration.commits.files import CommitBase, GitItem, ScannedFile
+from gitintegration.commits.files import CommitBase, CommitText, GitItem, ScannedFile
 from gitintegration.core.checks.findings import Brought, Findings, Kept, Unmerged
 from gitintegration.core.diff import Path as FieldPath
 from gitintegration.core.diff import format_path
@@ -195,8 +195,9 @@ class CheckPlanner:
     ) -> Layout:
         """Have the workspace hold the branch with what the pull request alone changed."""
         branches = self._reconciler.branches
-        ground = CommitBase((base, commit), base, taken)
-        made = await branches.commit(there, request, ground, {}, "what merging would make", moment=1)
+        nobody = "nobody <nobody@example.invalid>"
+        text = CommitText(nobody, nobody, "what merging would make", time=1)
+        made = await branches.commit(there, request, CommitBase((base, commit), base, taken), {}, text)
         try:
             assert made.commit is not None
             await self._workers.run(SECONDS, objects.adopt, there.directory, made.commit)

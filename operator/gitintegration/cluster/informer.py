@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from gitintegration.api.base_model import EDITED_BY
 from gitintegration.cluster.client import JSON, METADATA, METADATA_LIST, Cluster, NotFoundError
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.errors import ClusterError, Reason, Stale
 
 _CHUNK = 500
+_GONE = 1000
+"""So many objects that are no more are remembered."""
+_USER = 256
+"""Characters of a user's name."""
 _BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
@@ -25,6 +31,8 @@ class Meta(NamedTuple):
 
     resource_version: str
     controlled: bool
+    edited_by: str = ""
+    """Who edited it last, where that is stamped."""
 
 
 Listener = Callable[[str, str], None]
@@ -58,6 +66,8 @@ class Watcher(Generic[T]):
         """When all objects were listed last, on the monotonic clock: what came and went before that was told to nobody."""
         self.objects: dict[str, dict[str, T]] = {}
         """As last told. While the kind is not served they stay: that it is not says nothing of them."""
+        self.gone: dict[tuple[str, str], T] = {}
+        """Of those that were deleted lately, by namespace and name, the last that was told."""
         self.outages = 0
         """How often it was found that the kind is not served."""
         self.error: ClusterError | None = None
@@ -136,6 +146,8 @@ class Watcher(Generic[T]):
             old, new = before.get(namespace, {}), found.get(namespace, {})
             for name in old.keys() | new.keys():
                 if old.get(name) != new.get(name):
+                    if name not in new:
+                        self._bury(namespace, name, old[name])
                     self._tell(namespace, name)
 
     async def _watch(self, version: str) -> None:
@@ -159,11 +171,18 @@ class Watcher(Generic[T]):
             namespace, name = _place(item)
             if event["type"] == "DELETED":
                 self.objects.get(namespace, {}).pop(name, None)
+                self._bury(namespace, name, self._read(item))
                 self._tell(namespace, name)
             elif self.objects.setdefault(namespace, {}).get(name) != (found := self._read(item)):
                 self.objects[namespace][name] = found
                 self._tell(namespace, name)
         return str(item["metadata"]["resourceVersion"])
+
+    def _bury(self, namespace: str, name: str, last: T) -> None:
+        self.gone.pop((namespace, name), None)
+        self.gone[namespace, name] = last
+        if len(self.gone) > _GONE:
+            del self.gone[next(iter(self.gone))]
 
     def _tell(self, namespace: str, name: str) -> None:
         for listener in tuple(self._listeners):
@@ -182,14 +201,26 @@ def _place(item: Mapping[str, Any]) -> tuple[str, str]:
 def _meta(item: Mapping[str, Any]) -> Meta:
     metadata = item["metadata"]
     controlled = any(owner.get("controller") for owner in metadata.get("ownerReferences", ()))
-    return Meta(metadata["resourceVersion"], controlled)
+    return Meta(metadata["resourceVersion"], controlled, edited_by(metadata))
+
+
+def edited_by(metadata: Mapping[str, Any]) -> str:
+    """Who edited an object last, where that is stamped."""
+    return sys.intern(str((metadata.get("annotations") or {}).get(EDITED_BY) or "")[:_USER])
 
 
 class Informer(Watcher[Meta]):
     """Of metadata only: which objects there are, and in which version."""
 
     def __init__(self, cluster: Cluster, kind: ResourceKind, namespace: str | None) -> None:
-        super().__init__(cluster, kind, namespace, _meta, whole=False)
+        super().__init__(cluster, kind, namespace, self._meta, whole=False)
+        self.tells_who = False
+        """Whether an object was seen that says who edited it."""
+
+    def _meta(self, item: Mapping[str, Any]) -> Meta:
+        found = _meta(item)
+        self.tells_who = self.tells_who or bool(found.edited_by)
+        return found
 
 
 class Informers:

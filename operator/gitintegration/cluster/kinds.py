@@ -9,20 +9,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gitintegration.api.base_model import AUTHORS_POLICY
 from gitintegration.api.names import is_api_version, split_api_version
 from gitintegration.cluster.client import METADATA, Cluster
 from gitintegration.cluster.paths import Path, api_path, version_path
 from gitintegration.core.schema import Schema
 from gitintegration.core.state.evidence import Definition
 from gitintegration.core.status import parse_timestamp
-from gitintegration.errors import ClusterUnavailable, Forbidden
+from gitintegration.errors import ClusterError, ClusterUnavailable, Forbidden
 
 _MISSING_FOR = 10.0
 """Seconds for which a kind that is not there is not asked for again."""
 _KEPT_FOR = 300.0
 _NOTICED_WITHIN = 30.0
 """Seconds after which it is seen at the next run that a schema became another: a small request for each kind, and one for all."""
+_STAMPED_FOR = 60.0
 _DEFINITIONS = "apiextensions.k8s.io/v1"
+_ADMISSION = ("admissionregistration.k8s.io/v1", "admissionregistration.k8s.io/v1beta1")
+"""Where mutating policies may be served, from Kubernetes 1.36 and from 1.34."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ class Kinds:
         self._kinds: dict[str, tuple[float, dict[str, ResourceKind]]] = {}
         self._schemas: dict[str, tuple[str, dict[tuple[str, str, str], Schema]]] = {}
         self._index: tuple[float, dict[str, str]] = (0.0, {})
+        self._stamped: tuple[float, frozenset[tuple[str, str]]] = (0.0, frozenset())
+        self._asking_stamped = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._asking_index = asyncio.Lock()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -129,6 +135,35 @@ class Kinds:
         changed, generation = max(writes, default=made), metadata.get("generation", 0)
         return Definition(metadata["uid"], made, "deletionTimestamp" in metadata, changed, generation)
 
+    async def is_stamped(self, kind: ResourceKind) -> bool:
+        """Whether the API server stamps on objects of the kind who edits them, as far as that may be seen.
+
+        Where it does not, whoever edits an object may write any name there.
+        """
+        async with self._asking_stamped:
+            at, known = self._stamped
+            if not at or time.monotonic() - at > _STAMPED_FOR:
+                try:
+                    known = await self._read_stamped()
+                except Forbidden:
+                    known = frozenset()
+                except ClusterError:
+                    return (kind.group, kind.plural) in known
+                self._stamped = (time.monotonic(), known)
+            return (kind.group, kind.plural) in known
+
+    async def _read_stamped(self) -> frozenset[tuple[str, str]]:
+        """Groups and resources of the policy of manifests/authors, where it is bound for all namespaces."""
+        for api_version in _ADMISSION:
+            bound = await self._cluster.get(
+                version_path(api_version, "mutatingadmissionpolicybindings", AUTHORS_POLICY)
+            )
+            policy = await self._cluster.get(version_path(api_version, "mutatingadmissionpolicies", AUTHORS_POLICY))
+            if bound and policy and _is_bound_everywhere(bound["spec"]):
+                rules = (policy["spec"].get("matchConstraints") or {}).get("resourceRules") or ()
+                return frozenset((g, r) for rule in rules for g in rule["apiGroups"] for r in rule["resources"])
+        return frozenset()
+
     async def listed(self, kind: ResourceKind) -> bool:
         """Whether the server, asked now, serves the kind with all its verbs: one that is being removed takes nothing new."""
         known, verbs = await self._read_discovery(kind.api_version)
@@ -192,6 +227,12 @@ class Kinds:
             for definition in definitions.values()
             for entry in definition.get("x-kubernetes-group-version-kind", [])
         }
+
+
+def _is_bound_everywhere(binding: Mapping[str, Any]) -> bool:
+    """Whether it is of that policy, and leaves no namespace and no object out."""
+    where = {name: value for name, value in (binding.get("matchResources") or {}).items() if name != "matchPolicy"}
+    return binding.get("policyName") == AUTHORS_POLICY and not any(where.values()) and "paramRef" not in binding
 
 
 def schema_path(kind: ResourceKind) -> Path:

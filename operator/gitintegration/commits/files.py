@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
@@ -20,6 +20,7 @@ from gitintegration.errors import LimitExceeded
 from gitintegration.git import objects, slices
 from gitintegration.git.objects import NewCommit, TreeEntry, TreeFile
 from gitintegration.git.packs import PackWriter
+from gitintegration.git.signing import Signer
 
 _SMALL = 64 << 10
 """Bytes."""
@@ -101,12 +102,33 @@ class Edited:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitText:
+    """What a commit says beside its files. `time`: seconds since the epoch."""
+
+    author: str
+    committer: str
+    message: str
+    time: int
+    signer: Signer | None = None
+
+
+class Made(NamedTuple):
+    """A commit, with the files that it changes."""
+
+    sha: str
+    text: CommitText
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     commit: NewCommit | None
     """None where the edits came to nothing, or not to their end."""
     edited: Edited
     whole: bool = True
     """Whether all edits were made."""
+    made: tuple[Made, ...] = ()
+    """The commits, the first one first."""
 
     def discard(self) -> None:
         """Whatever became of it, its pack is not needed any more."""
@@ -220,19 +242,14 @@ class CommitBase:
         return len(self.parents) > 1
 
 
+Texts: TypeAlias = "Sequence[tuple[CommitText, Set[str]]]"
+"""Commits that follow one another, and the files of each; all that are in none of the others are the last one's."""
+
+
 def commit(
-    directory: Path,
-    pack: Path,
-    ground: CommitBase,
-    edits: Edits,
-    scope: Scope,
-    *,
-    earlier: Edited,
-    author: str,
-    message: str,
-    time: int,
+    directory: Path, pack: Path, ground: CommitBase, edits: Edits, scope: Scope, texts: Texts, earlier: Edited
 ) -> Committed:
-    """One commit with these edits and `earlier` ones, whose blobs are in the pack already. Then the pack is finished.
+    """Commits with these edits and `earlier` ones, whose blobs are in the pack already. Then the pack is finished.
 
     A merge is made also where no file is edited. Where time is over before all edits are made, there is none yet.
     """
@@ -242,20 +259,37 @@ def commit(
         return Committed(None, edited, whole=False)
     if not blobs and not ground.is_merge:
         return Committed(None, edited)
+    made = list[Made]()
+    then: dict[str, str | None] = {}
     with PackWriter(pack, filter(None, blobs.values()), edited.size) as writer:
-        sha = objects.build_commit(
-            directory,
-            writer,
-            ground.parents,
-            {**ground.taken, **blobs},
-            onto=ground.onto,
-            author=author,
-            committer=author,
-            message=message,
-            time=time,
-        )
+        for text, files in _parts(texts, blobs):
+            then |= files
+            sha = objects.build_commit(
+                directory,
+                writer,
+                [made[-1].sha] if made else ground.parents,
+                {**ground.taken, **then},
+                onto=ground.onto,
+                author=text.author,
+                committer=text.committer,
+                message=text.message,
+                time=text.time,
+                signer=text.signer,
+            )
+            made.append(Made(sha, text, tuple(files)))
         writer.finish()
-    return Committed(NewCommit(sha, pack), edited)
+    return Committed(NewCommit(made[-1].sha, pack), edited, made=tuple(made))
+
+
+def _parts(texts: Texts, blobs: Mapping[str, str | None]) -> Iterator[tuple[CommitText, dict[str, str | None]]]:
+    """Each commit with the files that it changes: none without any, but for a merge."""
+    left = dict(blobs)
+    for number, (text, paths) in enumerate(texts, start=1):
+        is_last = number == len(texts)
+        mine = {path: blob for path, blob in left.items() if is_last or path in paths}
+        left = {path: blob for path, blob in left.items() if path not in mine}
+        if mine or (is_last and not blobs):
+            yield text, mine
 
 
 def preview(directory: Path, edits: Edits, secrets: Mapping[str, Secrets], limits: ReadLimits) -> list[FilePatch]:

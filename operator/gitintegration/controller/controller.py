@@ -125,6 +125,7 @@ class Controller:
             integrations,
             secrets or informers,
             apps,
+            git.keys,
             lambda name: self.dispatcher.add(name, Priority.changed),
             require_allowed_hosts,
         )
@@ -263,6 +264,9 @@ class Controller:
         kind = entry.kinds[kind_id]
         key, meta = kind.key(pipeline), kind.informer.of(name[0]).get(pipeline)
         if entry.session.table.observe(key, meta.resource_version if meta else ABSENT):
+            last = meta or kind.informer.gone.get((name[0], pipeline))
+            if entry.session.loaded and last is not None and last.edited_by:
+                entry.session.edited(key, last.edited_by)
             self.dispatcher.add(name, Priority.edited, self._quiet_period(entry))
 
     def _host(self, name: IntegrationKey) -> str:
@@ -409,6 +413,8 @@ class Controller:
             rescan=entry.must_rescan,
             rivals=await self._rivals(name, spec),
             api_token=entry.login.api_token,
+            signer=entry.login.signer,
+            trust=entry.login.trust,
         )
 
     async def _rivals(self, name: IntegrationKey, spec: GitIntegrationSpec) -> list[Rival]:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from gitintegration import messages
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.cluster.informer import Informer, Informers
 from gitintegration.cluster.integrations import SECRETS, Integrations
-from gitintegration.controller.remotes import app_of, build_remote, check_hosts, proxy_of, tls_of, token_of
+from gitintegration.controller.remotes import (
+    app_of,
+    build_remote,
+    check_hosts,
+    proxy_of,
+    signing_key_of,
+    tls_of,
+    token_of,
+    trust_of,
+)
 from gitintegration.controller.secrets import Secret, read_secret
 from gitintegration.errors import CredentialError, Forbidden, GitIntegrationError, Reason
 from gitintegration.forge.github_app import AppTokens, GitHubApp
 from gitintegration.forge.target import target_if_known
+from gitintegration.git.keys import Keys
+from gitintegration.git.signing import Signer
+from gitintegration.git.verifying import Trust
 from gitintegration.session.connection import Connection
 
 
@@ -26,6 +39,8 @@ class Login:
     informer: Informer | None = None
     api_token: str | None = field(default=None, repr=False)
     app: GitHubApp | None = None
+    signer: Signer | None = None
+    trust: Trust | None = None
 
 
 class CredentialResolver:
@@ -36,33 +51,61 @@ class CredentialResolver:
         integrations: Integrations,
         informers: Informers,
         apps: AppTokens,
+        keys: Keys,
         wake: Callable[[tuple[str, str]], None],
         require_hosts: bool = False,
     ) -> None:
         """`require_hosts`: a Secret must say which hosts its credentials may go to."""
         self._require_hosts = require_hosts
         self._integrations, self._informers, self._apps, self._wake = integrations, informers, apps, wake
+        self._keys = keys
         self._watching: dict[str, dict[str, Login]] = {}
 
     async def connect(self, name: tuple[str, str], login: Login, spec: GitIntegrationSpec) -> Connection:
         """What the integration names. Raises SpecError, CredentialError, and RemoteError where an App gets no token."""
-        refs = _named(spec)
-        self._watch(name, login, (*refs, _hook(spec)))
-        secret, proxy = [await self._kept(name[0], login, ref) if ref else None for ref in refs]
+        self._watch(name, login, spec)
+        secret, proxy = [await self._kept(name[0], login, ref) if ref else None for ref in _named(spec)]
         made, login.app = await self._connection(spec, secret, proxy)
         login.api_token = token_of(secret.data) if secret else None
+        login.signer = await self._signer(name[0], login, spec)
+        login.trust = await self._trust(name[0], login, spec)
         return made
+
+    async def _trust(self, namespace: str, login: Login, spec: GitIntegrationSpec) -> Trust | None:
+        """Whose commits are taken. Raises CredentialError: where that is not known, nothing is."""
+        if spec.verify is None:
+            return None
+        secret = await self._kept(namespace, login, spec.verify.secret_ref.name)
+        with _naming(secret):
+            own = login.signer.public if login.signer else ""
+            return trust_of(secret.data, spec.verify.allowed_authors or (), own)
+
+    async def _signer(self, namespace: str, login: Login, spec: GitIntegrationSpec) -> Signer | None:
+        """What commits are signed with. Raises CredentialError: where they can't be, nothing is pushed."""
+        ref = _signing(spec)
+        if ref is None:
+            return None
+        try:
+            secret = await self._kept(namespace, login, ref)
+        except CredentialError as error:
+            if error.reason is Reason.SecretNotFound:
+                error.words = messages.SIGNING_MISSING(secret=ref)
+            raise
+        with _naming(secret):
+            return replace(await self._keys.signer(*signing_key_of(secret.data)), secret=ref)
 
     async def hook_secret(self, name: tuple[str, str], login: Login, spec: GitIntegrationSpec) -> Secret | None:
         """What the webhook's deliveries are proven with; None where it names none. Raises CredentialError."""
         ref = _hook(spec)
         if ref is None:
             return None
-        self._watch(name, login, (*_named(spec), ref))
+        self._watch(name, login, spec)
         return await self._kept(name[0], login, ref)
 
-    def _watch(self, name: tuple[str, str], login: Login, refs: Sequence[str | None]) -> None:
-        """These Secrets alone, from now on."""
+    def _watch(self, name: tuple[str, str], login: Login, spec: GitIntegrationSpec) -> None:
+        """The Secrets that it names alone, from now on."""
+        verifying = spec.verify.secret_ref.name if spec.verify else None
+        refs = (*_named(spec), _hook(spec), _signing(spec), verifying)
         login.secrets = {ref: login.secrets.get(ref) for ref in refs if ref}
         if login.secrets and login.informer is None:
             login.informer = self._informers.acquire(SECRETS, name[0])
@@ -146,3 +189,8 @@ def _named(spec: GitIntegrationSpec) -> tuple[str | None, str | None]:
 def _hook(spec: GitIntegrationSpec) -> str | None:
     """The Secret of the webhook."""
     return spec.webhook.secret_ref.name if spec.webhook and spec.webhook.secret_ref else None
+
+
+def _signing(spec: GitIntegrationSpec) -> str | None:
+    """The Secret of the key that commits are signed with."""
+    return spec.commit.signing_secret_ref.name if spec.commit and spec.commit.signing_secret_ref else None

@@ -131,6 +131,7 @@ def first_seen(body: Mapping[str, Any], directory: Path) -> Integration:
     status = dict(body.get("status") or {})
     session = SyncSession(body["metadata"]["uid"], directory)
     session.last_seen, session.history = status.get("remoteCommit"), status.get("history")
+    session.verified = (status.get("verified") or {}).get("commit")
     session.told = status.get("conflicts") or ()
     session.pull_request, session.branch = status.get("pullRequest"), status.get("observedBranch")
     session.selection = status.get("observedSelection")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from gitintegration import messages
@@ -12,6 +12,7 @@ from gitintegration.errors import CredentialError, Reason, SpecError
 from gitintegration.forge.github_app import GitHubApp
 from gitintegration.git.remote import Anonymous, Auth, Basic, Bearer, Proxy, Remote, SshKey, Tls
 from gitintegration.git.url import RemoteURL, parse_base, parse_url
+from gitintegration.git.verifying import Trust, keys_of
 from gitintegration.messages import nearly
 
 _APP_ID = 64
@@ -188,6 +189,32 @@ def _ssh(secret: Mapping[str, str]) -> SshKey:
         near = nearly(["known_hosts"], list(secret))
         raise CredentialError(Reason.InvalidSecret, messages.SECRET_NO_HOST_KEYS(near=near))
     return SshKey(f"{identity.strip()}\n".encode(), secret["known_hosts"].encode(), secret.get("password") or None)
+
+
+def signing_key_of(secret: Mapping[str, str]) -> tuple[bytes, str | None]:
+    """The private key that commits are signed with, and its passphrase. Raises CredentialError."""
+    identity = next((secret[key] for key in _IDENTITY if key in secret), None)
+    if identity is None:
+        if "git.asc" in secret:
+            raise CredentialError(Reason.InvalidSecret, messages.SIGNING_OPENPGP())
+        near = nearly(_IDENTITY, list(secret))
+        raise CredentialError(Reason.InvalidSecret, messages.SIGNING_NO_KEY(near=near))
+    return f"{identity.strip()}\n".encode(), secret.get("passphrase") or secret.get("password") or None
+
+
+def trust_of(secret: Mapping[str, str], authors: Sequence[str], own: str) -> Trust:
+    """Whose commits are taken. Raises CredentialError."""
+    signers = secret.get("allowed_signers")
+    if signers is None:
+        near = nearly(["allowed_signers"], list(secret))
+        raise CredentialError(Reason.InvalidSecret, messages.VERIFYING_NO_KEYS(near=near))
+    trust = Trust(signers, tuple(authors), own)
+    try:
+        keys_of(trust)
+    except ValueError as error:
+        words = messages.SECRET_FILE(key="allowed_signers", words=f"can't be read: {error}")
+        raise CredentialError(Reason.InvalidSecret, words) from None
+    return trust
 
 
 def proxy_of(proxy: Mapping[str, str]) -> Proxy:

@@ -253,4 +253,4 @@ def commit_message(summary: Summary, *, integration: str, namespace: str, templa
     lines = [f"{verb}: {name}" for verb, names, _ in summary.parts for name in names]
     more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
     listing = [] if len(summary.names) <= _NAMED else ["", *lines[:_LISTED], *more]
-    return "\n".join([title, *listing, "", f"From the cluster: {namespace}/{integration}", ""])
+    return "\n".join([title, *listing, ""])

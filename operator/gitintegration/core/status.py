@@ -21,7 +21,8 @@ from gitintegration.core.plan.authors import NOBODY, Authors, Torn
 from gitintegration.core.plan.conflict_values import ConflictValue
 from gitintegration.core.text import plain, plain_values
 from gitintegration.core.values import ObjectKey
-from gitintegration.errors import CredentialError, GitIntegrationError, Reason, RemoteError, Words
+from gitintegration.core.verdict import Verdict
+from gitintegration.errors import CredentialError, GitIntegrationError, Reason, RemoteError, Unverified, Words
 from gitintegration.messages import SOMEWHERE, Place, counted, named
 
 SHOWN = 50
@@ -209,6 +210,12 @@ class Outcome:
     review: Mapping[str, Any] | None = None
     """The branch that changes are offered on for review, where one is named."""
     pull_request: Mapping[str, Any] | None = None
+    signing_key: Mapping[str, Any] | None = None
+    """What commits are signed with, where they are."""
+    verdict: Verdict | None = None
+    """Of the head, where it is to be verified."""
+    verified: str | None = None
+    """The last commit that was."""
     remote_commit: str | None = None
     synced_commit: str | None = None
     history: Sequence[Mapping[str, Any]] | None = None
@@ -255,7 +262,7 @@ def build_status(
         "invalidTruncated",
         "activeOperation",
         *(["review", "pullRequest"] if outcome.observed else ["inSync"]),  # of what is not seen, nobody knows
-        *(["held"] if outcome.observed and not outcome.suspended else []),
+        *(["held", "signingKey", "verified"] if outcome.observed and not outcome.suspended else []),
     )
     status = {k: v for k, v in previous.items() if k not in dropped}
     status["observedGeneration"] = outcome.generation
@@ -318,6 +325,10 @@ def _observed(previous: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         status["review"] = dict(outcome.review)
     if outcome.pull_request is not None:
         status["pullRequest"] = dict(outcome.pull_request)
+    if outcome.verdict is not None and outcome.verified is not None:
+        status["verified"] = _verified(previous.get("verified") or {}, outcome.verdict, outcome.verified)
+    if outcome.signing_key is not None:
+        status["signingKey"] = dict(outcome.signing_key)
     if outcome.source is not None:
         status["observedSource"] = outcome.source
     if outcome.prefix is not None:
@@ -331,6 +342,13 @@ def _observed(previous: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
     if outcome.memory is not None:
         status["observedMemory"] = outcome.memory
     return status
+
+
+def _verified(before: Mapping[str, Any], found: Verdict, commit: str) -> dict[str, Any]:
+    """The last commit that was: with what was found of it, where it is the head, or was."""
+    if found.flaw is None and found.commit == commit:
+        return {"commit": commit, "author": found.author, "key": found.key, "signer": found.signer}
+    return dict(before) if before.get("commit") == commit else {"commit": commit}
 
 
 def _definitions(before: Mapping[str, str], found: Mapping[str, str | None]) -> dict[str, str]:
@@ -426,7 +444,7 @@ def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
         hooked = {"WebhookConfigured": _Verdict(hook.status, hook.reason, hook.message)} if hook.told else {}
     hooked[CHECKED] = None
     if outcome.suspended:
-        return {**result, "Connected": None, "InSync": None, **hooked}
+        return {**result, "Connected": None, "InSync": None, **hooked, "Verified": None}
     if outcome.error is not None and outcome.error.is_passing:
         message = f"retrying after: {ready.message}"
         behind = outcome.error.reason is Reason.RemoteBehind
@@ -436,7 +454,23 @@ def verdicts(outcome: Outcome) -> dict[str, _Verdict | None]:
         result["Stalled"] = _Verdict("True", ready.reason, ready.message)
     result["Connected"] = _connected(outcome)
     result["InSync"] = _in_sync(outcome)
-    return {**result, **hooked}
+    return {**result, **hooked, **_signed(outcome)}
+
+
+def _signed(outcome: Outcome) -> dict[str, _Verdict | None]:
+    """Verified, where commits are to be."""
+    if isinstance(outcome.error, Unverified):
+        return {"Verified": _Verdict("False", outcome.error.reason, outcome.place.told(outcome.error))}
+    if not outcome.observed:
+        return {"Verified": None}
+    if (found := outcome.verdict) is None:
+        return {}
+    told = f"commit {found.commit[:12]} by {found.author}"
+    if found.flaw is not None:
+        by = f", by key {found.key}" if found.key else ""
+        return {"Verified": _Verdict("False", Reason(found.flaw.value), f"{told} {found.words}{by}")}
+    whose = f" of {found.signer}" if found.signer else ""
+    return {"Verified": _Verdict("True", Reason.Succeeded, f"{told} is signed by key {found.key}{whose}")}
 
 
 def _ready(outcome: Outcome) -> _Verdict:

@@ -13,8 +13,10 @@ from typing import NamedTuple
 from gitintegration.core.values import Json
 
 _FOREIGN = re.compile(
-    r"^(kubectl\.kubernetes\.io|meta\.helm\.sh|argocd\.argoproj\.io|kopf\.[^/]*|([^/]+\.)?toolkit\.fluxcd\.io)(/|$)"
+    r"^(kubectl\.kubernetes\.io|meta\.helm\.sh|argocd\.argoproj\.io|kopf\.[^/]*|([^/]+\.)?toolkit\.fluxcd\.io"
+    r"|planasonix\.com/(edited-by|change-reason))(/|$)"
 )
+"""Annotations and labels that tools keep, and what tells of an edit: nobody's edits."""
 _SYNCED_METADATA = ("labels", "annotations")
 
 

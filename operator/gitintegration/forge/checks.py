@@ -83,7 +83,7 @@ class CheckDialect(Protocol):
 
 
 class _GitHub:
-    most = 65_000
+    most: ClassVar[int] = 65_000
 
     def open(self, base: str, page: int) -> Call:
         wanted = {"state": "open", "base": base, "sort": "updated", "direction": "desc"}
@@ -138,7 +138,7 @@ class _Gitea(_GitHub):
 
 
 class _GitLab:
-    most = 500_000
+    most: ClassVar[int] = 500_000
     _STATES: ClassVar[Mapping[CheckState, str]] = {
         CheckState.pending: "pending",
         CheckState.success: "success",
@@ -192,7 +192,7 @@ class _GitLab:
 
 
 class _Bitbucket:
-    most = 32_000
+    most: ClassVar[int] = 32_000
     _STATES: ClassVar[Mapping[CheckState, str]] = {
         CheckState.pending: "INPROGRESS",
         CheckState.success: "SUCCESSFUL",
@@ -251,7 +251,7 @@ class _Bitbucket:
 class _AzureDevOps:
     """A status stands at the pull request, where its branch policies look for it; of what was merged, at the commit."""
 
-    most = 100_000
+    most: ClassVar[int] = 100_000
     _VERSION: ClassVar[Mapping[str, str]] = {"api-version": "7.1"}
     _STATES: ClassVar[Mapping[CheckState, str]] = {
         CheckState.pending: "pending",

@@ -102,10 +102,10 @@ class GitClient:
         self._workers, self._fence, self._observe, self._egress = workers, fence, observe, egress
         self._limits, self._budget = limits, budget or Budget(limits.pack)
         self.disk = disk or Disk()
-        self._keys = keys or Keys()
+        self.keys = keys or Keys()
         self.waits: Callable[[], AbstractContextManager[None]] = nullcontext
         """Entered for as long as a conversation takes."""
-        self._http = HttpTransport(connections_per_host, egress, self._keys)
+        self._http = HttpTransport(connections_per_host, egress, self.keys)
         self._ssh_transport: SshTransport | None = None
 
     async def __aenter__(self) -> GitClient:
@@ -125,7 +125,7 @@ class GitClient:
         if self._ssh_transport is None:
             from gitintegration.git.ssh import SshTransport
 
-            self._ssh_transport = SshTransport(self._egress, self._keys)
+            self._ssh_transport = SshTransport(self._egress, self.keys)
         return self._ssh_transport
 
     def forget(self, remote: Remote) -> None:

@@ -14,13 +14,17 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gitintegration import messages
 from gitintegration.errors import CredentialError, LimitExceeded, Reason, RemoteUnavailable
 from gitintegration.git.recent import Recent
 from gitintegration.git.remote import SshKey, Tls
+from gitintegration.git.signing import Signer
 from gitintegration.git.tls import make_context
+
+if TYPE_CHECKING:
+    from asyncssh import SSHKey
 
 R = TypeVar("R")
 
@@ -35,6 +39,8 @@ _QUICK = 16 << 10
 _PASSPHRASE = 1 << 10
 _RSA_BITS = 8192
 """A signature with 8192 bits takes 20 ms, and it is made on the event loop."""
+_SIGNS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+"""Types of keys that git, OpenSSH and forges take signatures of."""
 _SOON, _SECONDS = 0.5, 3.0
 """Of the processor, so that an honest key is read on a busy machine as well: for most keys, and for any."""
 _CLOCK = 60.0
@@ -76,6 +82,13 @@ class Keys:
         _bound("known_hosts", len(key.known_hosts), _KNOWN_HOSTS)
         _bound("password", len(key.passphrase or ""), _PASSPHRASE)
         made: bytes = await self._once("the private key", read_ssh, key.private_key, key.passphrase, key.known_hosts)
+        return made
+
+    async def signer(self, private_key: bytes, passphrase: str | None) -> Signer:
+        """Signs commits with this private key. Raises CredentialError."""
+        _bound("identity", len(private_key), _KEY)
+        _bound("passphrase", len(passphrase or ""), _PASSPHRASE)
+        made: Signer = await self._once("the signing key", read_signing, private_key, passphrase)
         return made
 
     async def app(self, pem: str) -> bytes:
@@ -144,6 +157,28 @@ def _rsa(key: str, bits: int, least: int = 1024) -> None:
 def read_ssh(private_key: bytes, passphrase: str | None, known_hosts: bytes) -> bytes:
     """The key as PKCS #8. Raises CredentialError."""
     import asyncssh
+
+    made = _private(private_key, passphrase, "password")[1]
+    try:
+        asyncssh.import_known_hosts(known_hosts.decode())
+    except (ValueError, asyncssh.KeyImportError):
+        raise _wrong("known_hosts", "can't be read") from None
+    return made
+
+
+def read_signing(private_key: bytes, passphrase: str | None) -> Signer:
+    """What signs with the key. Raises CredentialError."""
+    key, pem = _private(private_key, passphrase, "passphrase")
+    algorithm = key.algorithm.decode()
+    if algorithm not in _SIGNS:
+        raise _wrong("identity", f"is of type {algorithm[:64]}, which can't sign commits: {', '.join(_SIGNS)} can")
+    public = " ".join(key.export_public_key("openssh").decode().split()[:2])
+    return Signer(pem, public, key.get_fingerprint())
+
+
+def _private(private_key: bytes, passphrase: str | None, called: str) -> tuple[SSHKey, bytes]:
+    """An SSH key, and the same as PKCS #8. `called`: the key of the Secret that has its passphrase. Raises CredentialError."""
+    import asyncssh
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     try:
@@ -151,16 +186,12 @@ def read_ssh(private_key: bytes, passphrase: str | None, known_hosts: bytes) -> 
         made = key.export_private_key("pkcs8-pem")
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, asyncssh.KeyExportError, ValueError, TypeError):
         raise _wrong(
-            "identity", "holds a private key that can't be read: is it whole, and is `password` its passphrase?"
+            "identity", f"holds a private key that can't be read: is it whole, and is `{called}` its passphrase?"
         ) from None
     inner = getattr(key.pyca_key, "key_size", None) if isinstance(key.pyca_key, RSAPrivateKey) else None
     if inner is not None:
         _rsa("identity", inner)
-    try:
-        asyncssh.import_known_hosts(known_hosts.decode())
-    except (ValueError, asyncssh.KeyImportError):
-        raise _wrong("known_hosts", "can't be read") from None
-    return made
+    return key, made
 
 
 def read_app(pem: str) -> bytes:

@@ -10,6 +10,7 @@ from gitintegration.cluster.base_store import BaseStore
 from gitintegration.commits.files import CommitBase, Edits
 from gitintegration.core.invalid import Problem
 from gitintegration.core.layout import Layout
+from gitintegration.core.people import Edit
 from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.state.record import Published
 from gitintegration.core.state.shards import ShardedRecords
@@ -88,7 +89,8 @@ class BranchPush:
             check_digest(wanted.plan_digest, plan)
             check_deletes(session, request, plan.changes, wanted)
             message = as_line(wanted.message) or request.message_of(draft.done, session.restored)
-            made = await branches.finish(builder, request, message, order.created_at)
+            by = [named.edit for named in draft.done]
+            made = await builder.commit([(request.text_of(message, by, order.created_at), frozenset())])
         except BaseException:
             builder.discard()
             raise
@@ -113,6 +115,7 @@ class _Named:
     key: ObjectKey
     verb: Verb
     version: str
+    edit: Edit
 
 
 class _Draft:
@@ -172,7 +175,7 @@ class _Draft:
             if builder is not None:
                 assert item.decision.git is not None
                 self._pushed.put(Published(item.key, self._branch, place.path, item.decision.git.value))
-                self.done.append(_Named(item.key, item.verb, item.version))
+                self.done.append(_Named(item.key, item.verb, item.version, item.edit(self._session)))
         if builder is not None:
             await builder.edit(edits)
         if pages is not None and edited:

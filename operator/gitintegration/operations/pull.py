@@ -147,6 +147,7 @@ class Pull:
         if branch == head.branch and not wanted.revision:
             return _Source(session, layout, branch, tip)
         commit = await self._revision(session, request, branch, tip, wanted.revision) if wanted.revision else tip
+        await self._reconciler.verifier.check(session, request, commit)
         there, layout = await self._elsewhere(session, request, RemoteHeads(branch, commit, 0, named=True))
         return _Source(there, layout, branch, commit)
 

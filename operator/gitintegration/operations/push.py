@@ -78,6 +78,8 @@ class Push:
             at = head.commit if branch == head.branch else await head_of(self._git, request.remote, branch)
             if done := await self._landed(session, request, order, branch, at):
                 return await self._proposed(request, wanted, head, done, ())
+            if branch != head.branch:
+                await self._reconciler.verifier.check(session, request, at)
             check_expected(wanted.expected_remote_commit, at, branch)
             keys = chosen(session, request, wanted.pipelines)
             if wanted.pipelines is None:
@@ -205,13 +207,14 @@ class Push:
                 return OperationResult(
                     "nothing to push", {**told, "counts": replace(plan, changes=()).counts, "changes": []}
                 )
-            told = {**told, **lossy(prepared.made), "commit": prepared.info.sha}
+            told = {**told, **lossy(prepared.made), "commit": prepared.sha}
             await order.record(told)
             await branch.push(prepared, RunStats())
+            await self._reconciler.take_off(session, request)
         finally:
             branch.discard()
         await self._reconciler.flush(session, request)
-        return OperationResult(f"pushed {prepared.info.sha[:12]} to {head.branch}: {plan.words()}", told)
+        return OperationResult(f"pushed {prepared.sha[:12]} to {head.branch}: {plan.words()}", told)
 
     @staticmethod
     async def _planned(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import orjson
 
 from gitintegration.commits import files
-from gitintegration.commits.files import CommitBase, Committed, Edit, Edits, GitItem, Scope
+from gitintegration.commits.files import CommitBase, Committed, CommitText, Edit, Edits, GitItem, Scope
 from gitintegration.core.diff import same_value
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout
@@ -171,19 +171,12 @@ class Branches:
         request: RunRequest,
         base: CommitBase,
         edits: Edits,
-        message: str,
-        moment: int | None = None,
+        text: CommitText,
     ) -> Committed:
-        """The commit, not pushed yet. `moment`: seconds since the epoch, now where it is not given."""
+        """The commit, not pushed yet."""
         builder = self.begin(session, request, base)
         await builder.edit(edits)
-        return await self.finish(builder, request, message, moment)
-
-    async def finish(
-        self, builder: CommitBuilder, request: RunRequest, message: str, moment: int | None = None
-    ) -> Committed:
-        """The commit of all that was edited."""
-        return await builder.commit(request.author, message, moment or self.now())
+        return await builder.commit([(text, frozenset())])
 
     async def push(self, session: SyncSession, request: RunRequest, ref: str, old: str | None, made: Committed) -> None:
         """Move the branch from `old`. Raises StaleRemote where it is elsewhere by now."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from gitintegration.core.merge import Base, rebase
+from gitintegration.core.people import Edit
 from gitintegration.core.state.item import OpenItem, Phase
 from gitintegration.core.state.record import UNKNOWN, ItemRecord, Watermark
 from gitintegration.core.values import ObjectKey
@@ -16,6 +17,8 @@ from gitintegration.session.session import SyncSession
 def checkpoint(session: SyncSession, item: Item) -> None:
     """Move the base of an item as far as it was carried; what is left of it stays open."""
     decision = item.decision
+    if not decision.local_ahead:
+        session.edits.pop(item.key, None)
     if item.leaves:
         _release(session, item.key)
         return
@@ -114,6 +117,7 @@ class Staged:
     """Where it rests if nothing is pushed."""
     after: OpenItem | None
     """Where it rests once it is."""
+    edit: Edit
     leaves: bool
     """Whether it is somebody else's by then."""
     takes_all: bool
@@ -122,7 +126,7 @@ class Staged:
     """What is agreed on then, where the log holds nothing of it."""
 
     @classmethod
-    def of(cls, item: Item, base: Base | None) -> Staged:
+    def of(cls, session: SyncSession, item: Item, base: Base | None) -> Staged:
         return cls(
             key=item.key,
             number=item.number,
@@ -132,6 +136,7 @@ class Staged:
             verb=item.verb,
             before=rests(item),
             after=rests(item, pushed=True),
+            edit=item.edit(session),
             leaves=item.leaves,
             takes_all=item.pulled or not item.decision.remote_ahead,
             base=base,
@@ -160,4 +165,7 @@ def install(session: SyncSession, staged: Staged) -> None:
     else:
         mark = Watermark(git.path, git.blob if staged.takes_all else UNKNOWN, staged.version)
         session.records.put(ItemRecord(staged.key, mark, base))
+    session.edits.pop(staged.key, None)
+    if staged.edit.reason:
+        session.reasons[staged.key] = staged.edit.reason
     session.table.checkpoint(staged.key, staged.version, staged.number, staged.after)

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from gitintegration.commits import files
-from gitintegration.commits.files import CommitBase, Committed, Edited, Edits, Scope
+from gitintegration.commits.files import CommitBase, Committed, Edited, Edits, Scope, Texts
 from gitintegration.errors import LimitExceeded
 from gitintegration.git.disk import Disk
 from gitintegration.git.workers import Workers
@@ -59,20 +59,25 @@ class CommitBuilder:
             raise
         self._waiting = dict(islice(self._waiting.items(), made.taken, None))
 
-    async def commit(self, author: str, message: str, moment: int) -> Committed:
-        """The commit with all edits, not pushed yet. What waits is edited with it, in one call of a worker."""
-        words: dict[str, Any] = {"author": author, "message": message, "time": moment}
+    async def commit(self, texts: Texts) -> Committed:
+        """The commits with all edits, not pushed yet. What waits is edited with it, in one call of a worker."""
         whole = False
         while not whole:
-            words["earlier"] = self._edited.packed
             made = await self._run(
-                files.commit, self._directory, self._pack, self._base, self._waiting, self._scope, **words
+                files.commit,
+                self._directory,
+                self._pack,
+                self._base,
+                self._waiting,
+                self._scope,
+                texts,
+                self._edited.packed,
             )
             self._take(made.edited)
             whole = made.whole
         if made.commit is None:
             self.discard()
-        return Committed(made.commit, self._edited)
+        return Committed(made.commit, self._edited, made=made.made)
 
     async def _run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         try:

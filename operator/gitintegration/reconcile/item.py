@@ -11,11 +11,12 @@ from typing import Final, Protocol
 from gitintegration.api.base_model import PIPELINE_ID
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.api.names import split_api_version
-from gitintegration.commits.files import GitItem
+from gitintegration.commits.files import CommitText, GitItem
 from gitintegration.core.diff import get
 from gitintegration.core.invalid import Problem
 from gitintegration.core.layout import Summary, commit_message
 from gitintegration.core.merge import Decision
+from gitintegration.core.people import Credit, Edit
 from gitintegration.core.plan.conflict_values import ConflictValue, conflict_values
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.record import ItemRecord
@@ -25,10 +26,12 @@ from gitintegration.core.values import Json, ObjectKey
 from gitintegration.core.view import view, with_ignored
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.remote import Remote
+from gitintegration.git.signing import Signer
+from gitintegration.git.verifying import Trust
 from gitintegration.messages import Place, counted, named
 from gitintegration.reconcile.rivals import Rival
 from gitintegration.session.live_objects import Kind, LiveObject
-from gitintegration.session.session import NOTHING_RESTORED, Restored
+from gitintegration.session.session import NOTHING_RESTORED, Restored, SyncSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,10 @@ class RunRequest:
     """Go through all objects for what moved; False: only through what the watch has told of."""
     api_token: str | None = field(default=None, repr=False)
     """For the forge's API, where the Secret has one."""
+    signer: Signer | None = None
+    """Of its commits, where they are to be signed."""
+    trust: Trust | None = None
+    """Whose commits are taken from git, where that is asked."""
     rivals: Sequence[Rival] = ()
     """The other integrations of the namespace."""
     policy: Policy | None = None
@@ -102,6 +109,19 @@ class RunRequest:
     def author(self) -> str:
         """Of its commits."""
         return f"{self.spec.author.name} <{self.spec.author.email}>"
+
+    @property
+    def committer(self) -> str:
+        """Of its commits: who vouches for them where they are signed."""
+        named = self.spec.commit.committer if self.spec.commit else None
+        return f"{named.name} <{named.email}>" if named else self.author
+
+    def text_of(self, message: str, edits: Iterable[Edit], moment: int) -> CommitText:
+        """What a commit with these edits says, with its author."""
+        authors = self.spec.authors
+        credit = Credit.of(edits if authors.mode == "person" else ())
+        text = credit.message(message, authors.domain, f"{self.namespace}/{self.name}")
+        return CommitText(credit.author(authors.domain, self.author), self.committer, text, moment, self.signer)
 
     def message_of(self, items: Iterable[Changed], restored: Restored) -> str:
         """What a commit of these items says, where nobody said otherwise."""
@@ -168,6 +188,20 @@ class Item:
         if not self.is_made_whole or whole is None:
             return value
         return with_ignored(value, view(whole), self.kind.pointers)
+
+    def edit(self, session: SyncSession) -> Edit:
+        """Who edited it in the cluster since git had it. Of one that is gone it is who did so last."""
+        restored = session.restored.get(self.key, ("", ""))[0] == self.version
+        if not self.decision.local_ahead or self.handed_over or restored:
+            return Edit()
+        people = session.edits.get(self.key, ()) if self.kind.stamped else ()
+        if self.live is not None and self.kind.stamped:
+            last = self.live.edited_by
+            people = (*(user for user in people if user != last), last) if last else ()
+        people = tuple(user for user in people if user != self.kind.user)  # as whom the operator writes
+        if self.live is None:
+            return Edit(people, is_delete=True)
+        return Edit(people, self.live.manager, self.live.reason)
 
     @property
     def deletes(self) -> bool:
@@ -266,6 +300,8 @@ class RunStats:
     """The subject of each commit."""
     reverted: list[str] = field(default_factory=list)
     """What was edited by hand and is as in git again, in words."""
+    doubted: GitIntegrationError | None = None
+    """Why the head was not believed."""
     troubles: list[GitIntegrationError] = field(default_factory=list)
     """What went wrong beside the sync, with the pull request say; the rest was done."""
     held: list[HeldDeletes | HeldCopies] = field(default_factory=list)

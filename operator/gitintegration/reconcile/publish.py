@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
-from gitintegration.commits.files import CommitBase, Committed, Edits
+from gitintegration.commits.files import CommitBase, Committed, CommitText, Edits, Texts
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout
+from gitintegration.core.people import Credit, with_reasons
 from gitintegration.core.plan.policy import Side
 from gitintegration.core.state.item import Phase
 from gitintegration.core.values import ObjectKey
@@ -63,10 +64,15 @@ class Review(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PreparedCommit:
-    """A commit that is made and not pushed yet."""
+    """Commits that are made and not pushed yet, the first one first."""
 
-    info: CommitInfo
+    infos: tuple[CommitInfo, ...]
     made: Committed
+
+    @property
+    def sha(self) -> str:
+        """Of the last."""
+        return self.infos[-1].sha
 
 
 class Branch:
@@ -110,21 +116,33 @@ class Branch:
         for item in items:
             then = base_once_pushed(item)
             in_log = not item.logged and self._wal.put_push(self._session, item, then)
-            self.staged.append(Staged.of(item, None if in_log else then))
+            self.staged.append(Staged.of(self._session, item, None if in_log else then))
         self._session.records.evict()
 
     async def prepare(self, message: str | None = None, moment: int | None = None) -> PreparedCommit | None:
         """The commit of all that was staged; None where it would change no file, and all is in git already."""
-        message = message or self._request.message_of(self.staged, self._session.restored)
         assert self._builder is not None
-        moment = moment or self._branches.now()
-        made = await self._branches.finish(self._builder, self._request, message, moment)
+        texts = self._texts(message, moment or self._branches.now())
+        made = await self._builder.commit(texts)
         self._fail(made)
         if made.commit is None:
             self._install()
             return None
-        paths = tuple(dict.fromkeys(staged.target for staged in self.staged))
-        return PreparedCommit(CommitInfo(made.commit.sha, message.strip(), self._request.author, moment, paths), made)
+        infos = [CommitInfo(sha, text.message.strip(), text.author, text.time, paths) for sha, text, paths in made.made]
+        return PreparedCommit(tuple(infos), made)
+
+    def _texts(self, message: str | None, moment: int) -> Texts:
+        """One commit where it has a message of its own, else one for each who edited, in the order of their edits."""
+        if message is not None:
+            edits = [staged.edit for staged in self.staged]
+            return [(self._request.text_of(message, edits, moment), frozenset())]
+        parts = parted(self.staged, list(self._session.edits), apart=self._request.spec.authors.mode == "person")
+        return [(self._text(part, moment), frozenset(staged.target for staged in part)) for part in parts]
+
+    def _text(self, part: Sequence[Staged], moment: int) -> CommitText:
+        edits = [staged.edit for staged in part]
+        message = with_reasons(self._request.message_of(part, self._session.restored), edits)
+        return self._request.text_of(message, edits, moment)
 
     def _fail(self, made: Committed) -> None:
         """Those whose file can't be edited are left out."""
@@ -145,18 +163,21 @@ class Branch:
         session, edited = self._session, prepared.made.edited
         await self._wal.flush(session, self._request)
         await self._branches.push(session, self._request, self._head.ref, self._head.commit, prepared.made)
-        stats.commits.append(prepared.info.sha)
-        stats.pushed.append(prepared.info.message.partition("\n")[0])
+        stats.commits += [info.sha for info in prepared.infos]
+        stats.pushed += [info.message.partition("\n")[0] for info in prepared.infos]
         stats.lossy += edited.lossy
         for path in edited.removed:
             session.index.remove(path)
         for scanned in edited.files:
             session.index.put(scanned)
-        session.index.commit = prepared.info.sha
-        session.records.follow(prepared.info.sha)
+        session.index.commit = prepared.sha
+        if session.verified is not None:
+            session.verified = prepared.sha
+        session.records.follow(prepared.sha)
         self._install()
         session.table.suspect(session.records.in_doubt)
-        self._note(prepared.info)
+        for info in prepared.infos:
+            self._note(info)
 
     def _install(self) -> None:
         """Take all that was staged for agreed. So many rows are open at a time; it bounds memory."""
@@ -171,6 +192,8 @@ class Branch:
         """Have the history begin with it."""
         session, touched = self._session, dict[str, list[str]]()
         for staged in self.staged:
+            if staged.target not in info.paths:
+                continue
             git = session.index.items.get(staged.key)
             touched.setdefault(staged.target, []).append(history.pipeline_id(git) if git else staged.id)
         shown = history.shown(info, touched, {})
@@ -249,6 +272,30 @@ class DirectPublisher:
     def abandon(self) -> None:
         self._branch.discard()
         abandon(self._session, self._left.values() if self._left is not None else self._branch.staged)
+
+
+_APART = 20
+"""So many commits one push has at most; who edited more than that share the last."""
+
+
+def parted(staged: Sequence[Staged], order: Sequence[ObjectKey], *, apart: bool) -> list[list[Staged]]:
+    """What is staged, by who edited it and why: one part for each, in the `order` of edits, and files that several edited by themselves."""
+    if not apart:
+        return [list(staged)]
+    files: dict[str, list[Staged]] = {}
+    for each in staged:
+        files.setdefault(each.target, []).append(each)
+    parts: dict[object, list[Staged]] = {}
+    for mates in files.values():
+        alike = Credit.of(each.edit for each in mates).people, tuple({each.edit.reason: None for each in mates})
+        parts.setdefault(alike, []).extend(mates)
+    place = {key: number for number, key in enumerate(order)}
+    found = sorted(parts.values(), key=lambda part: max(place.get(each.key, -1) for each in part))
+    return (
+        [*found[: _APART - 1], [each for part in found[_APART - 1 :] for each in part]]
+        if len(found) > _APART
+        else found
+    )
 
 
 def edits_of(items: Sequence[Item]) -> Edits:

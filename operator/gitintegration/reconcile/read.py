@@ -126,10 +126,17 @@ class Reader:
             if self._is_ours(session, request, covered, item) and await self._is_served(session, item):
                 self._adopt(session, item)
                 await self._decider.decide(session, request, item)
+                self._note_reason(session, request, item)
                 items.append(item)
             elif item.moved and await self._handover.may_remove(session, request, item):
                 items.append(item)
         return items
+
+    @staticmethod
+    def _note_reason(session: SyncSession, request: RunRequest, item: Item) -> None:
+        """The reason of an edit that a process before this one has carried is to be taken off."""
+        if request.may.to_git and item.live and item.live.reason and item.record and not item.decision.local_ahead:
+            session.reasons[item.key] = item.live.reason
 
     async def _evident(
         self, session: SyncSession, request: RunRequest, kind: Kind, records: dict[ObjectKey, ItemRecord | None]

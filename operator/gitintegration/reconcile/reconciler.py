@@ -11,14 +11,14 @@ from typing import Any
 from gitintegration.cluster.base_store import BaseStore
 from gitintegration.core.layout import Layout, folder_of
 from gitintegration.core.plan.batches import batches
-from gitintegration.core.plan.policy import Side
+from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.evidence import survived
 from gitintegration.core.state.item import Phase
 from gitintegration.core.state.record import ItemRecord
 from gitintegration.core.state.shards import key_bits
 from gitintegration.core.status import HeldCopies, HeldDeletes, Outcome
 from gitintegration.core.values import ObjectKey
-from gitintegration.errors import GitIntegrationError, Stale, StaleRemote
+from gitintegration.errors import Forbidden, GitIntegrationError, Refused, Stale, StaleRemote
 from gitintegration.git import objects
 from gitintegration.git.client import GitClient
 from gitintegration.git.workers import Workers
@@ -33,6 +33,7 @@ from gitintegration.reconcile.mirror import GitMirror
 from gitintegration.reconcile.publish import Branch, DirectPublisher, Publisher, Review
 from gitintegration.reconcile.read import Reader, forget_base
 from gitintegration.reconcile.report import outcome_of
+from gitintegration.reconcile.verify import Verifier, unverified
 from gitintegration.reconcile.wal import WriteAheadLog
 from gitintegration.session.live_objects import LiveObjects, by_kind, observe_all, observed_by
 from gitintegration.session.session import SyncSession
@@ -62,11 +63,13 @@ class Reconciler:
 
         `memories`: what else is remembered of an integration, and forgotten with its source. `now` in seconds.
         """
+        self._objects = objects
         self._git, self._workers, self._memories, self._now, self.batch = git, workers, memories, now, batch
         self._store, self.branches, self.mirror, self._review = store, branches, mirror, review
         self._wal = WriteAheadLog(store, objects)
         self.reader = Reader(objects, mirror, workers, self._wal, review.adopt_merged, now, batch)
         self.applier = Applier(objects, self._wal)
+        self.verifier = Verifier(git, workers)
         self.authors = AuthorFinder(objects, mirror, git, workers, branches.scope)
 
     async def sync(self, session: SyncSession, request: RunRequest) -> tuple[Outcome, RunStats]:
@@ -83,6 +86,7 @@ class Reconciler:
         error: GitIntegrationError | None = None
         for _ in range(_ATTEMPTS):
             head, request = await self._look(session, request)
+            head, request, stats.doubted = await self._believed(session, request, head)
             error = None
             if self._is_at_rest(session, request, head):
                 break
@@ -128,6 +132,9 @@ class Reconciler:
         self._renounce(session, request)
         session.looked_at = True
         head, request = await self._look(session, request, review=False)
+        found = await self.verifier.head(session, request, head.commit)
+        if found is not None and found.flaw is not None:
+            raise unverified(found)
         return head, await self._pass(session, replace(request, policy=request.may.observe_only()), head, RunStats())
 
     async def _look(
@@ -144,6 +151,21 @@ class Reconciler:
             request = replace(request, rescan=True)
         session.branch = head.branch
         return head, request
+
+    async def _believed(
+        self, session: SyncSession, request: RunRequest, head: RemoteHeads
+    ) -> tuple[RemoteHeads, RunRequest, GitIntegrationError | None]:
+        """The head as far as it is verified, and the request as it is to be carried out with it: onto what is not, nothing is pushed.
+
+        Raises Unverified where no commit was verified yet.
+        """
+        found = await self.verifier.head(session, request, head.commit)
+        if found is None or found.flaw is None:
+            return head, replace(request, policy=None), None
+        if session.verified is None:
+            raise unverified(found)
+        held = replace(request, policy=replace(Policy.of(request.spec), to_git=False))
+        return replace(head, commit=session.verified), held, unverified(found)
 
     async def load(self, session: SyncSession, namespace: str) -> None:
         """What is remembered; and what another process logged and did not checkpoint, which is looked at again."""
@@ -239,8 +261,20 @@ class Reconciler:
         except GitIntegrationError:
             publisher.abandon()
             raise
+        await self.take_off(session, request)
         await self._wal.flush(session, request)
         return layout
+
+    async def take_off(self, session: SyncSession, request: RunRequest) -> None:
+        """Take the reasons of edits that are carried off their objects: the next edit has its own, or none."""
+        for key, reason in list(session.reasons.items()):
+            kind = request.kinds.get((key.group, key.kind))
+            try:
+                if kind is not None:
+                    await self._objects.take_off(kind, request.namespace, key.name, reason)
+            except (Stale, Refused, Forbidden):
+                session.table.suspect([key])
+            del session.reasons[key]
 
     async def _work(
         self,

@@ -57,6 +57,7 @@ def outcome_of(
         held=tuple(stats.held),
         refusals=(
             *request.refusals,
+            *([stats.doubted] if stats.doubted else []),
             *session.away.values(),
             *stats.troubles,
             *_overlaps(session),
@@ -67,6 +68,9 @@ def outcome_of(
         rewritten=session.rewritten,
         review=(review := _review(session, request, head)),
         pull_request=session.pull_request if review and request.spec.sync.push.create_pull_request else None,
+        verdict=session.judged[1] if session.judged else None,
+        verified=session.verified if session.judged else None,
+        signing_key=request.signer.to_status() if request.signer else None,
         remote_commit=commit,
         synced_commit=commit if settled and error is None else None,
         history=session.history,

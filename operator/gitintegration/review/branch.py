@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gitintegration.commits.files import CommitBase, Edit, Edits
+from gitintegration.commits.files import CommitBase, CommitText, Edit, Edits
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout
+from gitintegration.core.people import Edit as ItemEdit
+from gitintegration.core.people import with_reasons
 from gitintegration.core.values import ObjectKey
 from gitintegration.errors import Reason, RemoteError, StaleRemote
 from gitintegration.git import objects
@@ -63,8 +65,8 @@ class ReviewCommits:
         edits = self._edits(session, request, base, places, items, fresh)
         if edits or base.is_merge:
             whole = [i for i in items if i.problem is None]
-            message = self._message(session, request, head, base, edits, whole)
-            made = await self._branches.commit(session, request, base, edits, message)
+            text = self._text(session, request, head, base, edits, whole)
+            made = await self._branches.commit(session, request, base, edits, text)
             if made.commit is not None:
                 try:
                     await self._branches.push(session, request, head.review_ref, head.review, made)
@@ -74,7 +76,7 @@ class ReviewCommits:
                     raise
                 commit = made.commit.sha
                 stats.commits.append(commit)
-                stats.pushed.append(message.partition("\n")[0])
+                stats.pushed.append(text.message.partition("\n")[0])
                 stats.lossy += made.edited.lossy
             failed = dict(made.edited.failed)
             for item in items:
@@ -158,19 +160,22 @@ class ReviewCommits:
             return None
         return self._branches.edit(item, place, value)
 
-    @staticmethod
-    def _message(
+    def _text(
+        self,
         session: SyncSession,
         request: RunRequest,
         head: RemoteHeads,
         base: CommitBase,
         edits: Edits,
         items: Sequence[Item],
-    ) -> str:
+    ) -> CommitText:
         edited = {edit.key for _, changes in edits.values() for edit in changes}
-        if edited and not base.is_merge:
-            return request.message_of([item for item in items if item.key in edited], session.restored)
-        return f"Merge {head.branch} into {request.review}\n"
+        mine = [item for item in items if item.key in edited]
+        message, by = f"Merge {head.branch} into {request.review}\n", list[ItemEdit]()
+        if mine and not base.is_merge:
+            by = [item.edit(session) for item in mine]
+            message = with_reasons(request.message_of(mine, session.restored), by)
+        return request.text_of(message, by, self._branches.now())
 
     @staticmethod
     def _of_default(session: SyncSession, base: CommitBase) -> dict[str, str]:

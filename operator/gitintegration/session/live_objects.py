@@ -10,13 +10,14 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from gitintegration.api.base_model import CHANGE_REASON
 from gitintegration.api.integration import Resource
 from gitintegration.api.names import split_api_version
 from gitintegration.cluster.client import FIELD_MANAGER
-from gitintegration.cluster.informer import Informer
+from gitintegration.cluster.informer import Informer, edited_by
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects, of_kind
-from gitintegration.core.managers import Owned, owned_by
+from gitintegration.core.managers import Owned, owned_by, with_person
 from gitintegration.core.redaction import NOTHING_REDACTED, Redaction
 from gitintegration.core.schema import Schema
 from gitintegration.core.selection import selects
@@ -47,6 +48,16 @@ class LiveObject:
     @property
     def resource_version(self) -> str:
         return str(self.whole["metadata"]["resourceVersion"])
+
+    @property
+    def edited_by(self) -> str:
+        """Who edited it last, where that is stamped."""
+        return edited_by(self.whole["metadata"])
+
+    @property
+    def reason(self) -> str:
+        """Why it was edited, in its editor's words."""
+        return str((self.whole["metadata"].get("annotations") or {}).get(CHANGE_REASON) or "")
 
     @property
     def uid(self) -> str:
@@ -82,6 +93,8 @@ class Kind:
     outages: int = 0
     """Of its informer, when this was made ready."""
     redaction: Redaction = NOTHING_REDACTED
+    stamped: bool = False
+    """Whether the API server says on each object who edited it."""
 
     @property
     def id(self) -> tuple[str, str]:
@@ -202,9 +215,17 @@ class LiveObjects:
         return LiveObject(whole, kind.view(whole), _last_writer(managed), ignored)
 
     async def managers(self, kind: Kind, namespace: str, name: str) -> Sequence[Mapping[str, Any]]:
-        """Who holds which fields of an object, as the server tells it; nobody, where it is not there."""
+        """Who holds which fields of an object, as the server tells it; nobody, where it is not there.
+
+        Who edited it last is called by his own name, where that is stamped.
+        """
         whole = await self._objects.acting_as(kind.user).get(kind.kind, namespace, name)
-        return (whole["metadata"].get("managedFields") or ()) if whole else ()
+        if whole is None:
+            return ()
+        person = edited_by(whole["metadata"]) if kind.stamped else ""
+        return with_person(
+            whole["metadata"].get("managedFields") or (), "" if person == kind.user else person, FIELD_MANAGER
+        )
 
     async def as_stored(self, kind: Kind, namespace: str, manifest: Json, live: LiveObject) -> Json:
         """The manifest as the API server would store it in place of the live object: a dry run, which writes nothing.
@@ -245,6 +266,15 @@ class LiveObjects:
             return self._live(kind, await objects.create(served, namespace, body, dry_run=dry_run))
         body = restore(live.whole, value, kind.pointers)
         return self._live(kind, await objects.replace(served, namespace, name, body, dry_run=dry_run))
+
+    async def take_off(self, kind: Kind, namespace: str, name: str, reason: str) -> None:
+        """Take the reason of an edit off the object, where it is still this one. Raises ClusterError; Stale where it moved."""
+        objects = self._objects.acting_as(kind.user)
+        whole = await objects.get(kind.kind, namespace, name)
+        if whole is None or (whole["metadata"].get("annotations") or {}).get(CHANGE_REASON) != reason:
+            return
+        del whole["metadata"]["annotations"][CHANGE_REASON]
+        await objects.replace(kind.kind, namespace, name, whole)
 
 
 def _last_writer(managed: Sequence[Mapping[str, Any]]) -> str:

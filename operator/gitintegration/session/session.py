@@ -17,8 +17,10 @@ from gitintegration.core.state.record import ItemCodec, ItemRecord, Proposal
 from gitintegration.core.state.shards import ShardedRecords
 from gitintegration.core.state.table import ItemTable
 from gitintegration.core.values import ObjectKey
+from gitintegration.core.verdict import Verdict
 from gitintegration.errors import GitIntegrationError
 from gitintegration.git.remote import Remote
+from gitintegration.git.verifying import Trust
 from gitintegration.session.declined import Declined
 from gitintegration.session.git_index import GitIndex
 
@@ -32,6 +34,9 @@ class ReviewBranch:
     follows: bool
     """Whether it holds all of the default branch."""
 
+
+_EDITORS, _EDITED = 10, 10_000
+"""People that are remembered of one item, and items that any are remembered of."""
 
 Restored: TypeAlias = Mapping[ObjectKey, tuple[str, str]]
 """Of objects that were brought back as a commit had them: their version since, and that commit."""
@@ -102,6 +107,14 @@ class SyncSession:
     looked_elsewhere: tuple[str, str] | None = None
     """The commit in which that was looked for, and the scope."""
     history: list[dict[str, object]] | None = None
+    edits: dict[ObjectKey, tuple[str, ...]] = field(default_factory=dict)
+    """Who edited what is not carried yet, each in the order of their edits; what was edited last stands last."""
+    verified: str | None = None
+    """The last commit that was verified, or made of our own."""
+    judged: tuple[tuple[str, Trust], Verdict] | None = None
+    """What was found of the head that was looked at last, by whom was trusted then."""
+    reasons: dict[ObjectKey, str] = field(default_factory=dict)
+    """Of edits that are carried; they are to be taken off their objects."""
     authors: dict[ObjectKey, tuple[str, Authors]] = field(default_factory=dict)
     """Who made the conflicts that are shown, and the mark of what they were looked for."""
     told: Sequence[Mapping[str, Any]] = ()
@@ -114,6 +127,13 @@ class SyncSession:
         self.index = GitIndex()
         self.scope = ""
         self.ignore_blob = None
+
+    def edited(self, key: ObjectKey, user: str) -> None:
+        """Somebody edited it."""
+        before = self.edits.pop(key, ())
+        self.edits[key] = (*(other for other in before if other != user), user)[-_EDITORS:]
+        if len(self.edits) > _EDITED:  # what is none of the integration's is never carried
+            del self.edits[next(iter(self.edits))]
 
     def release(self, key: ObjectKey) -> None:
         """It is synced no more; what both sides hold of it stays."""

@@ -199,6 +199,10 @@ def ask(fake: Fake, work: Callable[[PullRequestForge, ForgeTarget], Coroutine[An
     return asyncio.run(work(forge, target(fake.provider)))
 
 
+def tell_status(fake: Fake, status: Status) -> None:
+    ask(fake, lambda forge, at: forge.tell(at, 1, SHA, status))
+
+
 @pytest.mark.parametrize("provider", ADDRESSES)
 def test_open_ones_are_found_and_forks_told_apart(provider: Provider) -> None:
     fake = Fake(provider, pull(1), pull(2, fork=True), pull(3, "closed"))
@@ -257,7 +261,7 @@ def test_a_long_name_makes_a_key_that_bitbucket_takes() -> None:
     fake = Fake(Provider.bitbucket)
     for name in ("a" * 200, "b" * 200):
         status = Status(f"gitintegration/data/{name}", Verdict(CheckState.success, "words"), "https://x")
-        ask(fake, lambda forge, at, status=status: forge.tell(at, 1, SHA, status))
+        tell_status(fake, status)
     keys = [body["key"] for _, body in fake.statuses]
     assert len({*keys}) == 2
     assert all(len(key) <= 40 for key in keys)

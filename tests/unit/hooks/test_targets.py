@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -128,7 +129,7 @@ def test_while_the_branch_is_not_known_any_branch_may_be_it() -> None:
     assert told_commit(Push((RefChange("refs/tags/x", A),)), unknown) is None
 
 
-CHECKED = {"pullRequests": {"check": "status"}}
+CHECKED: Mapping[str, Any] = {"pullRequests": {"check": "status"}}
 
 
 @pytest.mark.parametrize("action", ["opened", "synchronize", "reopened", "closed", "edited"])
@@ -136,7 +137,7 @@ def test_where_pull_requests_are_checked_each_to_the_branch_is_looked_for(action
     asks, elsewhere = PullRequest(action, 7, "feature", "main", B), PullRequest(action, 7, "feature", "release")
     assert told_commit(asks, target(**CHECKED)) == ""  # the branch is not at the commit that it would bring
     assert told_commit(elsewhere, target(**CHECKED)) is None
-    assert told_commit(asks, target(pullRequests={"check": "off"})) is None
+    assert told_commit(asks, target("one", pullRequests={"check": "off"})) is None
     assert told_commit(PullRequest("labeled", 7, "feature", "main"), target(**CHECKED)) is None
 
 

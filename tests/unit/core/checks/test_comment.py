@@ -6,6 +6,7 @@ import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -167,7 +168,7 @@ def test_what_has_no_room_is_counted() -> None:
 
 def test_when_it_was_found_makes_no_other_comment() -> None:
     findings, later = CASES["conflict"], datetime(2027, 1, 1, tzinfo=UTC)
-    parts = {"namespace": "data", "name": "analytics", "uid": "uid-1"}
+    parts: Any = {"namespace": "data", "name": "analytics", "uid": "uid-1"}
     first = comment_text(findings, findings.verdict, **parts, now=NOW)
     again = comment_text(
         Findings("main", "0" * 40, findings.brought, findings.conflicts), findings.verdict, **parts, now=later

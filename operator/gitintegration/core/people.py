@@ -1,0 +1,101 @@
+"""Who edited what, as commits tell it: from the names that the API server knows people by to identities of git. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gitintegration.core.text import plain
+
+_LONGEST = 200
+"""Characters of a name or a value: others chose it."""
+_MOST = 10
+"""So many people and field managers one commit names; of more, the last."""
+_ACCOUNT = "system:serviceaccount:"
+_ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>.]+")
+_BRACKETS = re.compile(r"[<>]")
+_UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
+_GUESSED = "Who deleted is not known: the author edited last what is deleted."
+_REASON, _REASON_LINES = 2000, 20
+"""Characters and lines of a reason."""
+_TRAILER = re.compile(r"[A-Za-z0-9-]+: \S")
+
+
+class Edit(NamedTuple):
+    """What is known of who edited an item since git had it: people in the order of their edits, else a field manager."""
+
+    people: tuple[str, ...] = ()
+    manager: str = ""
+    reason: str = ""
+    """Why, in the words of who edited."""
+    is_delete: bool = False
+    """Then the last of them is who edited it last: who deleted it nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """Whose a commit is: people, in the order of their edits, and field managers where nobody is known."""
+
+    people: tuple[str, ...] = ()
+    managers: tuple[str, ...] = ()
+    guessed: bool = False
+    """Something was deleted, and its last editor stands for who did."""
+
+    @classmethod
+    def of(cls, edits: Iterable[Edit]) -> Credit:
+        found = list(edits)
+        people = _each_once(person for edit in found for person in edit.people)
+        managers = _each_once(edit.manager for edit in found if not edit.people)
+        return cls(people, managers, any(edit.is_delete and edit.people for edit in found))
+
+    def author(self, domain: str, otherwise: str) -> str:
+        """Whose edit was the last; `otherwise` where nobody is known."""
+        return identity_of(self.people[-1], domain) if self.people else otherwise
+
+    def message(self, text: str, domain: str, integration: str) -> str:
+        """A commit's message with what it tells of whose it is, as trailers."""
+        if self.guessed:
+            text = f"{text.rstrip()}\n\n{_GUESSED}\n"
+        others = [("Co-authored-by", identity_of(person, domain)) for person in self.people[:-1]]
+        managers = [("Field-manager", manager) for manager in self.managers]
+        return with_trailers(text, [*managers, *others, ("GitIntegration", integration)])
+
+
+def _each_once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name))[-_MOST:]
+
+
+def identity_of(user: str, domain: str) -> str:
+    """`Name <address>` of a user of the API server: an address that is one already is the address, else one of `domain` is made."""
+    name = _BRACKETS.sub(" ", plain(user))[:_LONGEST]
+    if user.startswith(_ACCOUNT):
+        namespace, _, account = name.removeprefix(_ACCOUNT).partition(":")
+        return f"{namespace}/{account} <{_local(account)}@{_local(namespace)}.serviceaccounts.{domain}>"
+    return f"{name} <{name if _ADDRESS.fullmatch(name) else f'{_local(name)}@{domain}'}>"
+
+
+def _local(name: str) -> str:
+    """What of a name an address can have."""
+    return _UNFIT.sub("-", name).strip(".-") or "unknown"
+
+
+def with_trailers(message: str, trailers: Sequence[tuple[str, str]]) -> str:
+    """A message that ends with these trailers, in one block with those that it has."""
+    text = message.rstrip()
+    paragraphs = text.split("\n\n")
+    begun = len(paragraphs) > 1 and all(_TRAILER.match(line) for line in paragraphs[-1].splitlines())
+    lines = [f"{name}: {plain(value)[:_LONGEST]}" for name, value in trailers]
+    return f"{text}{chr(10) if begun else chr(10) * 2}{chr(10).join(lines)}\n"
+
+
+def with_reasons(message: str, edits: Iterable[Edit]) -> str:
+    """A message that begins with why, where somebody said so; none of it can pass for a trailer."""
+    said = [lines for reason in _each_once(edit.reason for edit in edits) if (lines := _lines(reason))]
+    return "\n\n".join([*("\n".join(lines) for lines in said), message])
+
+
+def _lines(reason: str) -> list[str]:
+    lines = [plain(line).strip()[:_LONGEST] for line in reason[:_REASON].strip().splitlines()[:_REASON_LINES]]
+    return [f"> {line}" if _TRAILER.match(line) else line for line in lines]

@@ -1,0 +1,77 @@
+"""Commits signed with an SSH key, as git does it where gpg.format is ssh. What signs runs in a worker.
+
+asyncssh takes 0.1 s to import, so only who signs does. A string in place of bytes is a file's name to it: bytes go in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gitintegration import messages
+from gitintegration.errors import CredentialError, Reason
+
+if TYPE_CHECKING:
+    from dulwich.objects import Commit
+
+_NAMESPACE = "git"
+"""What git has signed; a signature of a file or of a mail is of another, and proves nothing about a commit."""
+_WHO = "git"
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A key that commits are signed with. `key`: PKCS #8 without a passphrase, `public`: the line that a forge is given."""
+
+    key: bytes = field(repr=False)
+    public: str
+    fingerprint: str
+    secret: str = ""
+    """Name of the Secret that it is out of."""
+
+    def to_status(self) -> dict[str, str]:
+        return {"type": "ssh", "fingerprint": self.fingerprint, "publicKey": self.public}
+
+
+def sign(commit: Commit, signer: Signer) -> None:
+    """Sign a commit. Raises CredentialError where the key's own public half does not vouch for what is sent then."""
+    import asyncssh
+
+    try:
+        key = asyncssh.import_private_key(signer.key)
+        commit.gpgsig = asyncssh.create_sshsig(key, commit.as_raw_string(), namespace=_NAMESPACE).rstrip(b"\n")
+        good = is_signed(commit.as_raw_string(), signer.public)
+    except (asyncssh.KeyImportError, ValueError):
+        good = False
+    if not good:
+        words = messages.SECRET_FILE(key="identity", words="makes no signature that its own public key vouches for")
+        raise CredentialError(Reason.InvalidSecret, words.of_secret(signer.secret))
+
+
+def is_signed(commit: bytes, public: str) -> bool:
+    """Whether a raw commit holds just one signature, of git's kind, of this public key."""
+    import asyncssh
+
+    signed, signatures = unsigned(commit)
+    if len(signatures) != 1:
+        return False
+    allowed = f'{_WHO} namespaces="{_NAMESPACE}" {public}'.encode()
+    try:
+        return bool(asyncssh.validate_sshsig(signed, signatures[0], _WHO, allowed))
+    except (asyncssh.KeyImportError, ValueError):
+        return False
+
+
+def unsigned(commit: bytes) -> tuple[bytes, list[bytes]]:
+    """What is signed of a raw commit, and the signatures in it."""
+    head, end, message = commit.partition(b"\n\n")
+    kept, found, inside = list[bytes](), list[list[bytes]](), False
+    for line in head.split(b"\n"):
+        name, _, value = line.partition(b" ")
+        if name == b"" and inside:
+            found[-1].append(value)
+        elif inside := name in (b"gpgsig", b"gpgsig-sha256"):
+            found.append([value])
+        else:
+            kept.append(line)
+    return b"\n".join(kept) + end + message, [b"\n".join(lines) for lines in found]

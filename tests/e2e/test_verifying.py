@@ -1,0 +1,137 @@
+"""Only what is signed by who is trusted comes out of git: commits that git itself signed, pushed by others, on the real thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.bed.operator import OperatorProcess
+from tests.bed.signing import signed_commit, ssh_key, verified
+from tests.bed.world import World, eventually, manifest
+from tests.e2e.test_operations import ask, why
+
+MakeWorld = Callable[..., World]
+ANN, OWN, OTHER = (ssh_key() for _ in range(3))
+FILES = {f"pipelines/{n}.yaml": manifest(n) for n in ("orders", "users")}
+
+
+def trusting(mode: str = "Head", **more: Any) -> dict[str, Any]:
+    verify = {"mode": mode, "secretRef": {"name": "signers"}, **more}
+    return {"verify": verify, "commit": {"signingSecretRef": {"name": "signing"}}}
+
+
+def started(w: World, **spec: Any) -> World:
+    w.secret()
+    w.secret("signing", identity=OWN[0].decode())
+    w.secret("signers", allowed_signers=f"ann@example.com {ANN[1]}\n")
+    w.integrate(**spec)
+    return w
+
+
+def orders(owner: str) -> dict[str, str]:
+    return {"pipelines/orders.yaml": manifest("orders", owner=owner)}
+
+
+def test_what_is_not_signed_is_not_pulled_and_nothing_is_pushed_onto_it(
+    world: MakeWorld, operator: OperatorProcess
+) -> None:
+    w = world(FILES)
+    first = signed_commit(w.repo, ANN[0], {})
+    started(w, **trusting())
+    status = w.in_sync()
+    assert status["verified"]["commit"] == first
+    assert status["verified"]["signer"] == "ann@example.com"
+    assert w.condition("Verified")["status"] == "True"
+
+    bad = w.repo.commit(orders("mallory"), author="Mallory <m@example.com>")
+    told = eventually(lambda: (w.sync_now(), (c := w.condition("Verified"))["reason"] == "Unsigned" and c)[1])
+    assert bad[:12] in told["message"]
+    assert "Mallory <m@example.com>" in told["message"]
+    assert w.condition("Ready")["reason"] == "Unsigned"
+    assert w.spec("orders")["owner"] == "ann"
+    w.patch("users", {"owner": "cluster"})
+    status = eventually(lambda: (s := w.sync_now())["localAheadCount"] == 1 and s)
+    assert status["verified"]["commit"] == first
+    for kind in ("push", "pull"):
+        assert why(ask(w, kind))[0] == "Failed"
+    operator.kill()
+    operator.start()
+    assert w.sync_now()["localAheadCount"] == 1
+    assert w.repo.head() == bad
+    assert w.spec("orders")["owner"] == "ann"
+
+    good = signed_commit(w.repo, ANN[0], orders("zoe"))
+    eventually(lambda: w.repo.head() != good)
+    status = w.in_sync()
+    assert (w.spec("orders")["owner"], w.spec("users")["owner"]) == ("zoe", "cluster")
+    assert w.repo.log("-1", "--format=%P").strip() == good
+    verified(w.repo.path, w.repo.head() or "", OWN[1])
+    assert w.condition("Verified")["status"] == "True"
+    assert w.repo.count() == 5
+
+
+def test_a_head_that_was_never_verified_brings_nothing(world: MakeWorld) -> None:
+    w = started(world(FILES), **trusting())
+    told = eventually(lambda: (c := w.condition("Ready"))["reason"] == "Unsigned" and c)
+    assert "is not signed" in told["message"]
+    assert w.condition("Verified")["status"] == "False"
+    assert w.names() == set()
+    signed_commit(w.repo, OTHER[0], {})
+    eventually(lambda: (w.sync_now(), w.condition("Ready")["reason"] == "UntrustedKey")[1])
+    assert w.names() == set()
+    w.secret("signers", allowed_signers=f"ann@example.com {ANN[1]}\nbob@example.com {OTHER[1]}\n")
+    w.in_sync()
+    assert w.names() == {"orders", "users"}
+
+
+def test_with_mode_commits_every_one_is_asked_for(world: MakeWorld) -> None:
+    w = world(FILES)
+    signed_commit(w.repo, ANN[0], {})
+    started(w, **trusting("Commits", allowedAuthors=["*@example.com"]))
+    w.in_sync()
+    signed_commit(w.repo, ANN[0], orders("bob"), author="Bob <bob@example.com>")
+    w.in_sync()
+    assert w.spec("orders")["owner"] == "bob"
+    last = w.repo.head() or ""
+    bad = w.repo.commit(orders("mallory"))
+    signed_commit(w.repo, ANN[0], orders("zoe"))
+    told = eventually(lambda: (w.sync_now(), (c := w.condition("Verified"))["reason"] == "Unsigned" and c)[1])
+    assert bad[:12] in told["message"]
+    assert w.spec("orders")["owner"] == "bob"
+    w.repo.force(last)
+    signed_commit(w.repo, ANN[0], orders("eve"), author="Eve <eve@evil.example>")
+    eventually(lambda: (w.sync_now(), w.condition("Verified")["reason"] == "AuthorNotAllowed")[1])
+    assert w.spec("orders")["owner"] == "bob"
+
+
+def test_an_operation_takes_nothing_from_another_branch_that_is_not_signed(world: MakeWorld) -> None:
+    w = world(FILES)
+    old = w.repo.head() or ""
+    signed_commit(w.repo, ANN[0], {})
+    started(w, **trusting(), sync={"mode": "Manual"})
+    eventually(lambda: w.sync_now().get("verified"))
+    w.repo.commit(orders("mallory"), branch="feature")
+    for block in ({"branch": "feature"}, {"revision": old, "pipelines": ["orders"]}):
+        done = ask(w, "pull", **block)
+        assert why(done)[0] == "Failed", done
+        assert "is not signed" in str(done["conditions"])
+    assert w.names() == set()
+
+
+@pytest.mark.parametrize(
+    ("spec", "data", "reason", "words"),
+    [
+        ({"commit": None}, f"ann {ANN[1]}", "InvalidSpec", "commit.signingSecretRef"),
+        ({}, "ann nonsense", "InvalidSecret", "line 1"),
+    ],
+    ids=["no-key-of-its-own", "no-keys"],
+)
+def test_what_can_not_be_verified_is_told(
+    world: MakeWorld, spec: dict[str, Any], data: str, reason: str, words: str
+) -> None:
+    w = started(world(FILES), **{**trusting(), **spec})
+    w.secret("signers", allowed_signers=data)
+    told = eventually(lambda: (c := w.condition("Ready"))["reason"] == reason and c)
+    assert words in told["message"]

@@ -1,0 +1,215 @@
+"""Commits have those who edited as their authors: people, accounts and controllers with real roles, the policies of both sorts in effect."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bed.cluster import ROOT
+from tests.bed.controlplane import ControlPlane
+from tests.bed.gitserver import GitServer
+from tests.bed.operator import OperatorProcess
+from tests.bed.tenants import ALL, OURS, Tenant
+from tests.bed.world import API, World, eventually, manifest
+
+STAMP = "planasonix.com/edited-by"
+FILES = {f"pipelines/{n}.yaml": manifest(n) for n in ("orders", "users")}
+_RBAC = "rbac.authorization.k8s.io"
+MakeWorld = Callable[..., World]
+
+
+@pytest.fixture(scope="module")
+def plane(bed_directory: Path) -> Iterator[ControlPlane]:
+    made = ControlPlane(bed_directory / "authors-plane")
+    try:
+        made.install()
+        made.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests" / "authors"))
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="module")
+def stamping(plane: ControlPlane, bed_directory: Path) -> Iterator[OperatorProcess]:
+    process = OperatorProcess(plane, bed_directory / "authors", name="authors")
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+@pytest.fixture
+def make(plane: ControlPlane, git_server: GitServer, stamping: OperatorProcess) -> MakeWorld:
+    """A world whose people ann and bob may edit, with the policies in effect."""
+
+    def made(**spec: Any) -> World:
+        w = World(plane, git_server, f"t-{uuid.uuid4().hex[:10]}", FILES)
+        named = {"apiVersion": f"{_RBAC}/v1", "metadata": {"name": "people"}}
+        rule = {"apiGroups": ["planasonix.com"], "resources": ["pipelines", "gitoperations"], "verbs": ["*"]}
+        people = [{"kind": "User", "name": name, "apiGroup": _RBAC} for name in ("ann@example.com", "bob")]
+        ref = {"kind": "Role", "name": "people", "apiGroup": _RBAC}
+        w.apply(
+            {**named, "kind": "Role", "rules": [rule]},
+            {**named, "kind": "RoleBinding", "roleRef": ref, "subjects": people},
+        )
+        eventually(lambda: stamp_of(w, "bob"))
+        w.secret()
+        w.integrate(**spec)
+        w.in_sync()
+        return w
+
+    return made
+
+
+def stamp_of(w: World, user: str) -> bool:
+    """Whether what he would make is stamped."""
+    body = {"apiVersion": API, "kind": "Pipeline", "metadata": {"name": "probe"}, "spec": {}}
+    told = w.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", f"--as={user}", stdin=json.dumps(body))
+    return stamp(json.loads(told)) == user
+
+
+def stamp(found: dict[str, Any] | None) -> str | None:
+    assert found
+    told: str | None = (found["metadata"].get("annotations") or {}).get(STAMP)
+    return told
+
+
+def edit(w: World, user: str, name: str, patch: dict[str, Any], *more: str) -> None:
+    w.kubectl("patch", "pipeline", name, "--type=merge", "-p", json.dumps(patch), f"--as={user}", *more)
+
+
+def authors(w: World, number: int) -> list[str]:
+    return w.repo.log(f"-{number}", "--format=%an <%ae>").splitlines()
+
+
+def test_the_author_is_the_person_and_the_committer_the_operator(make: MakeWorld) -> None:
+    w = make(authors={"domain": "people.example.org"})
+    assert stamp(w.get("orders")) is None, "what the operator wrote is nobody's"
+    edit(w, "ann@example.com", "orders", {"spec": {"owner": "ann"}})
+    eventually(lambda: w.repo.count() == 2)
+    assert authors(w, 1) == ["ann@example.com <ann@example.com>"]
+    assert w.repo.log("-1", "--format=%cn").strip() == "GitIntegration"
+    assert w.repo.log("-1", "--format=%(trailers:key=GitIntegration,valueonly)").strip() == f"{w.namespace}/gi"
+    edit(w, "bob", "orders", {"spec": {"owner": "bob"}})
+    eventually(lambda: w.repo.count() == 3)
+    assert authors(w, 1) == ["bob <bob@people.example.org>"]
+    assert STAMP not in (w.repo.read("pipelines/orders.yaml") or "")
+    assert w.in_sync()["history"][0]["author"] == "bob <bob@people.example.org>"
+    assert w.repo.count() == 3
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="git")})
+    w.in_sync()
+    assert (w.spec("orders")["owner"], w.repo.count()) == ("git", 4)
+
+
+def test_nobody_speaks_for_another(make: MakeWorld) -> None:
+    """Not in the same write, not by a write of the name alone, not by taking it away, not by server-side apply."""
+    w = make(sync={"mode": "Manual"})
+    edit(w, "ann@example.com", "orders", {"spec": {"owner": "x"}, "metadata": {"annotations": {STAMP: "mallory"}}})
+    assert stamp(w.get("orders")) == "ann@example.com"
+    for value in ("mallory", "bob", None):
+        edit(w, "bob", "orders", {"metadata": {"annotations": {STAMP: value}}})
+        assert stamp(w.get("orders")) == "ann@example.com"
+    applied = {"apiVersion": API, "kind": "Pipeline", "metadata": {"name": "orders"}, "spec": {"owner": "x"}}
+    apply = ("apply", "--server-side", "--field-manager=tool", "-f", "-", "--as=bob")
+    w.kubectl(*apply, stdin=json.dumps(applied))
+    assert stamp(w.get("orders")) == "ann@example.com", "applied what is there"
+    applied["spec"] = {"owner": "y"}
+    w.kubectl(*apply, "--force-conflicts", stdin=json.dumps(applied))
+    assert stamp(w.get("orders")) == "bob"
+    edit(w, "ann@example.com", "orders", {"metadata": {"labels": {"team": "crm"}}})
+    assert stamp(w.get("orders")) == "ann@example.com"
+    edit(w, "bob", "orders", {"metadata": {"finalizers": ["example.com/x"]}})
+    assert stamp(w.get("orders")) == "ann@example.com", "no edit of what is synced"
+    edit(w, "bob", "orders", {"metadata": {"finalizers": None}})
+    edit(w, "bob", "orders", {"metadata": {"annotations": {"note": ""}}})
+    assert stamp(w.get("orders")) == "bob"
+    w.kubectl(
+        "create",
+        "-f",
+        "-",
+        "--as=bob",
+        stdin=json.dumps({**applied, "metadata": {"name": "new", "annotations": {STAMP: "x"}}}),
+    )
+    assert stamp(w.get("new")) == "bob"
+
+
+def test_several_people_have_a_commit_each(make: MakeWorld) -> None:
+    w = make(sync={"push": {"quietPeriod": "3s"}})
+    edit(w, "bob", "users", {"spec": {"owner": "bob"}})
+    edit(w, "ann@example.com", "orders", {"spec": {"owner": "ann"}})
+    eventually(lambda: w.repo.count() == 3)
+    assert authors(w, 2) == ["ann@example.com <ann@example.com>", "bob <bob@kubernetes.invalid>"]
+    assert w.repo.log("-1", "--skip=1", "--name-only", "--format=").split() == ["pipelines/users.yaml"]
+    edit(w, "bob", "users", {"spec": {"schedule": "1 1 * * *"}})
+    edit(w, "ann@example.com", "users", {"spec": {"owner": "ann"}})
+    eventually(lambda: w.repo.count() == 4)
+    assert authors(w, 1) == ["ann@example.com <ann@example.com>"]
+    told = w.repo.log("-1", "--format=%(trailers:key=Co-authored-by,valueonly)")
+    assert told.strip() == "bob <bob@kubernetes.invalid>"
+
+
+def test_accounts_controllers_and_operations(make: MakeWorld) -> None:
+    w = make()
+    tool = Tenant(w, "tool")
+    tool.may(ALL, *OURS)
+    tool.kubectl("patch", "pipeline", "orders", "--type=merge", "-p", '{"spec": {"owner": "tool"}}')
+    eventually(lambda: w.repo.count() == 2)
+    assert authors(w, 1) == [f"{w.namespace}/tool <tool@{w.namespace}.serviceaccounts.kubernetes.invalid>"]
+    w.integrate(sync={"mode": "Manual"})
+    w.sync_now()
+    edit(w, "bob", "orders", {"spec": {"owner": "bob"}})
+    body = {
+        "apiVersion": API,
+        "kind": "GitOperation",
+        "metadata": {"name": "push-1"},
+        "spec": {"integrationRef": {"name": "gi"}, "kind": "push", "push": {"message": "By hand"}},
+    }
+    w.kubectl("create", "-f", "-", "--as=ann@example.com", stdin=json.dumps(body))
+    assert stamp(w.get("push-1", "gitoperation")) == "ann@example.com"
+    eventually(lambda: w.repo.count() == 3)
+    assert authors(w, 1) == ["bob <bob@kubernetes.invalid>"]
+    assert w.repo.log("-1", "--format=%s").strip() == "By hand"
+
+
+def test_a_delete_is_told_as_what_is_known_of_it(make: MakeWorld) -> None:
+    w = make()
+    edit(w, "bob", "orders", {"spec": {"owner": "bob"}})
+    eventually(lambda: w.repo.count() == 2)
+    w.in_sync()
+    w.kubectl("delete", "pipeline", "orders", "--as=ann@example.com")
+    eventually(lambda: w.repo.count() == 3)
+    assert authors(w, 1) == ["bob <bob@kubernetes.invalid>"]
+    assert "Who deleted is not known" in w.repo.log("-1", "--format=%b")
+
+
+def test_one_author_where_that_is_asked_for(make: MakeWorld) -> None:
+    w = make(authors={"mode": "fixed"}, author={"name": "Team Bot", "email": "bot@example.com"})
+    edit(w, "bob", "orders", {"spec": {"owner": "bob"}})
+    eventually(lambda: w.repo.count() == 2)
+    assert authors(w, 1) == ["Team Bot <bot@example.com>"]
+
+
+def test_why_is_the_commits_message_and_is_said_once(make: MakeWorld) -> None:
+    w = make()
+    why = {"metadata": {"annotations": {"planasonix.com/change-reason": "Loads took an hour"}}}
+    edit(w, "bob", "orders", {"spec": {"owner": "bob"}, **why})
+    eventually(lambda: w.repo.count() == 2)
+    assert w.repo.log("-1", "--format=%s|%an").strip() == "Loads took an hour|bob"
+    eventually(lambda: ((w.get("orders") or {})["metadata"]["annotations"]) == {STAMP: "bob"})
+    assert "Loads" not in (w.repo.read("pipelines/orders.yaml") or "")
+    edit(w, "ann@example.com", "orders", {"spec": {"owner": "ann"}})
+    eventually(lambda: w.repo.count() == 3)
+    assert w.repo.log("-1", "--format=%s|%an").strip() == "Update orders|ann@example.com"
+
+
+def test_a_conflict_names_the_person(make: MakeWorld) -> None:
+    w = make(sync={"mode": "Manual"})
+    edit(w, "bob", "orders", {"spec": {"owner": "bob"}})
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="git")}, author="Zoe <z@x>")
+    (conflict,) = eventually(lambda: (s := w.sync_now()).get("conflictCount") == 1 and s["conflicts"])
+    assert (conflict["ours"]["by"], conflict["theirs"]["by"]) == ("bob", "Zoe")
