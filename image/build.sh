@@ -68,7 +68,9 @@ if [ $engine = buildah ]; then
   # without its history, which holds ids of this machine's intermediate images
   buildah commit --quiet --rm --omit-history --timestamp 315532800 "$(buildah from --pull-never "$full")" "$full" >/dev/null
 else
-  $engine run --rm --network none --entrypoint "${program[0]}" "$full" "${program[@]:1}"
+  # The engines ask for limits that where they run in a container themselves can't be raised to
+  limits=(--ulimit nofile=1024:1024 --ulimit nproc=1000:1000)
+  $engine run --rm --network none "${limits[@]}" --entrypoint "${program[0]}" "$full" "${program[@]:1}"
 fi
 if [ "${OUT:-}" ]; then
   rm -f "$OUT"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -17,11 +18,12 @@ def tree(pid: int) -> list[int]:
     while stack:
         one = stack.pop()
         found.append(one)
-        for task in Path(f"/proc/{one}/task").glob("*/children"):
-            try:
-                stack += [int(child) for child in task.read_text().split()]
-            except OSError:
-                continue
+        tasks: list[str] = []
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile, as a thread of it may below
+            tasks = os.listdir(f"/proc/{one}/task")
+        for task in tasks:
+            with suppress(OSError):
+                stack += [int(child) for child in Path(f"/proc/{one}/task/{task}/children").read_text().split()]
     return found
 
 
