@@ -183,13 +183,13 @@ class Kinds(Group):
 
 class Monitoring(Group):
     podMonitor: bool = False
-    """A PodMonitor, for the Prometheus operator."""
+    """PodMonitors of operator and receiver, for the Prometheus operator."""
     rules: bool = False
     """Alert rules, for the Prometheus operator."""
     dashboard: bool = False
     """A ConfigMap with a dashboard, for Grafana's sidecar."""
     labels: dict[str, str] = {}
-    """Labels of PodMonitor and rules, as your Prometheus selects them."""
+    """Labels of PodMonitors and rules, as your Prometheus selects them."""
 
 
 class Budget(Group):

@@ -29,6 +29,8 @@ class Pulls:
         """Commit, state and words of each that was told."""
         self.comments: dict[int, str] = {}
         self.writes = 0
+        self.asked: list[str] = []
+        """Method and path of each request."""
         self.trouble: httpx.Response | None = None
         w.forge = httpx.MockTransport(self)
         self.configure(mode, **checks)
@@ -52,6 +54,7 @@ class Pulls:
             return self.trouble
         body: dict[str, Any] = json.loads(request.content) if request.content else {}
         self.writes += request.method != "GET"
+        self.asked.append(f"{request.method} {path}")
         if found := _STATUS.fullmatch(path):
             words, _, base = body["description"].partition("; against ")
             assert base == "" or len(base) == 10
@@ -70,6 +73,8 @@ class Pulls:
             return httpx.Response(200, json={"id": int(found[1])})
         if found := _PULL.fullmatch(path):
             return httpx.Response(200, json=self._pull(int(found[1])))
+        if (request.method, path) == ("GET", ""):
+            return httpx.Response(200, json={"permissions": {"push": True}})
         assert (request.method, path) == ("GET", "/pulls"), path
         return httpx.Response(200, json=[self._pull(number) for number in self.open])
 

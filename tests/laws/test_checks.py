@@ -16,6 +16,7 @@ from tests.laws.history import ANCHOR, FIELDS, NAMES, Edit, History, manifest
 from tests.laws.pulls import Pulls
 from tests.laws.runs import settled
 from tests.laws.test_laws import _SHARED, world
+from tests.laws.test_requests import asked
 from tests.laws.world import FOLDER, Crash, World
 
 Act = Callable[[World, Pulls], Coroutine[Any, Any, None]]
@@ -194,6 +195,46 @@ def test_nothing_is_told_twice_not_by_the_next_process_either() -> None:
             w.restart(wipe=wipe)
             await checked(w)
         assert pulls.writes == 2
+
+    run(act)
+
+
+@pytest.mark.parametrize("live", [{}, {"orders": {"f0": "live", "f1": "1"}}], ids=["succeeds", "fails"])
+def test_while_nothing_moves_it_costs_the_list_of_them_alone(live: Mapping[str, Any]) -> None:
+    async def act(w: World, pulls: Pulls) -> None:
+        for name, spec in live.items():
+            w.api.put(name, spec)
+        await checked(w)
+        branch = propose(w, pulls, {path("orders"): manifest("orders", {"f0": "2", "f1": "1"})})
+        await checked(w)
+        assert pulls.told(branch)[0] == ("failure" if live else "success")
+        told, found = w.status["pullRequests"], asked(w)
+        pulls.asked.clear()
+        for _ in range(5):
+            w.now += 600
+            await checked(w)
+        assert set(found) == {"ls_refs"}
+        assert set(pulls.asked) == {"GET /pulls"}
+        assert len(pulls.asked) <= len(found)
+        assert w.status["pullRequests"] == told
+
+    run(act)
+
+
+def test_the_next_process_reads_nothing_for_it_while_both_sides_are_as_they_were() -> None:
+    async def act(w: World, pulls: Pulls) -> None:
+        branch = propose(w, pulls, {path("orders"): manifest("orders", {"f0": "2", "f1": "1"})})
+        await checked(w)
+        assert pulls.told(branch)[0] == "success"
+        w.restart(wipe=True)
+        found = asked(w)
+        pulls.asked.clear()
+        await checked(w)
+        assert set(found) == {"ls_refs", "GET memory"}
+        assert set(pulls.asked) == {"GET /pulls"}
+        w.api.put("orders", {"f0": "live", "f1": "1"})
+        await checked(w)
+        assert pulls.told(branch) == ("failure", "1 conflict with the cluster: orders")
 
     run(act)
 

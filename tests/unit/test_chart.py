@@ -144,7 +144,7 @@ def test_each_shard_is_an_operator_whose_pods_are_its_own_and_all_are_guarded() 
         assert selectors == {name: {one_label: name} for name in found}
     assert {name: pod["metadata"]["labels"][one_label] for name, pod in found.items()} == {name: name for name in found}
     for key in (("NetworkPolicy", "podSelector"), ("PodMonitor", "selector")):
-        (selector,) = [one["spec"][key[1]] for (kind, _, _), one in made.items() if kind == key[0]]
+        selector = made[key[0], NAMESPACE, "gitintegration"]["spec"][key[1]]
         assert selector["matchExpressions"] == [{"key": one_label, "operator": "In", "values": sorted(found)}]
     assert made["Deployment", NAMESPACE, "gitintegration-shard-us"]["spec"]["replicas"] == 3
 

@@ -6,6 +6,7 @@ short, and the rest has its turn after what else the integration has to do.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,7 @@ from gitintegration.core.checks.comment import comment_text, digest, marker
 from gitintegration.core.checks.findings import CheckState, Findings, Verdict
 from gitintegration.core.checks.merged import merged_verdict
 from gitintegration.core.hooks import SECOND_LOOK, HookMark
+from gitintegration.core.invalid import InvalidReason
 from gitintegration.core.state.table import ABSENT
 from gitintegration.core.status import CHECKED, CheckReport, timestamp
 from gitintegration.core.values import ObjectKey
@@ -172,6 +174,7 @@ class Checks:
             await self._list(each)
             memory.base, memory.listed = session.index.commit, now
             memory.list_at = memory.second_at if now < memory.second_at else now + spec.sync.interval_seconds
+            self._resume(each)
         due = sorted((k for k in memory.known.values() if self._due_in(each, k) <= 0), key=lambda known: known.looked)
         merged = [known for known in memory.known.values() if known.merged]
         if trouble is None and (due or merged):
@@ -188,6 +191,8 @@ class Checks:
         memory.next_at = self._clock() + min(
             (self._due_in(each, known) for known in memory.known.values()), default=math.inf
         )
+        for known in memory.known.values():
+            known.rest = self._rest(each, known) if self._due_in(each, known) == math.inf else ""
         return self._report(each) if lists or due or merged else None, bool(due)
 
     async def _list(self, each: _Round) -> None:
@@ -208,6 +213,8 @@ class Checks:
 
     def _ground(self, each: _Round, known: Known) -> Ground:
         """What a check would follow from now."""
+        if known.seen is None:
+            return *self._outside(each, known), each.session.index.commit is None
         kinds, namespace = each.request.kinds, each.request.namespace
         versions = []
         for key in known.seen:
@@ -222,6 +229,22 @@ class Checks:
         base = each.session.index.commit or each.session.last_seen
         return known.head, base, each.request.generation, known.fork and not each.wanted.forks
 
+    @classmethod
+    def _rest(cls, each: _Round, known: Known) -> str:
+        """Names all that a check follows from, where both sides are the same; empty where they are not."""
+        session = each.session
+        if known.merged or session.table.open or (session.index.commit is None and session.resume_point is None):
+            return ""
+        ground = repr((cls._outside(each, known), session.records.digest))
+        return hashlib.sha256(ground.encode()).hexdigest()[:16]
+
+    def _resume(self, each: _Round) -> None:
+        """What an earlier process found of both sides as they still are is as it was, until this one reads them."""
+        for known in each.memory.known.values():
+            if known.ground is None and known.seen is None and known.rest and known.told:
+                same = each.session.index.commit is None and known.rest == self._rest(each, known)
+                known.ground = self._ground(each, known) if same else None
+
     def _due_in(self, each: _Round, known: Known) -> float:
         """Seconds until it is to be looked at; inf where that takes something to move."""
         if known.merged:
@@ -231,7 +254,7 @@ class Checks:
             return max(0.0, _RETRY - since)
         if known.ground != self._ground(each, known):
             return max(0.0, _PAUSE - since)
-        if known.verdict is None or known.verdict.state is not CheckState.success:
+        if known.may_pass:
             return max(0.0, max(_RETRY, each.request.spec.sync.interval_seconds) - since)
         return math.inf
 
@@ -242,6 +265,7 @@ class Checks:
         try:
             if known.fork and not each.wanted.forks:
                 words = "from a fork, and those are not read (spec.pullRequests.forks)"
+                known.seen, known.may_pass = {}, False
                 known.judge(known.head, "", Verdict.of(CheckState.error, words), timestamp(self._now()))
             elif trouble is not None:
                 raise trouble
@@ -249,6 +273,7 @@ class Checks:
                 pull = OpenPull(known.number, known.url, known.branch, known.head, known.fork)
                 done = await self._planner.check(each.session, each.request, pull)
                 findings, known.keys, known.seen = done.findings, done.keys, done.seen
+                known.may_pass = any(one.reason is InvalidReason.Refused for one in findings.problems)
                 known.judge(done.commit, findings.base, findings.verdict, timestamp(self._now()))
             known.trouble = known.why = None
         except GitIntegrationError as error:
@@ -259,7 +284,7 @@ class Checks:
             self._judge_trouble(each, known, RemoteError(Reason.ProgressingWithRetry, words, retry=True))
         known.ground = None  # until the forge has been told
         if await self._tell(each, known, findings):
-            known.ground = *self._outside(each, known), *known.seen.values()
+            known.ground = *self._outside(each, known), *(known.seen or {}).values()
 
     def _judge_trouble(self, each: _Round, known: Known, error: GitIntegrationError) -> None:
         """It can't be checked now: what was told of its commit stays for a while, and not for ever.

@@ -48,8 +48,12 @@ class Known:
     ground: Ground | None = None
     keys: frozenset[ObjectKey] | None = None
     """The pipelines that it touches."""
-    seen: Mapping[ObjectKey, str] = field(default_factory=dict)
-    """Of those that were read, the version of each object that it was planned on."""
+    seen: Mapping[ObjectKey, str] | None = None
+    """Of those that were read, the version of each object that it was planned on; None where an earlier process read them."""
+    rest: str = ""
+    """Names what it was planned against, where both sides were the same then: while they still are, nothing is read for it."""
+    may_pass: bool = False
+    """Whether it fails for what may change though neither side moves, as a policy of the cluster does."""
     looked: float = -math.inf
     trouble: float | None = None
     """Since when it can't be checked."""
@@ -72,7 +76,7 @@ class Known:
         if self.verdict is not None:
             told |= {"state": self.verdict.state.value, "description": self.verdict.description}
         told |= {"base": self.base, "checkedAt": self.found_at, "comment": self.comment}
-        told |= {"digest": f"{self.told}.{self.commented}" if self.told or self.commented else ""}
+        told |= {"digest": f"{self.told}.{self.commented}.{self.rest}".strip(".")}
         told |= {"merged": True} if self.merged else {}
         return {name: value for name, value in told.items() if value != ""}
 
@@ -81,7 +85,7 @@ class Known:
         """As an earlier process told it. Raises LookupError, TypeError, ValueError where it is nothing of the kind."""
         known = cls(int(row["number"]), str(row["url"]), str(row["head"]))
         known.commit, known.merged = known.head, bool(row.get("merged"))
-        known.told, _, known.commented = str(row.get("digest", "")).partition(".")
+        known.told, known.commented, known.rest, *_ = (*str(row.get("digest", "")).split("."), "", "", "")
         known.comment, known.base = str(row.get("comment", "")), str(row.get("base", ""))
         known.found_at = str(row.get("checkedAt", ""))
         if "state" in row:

@@ -35,7 +35,7 @@ from gitintegration.errors import (
     Words,
 )
 from gitintegration.forge.hooks import HOOK_DIALECTS, Hooks, WantedHook, fields_of
-from gitintegration.forge.target import ForgeTarget, host_of_forge, provider_of, target_of
+from gitintegration.forge.target import ForgeTarget, host_of_forge, is_data_center, provider_of, target_of
 from gitintegration.git.url import parse_url
 
 _CHECKED = 3600.0
@@ -196,6 +196,8 @@ class Webhooks:
     async def _enter(
         self, name: IntegrationKey, entry: Integration, spec: GitIntegrationSpec, secret: Secret, url: str, known: str
     ) -> str:
+        if is_data_center(spec.provider, parse_url(spec.repository_url)):
+            raise SpecError(Reason.NotRegistered, Words("the hooks of Bitbucket Data Center are entered by hand"))
         target = await self._target(name, entry, spec)
         secret.check_host(host_of_forge(target))
         if target.provider not in HOOK_DIALECTS:
@@ -252,10 +254,11 @@ class Webhooks:
 
     @staticmethod
     def _fields(spec: GitIntegrationSpec) -> str:
-        hook, provider = spec.webhook, provider_of(spec.provider, parse_url(spec.repository_url)) or spec.provider
+        hook, url = spec.webhook, parse_url(spec.repository_url)
         if hook is None or hook.secret_ref is None:
             return "with a token of the CI system in the header Authorization: Bearer"
-        return fields_of(provider, hook.secret_ref.name)
+        provider = provider_of(spec.provider, url) or spec.provider
+        return fields_of(provider, hook.secret_ref.name, is_data_center(spec.provider, url))
 
 
 def _before(entry: Integration) -> dict[str, Any]:

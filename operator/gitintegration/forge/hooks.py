@@ -157,16 +157,21 @@ _BY_HAND = {
     Provider.azuredevops: "as service hooks (Web Hooks) for code pushed and for pull request created, updated and merged, any user name, "
     "`token` of Secret '$secret' as password, resource details: all",
 }
+_DATA_CENTER = (
+    "in Repository settings, Webhooks: `token` of Secret '$secret' as Secret, and the events Push of Repository (at a mirror: Mirror "
+    "synchronized), Opened, Source branch updated, Modified, Merged, Declined and Deleted of Pull request"
+)
 _GENERIC = (
     "`token` of Secret '$secret' as its secret, JSON, for pushes; or send the header X-Signature: sha256=, followed by "
     "the HMAC-SHA256 of the body in hex"
 )
 
 
-def fields_of(provider: Provider, secret: str) -> str:
-    """What to enter at the forge by hand, but for the URL, in words."""
+def fields_of(provider: Provider, secret: str, data_center: bool = False) -> str:
+    """What to enter at the forge by hand, but for the URL, in words. `data_center`: it is Bitbucket's."""
     dialect = HOOK_DIALECTS.get(provider)
-    return (dialect.fields if dialect else _BY_HAND.get(provider, _GENERIC)).replace("$secret", secret)
+    words = dialect.fields if dialect else _BY_HAND.get(provider, _GENERIC)
+    return (_DATA_CENTER if data_center else words).replace("$secret", secret)
 
 
 class Hooks:

@@ -51,6 +51,14 @@ def provider_of(provider: Provider, url: RemoteURL) -> Provider | None:
     return provider if provider is not Provider.generic else _HOSTS.get(url.host)
 
 
+def is_data_center(provider: Provider, url: RemoteURL) -> bool:
+    """Whether it is Bitbucket Data Center, which anybody may run at an address of his own: told by the provider, or by the path."""
+    if provider is Provider.bitbucket:
+        return url.host not in _ONLY_AT[provider]
+    clones = "scm" in url.path.split("/")[:-2] or (url.is_ssh and url.port == 7999)
+    return provider is Provider.generic and clones and url.host not in _HOSTS
+
+
 def host_of_forge(target: ForgeTarget) -> str:
     """The host that its repositories are at."""
     return urlsplit(target.web).hostname or ""

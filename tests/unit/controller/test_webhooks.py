@@ -224,6 +224,38 @@ def test_azure_is_entered_by_hand() -> None:
     assert not bed.calls
 
 
+@pytest.mark.parametrize(
+    ("url", "provider", "webhook", "status"),
+    [
+        ("https://git.example.com/scm/data/pipes.git", "generic", REGISTER, "False"),
+        ("https://git.example.com/bitbucket/scm/data/pipes.git", "generic", SECRET, "Unknown"),
+        ("ssh://git@git.example.com:7999/data/pipes.git", "generic", SECRET, "Unknown"),
+        ("https://git.example.com/data/pipes.git", "bitbucket", REGISTER, "False"),
+    ],
+)
+def test_bitbucket_data_center_is_entered_by_hand_with_its_own_names(
+    url: str, provider: str, webhook: Any, status: str
+) -> None:
+    bed = Bed(webhook, url, provider=provider)
+    found = bed.run()
+    assert (found.status, found.reason) == (status, Reason.NotRegistered)
+    for words in (
+        "git.example.com",
+        "Repository settings",
+        "'hook' as Secret",
+        "Push",
+        "Source branch updated",
+        hook_path(UID),
+    ):
+        assert words in found.message
+    assert not bed.calls
+
+
+@pytest.mark.parametrize("url", ["https://git.example.com/scm/pipes.git", "https://git.example.com/data/pipes.git"])
+def test_any_other_server_is_told_the_signature(url: str) -> None:
+    assert "X-Signature" in Bed(SECRET, url, provider="generic").run().message
+
+
 def test_without_an_address_nothing_is_registered() -> None:
     bed = Bed({**SECRET, "register": True})
     found = bed.run()

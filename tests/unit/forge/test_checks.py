@@ -20,6 +20,7 @@ from gitintegration.forge.pull_requests import Forges
 from gitintegration.forge.target import ForgeTarget, target_of
 from gitintegration.git.remote import Basic, Remote
 from gitintegration.git.url import parse_url
+from tests.unit.forge.descriptions import DESCRIBED, hold
 
 SHA, MADE, MARK = "1" * 40, "2" * 40, "[//]: # (a mark)"
 CONTEXT = "gitintegration/data/analytics"
@@ -127,16 +128,21 @@ class Fake:
         self.notes: dict[str, str] = {}
         self.calls: list[tuple[str, dict[str, str]]] = []
         self.refusal: httpx.Response | None = None
+        self.odd = False
+        """Whether it answers what no forge would."""
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        answer = self._answer(request)
+        hold(self.provider, request, None if self.odd or self.refusal else answer)
+        return answer
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.raw_path.decode().partition("?")[0]
         assert path.startswith(ROOTS[self.provider]), path
         path = path.removeprefix(ROOTS[self.provider])
         body: dict[str, Any] = json.loads(request.content) if request.content else {}
         asked = dict(request.url.params)
         self.calls.append((f"{request.method} {path}", asked))
-        if self.provider is Provider.azuredevops:
-            assert asked["api-version"] == "7.1"
         if self.refusal is not None:
             return self.refusal
         if found := re.fullmatch(STATUSES[self.provider], path):
@@ -174,7 +180,10 @@ class Fake:
             return httpx.Response(404, json={"message": "Not Found"})
         assert known is not None
         self.notes[known] = text
-        return httpx.Response(201 if method == "POST" else 200, json=self._told(known))
+        told = self._told(known)
+        if method == "PATCH" and self.provider is Provider.azuredevops:
+            (told,) = told["comments"]
+        return httpx.Response(201 if method == "POST" else 200, json=told)
 
     def _told(self, known: str) -> dict[str, Any]:
         text = self.notes[known]
@@ -328,8 +337,28 @@ def test_what_can_not_be_read_is_told_as_such(
 @pytest.mark.parametrize("provider", ADDRESSES)
 def test_names_that_are_none_are_not_believed(provider: Provider, odd: dict[str, Any]) -> None:
     fake = Fake(provider, {**pull(1), **odd})
+    fake.odd = True
     with pytest.raises(GitIntegrationError, match=r"spec\.provider"):
         ask(fake, lambda forge, at: forge.open(at, "main"))
+
+
+def test_every_forge_is_held_against_its_description_or_is_run() -> None:
+    """GitHub's own is in test_github_contract.py, and a real Gitea in tests/e2e/test_pull_request_checks.py."""
+    assert {*DESCRIBED, Provider.github, Provider.gitea} == CHECK_DIALECTS.keys()
+
+
+@pytest.mark.parametrize("provider", DESCRIBED)
+def test_a_description_does_refuse(provider: Provider) -> None:
+    """The check can fail: a status that is none, and a filter that there is none of."""
+    call = CHECK_DIALECTS[provider].tell(1, SHA, Status(CONTEXT, Verdict(CheckState.success, ""), "https://x"))
+    listed = CHECK_DIALECTS[provider].open("main", 1)
+    root = target(provider).api
+    wrong = httpx.Request("POST", root + call.path, params=call.params, json={**(call.json or {}), "state": "great"})
+    with pytest.raises(Exception, match=r"(?i)body|valid|enum"):
+        hold(provider, wrong, None)
+    odd = httpx.Request("GET", root + listed.path, params={**(listed.params or {}), "mood": "good"})
+    with pytest.raises(AssertionError, match="mood"):
+        hold(provider, odd, None)
 
 
 def test_every_forge_that_has_pull_requests_has_checks() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gitintegration.metrics import Metrics, Standing
+from gitintegration.metrics import HookMetrics, Metrics, Standing
 from tests.bed.cluster import ROOT
 from tests.bed.promtool import promtool
 
@@ -43,7 +43,10 @@ def known() -> set[str]:
     metrics.git_request("fetch", "ok", 1.0)
     metrics.kube_request("GET", 200)
     metrics.forge_request("GET", 200)
-    return set(OURS.findall(re.sub(r"^#.*$|\{.*", "", metrics.page().decode(), flags=re.MULTILINE)))
+    hooks = HookMetrics(lambda: 1)
+    hooks.delivered("woken")
+    text = (metrics.page() + hooks.page()).decode()
+    return set(OURS.findall(re.sub(r"^#.*$|\{.*", "", text, flags=re.MULTILINE)))
 
 
 def expressions(found: Any) -> list[str]:

@@ -29,6 +29,8 @@ _FOOT = 1_000
 _ROWS = 200
 """Of one table."""
 _SIGNS = {CheckState.success: "✅", CheckState.failure: "❌", CheckState.error: "⚠️", CheckState.pending: "⏳"}
+_HELD = "✋"
+"""Where it may be merged, and a person is asked once it is."""
 
 
 def marker(uid: str) -> str:
@@ -80,7 +82,12 @@ def comment_text(
 ) -> str:
     """The whole comment. `most`: bytes that the forge takes."""
     page = _Page(min(most, LARGEST) - _FOOT)
-    page.put(f"### {_SIGNS[verdict.state]} Pipelines of {code(f'{namespace}/{name}')}", "", _summary(findings))
+    waits = findings.held and verdict.state is CheckState.success
+    page.put(
+        f"### {_HELD if waits else _SIGNS[verdict.state]} Pipelines of {code(f'{namespace}/{name}')}",
+        "",
+        _summary(findings),
+    )
     _unmerged(page, findings)
     _conflicts(page, findings)
     _problems(page, findings)
@@ -106,7 +113,10 @@ def _summary(findings: Findings) -> str:
     elif findings.deeds:
         told.append(f"Merging this {findings.deeds} in the cluster.")
     if findings.held:
-        told.append(f"{counted(findings.held, 'delete')} will be held until a person confirms.")
+        stays = "that pipeline stays" if findings.held == 1 else "those pipelines stay"
+        told.append(
+            f"**{counted(findings.held, 'delete')} will be held** until a person confirms: {stays} in the cluster until then."
+        )
     if findings.conflicts:
         told.append(
             f"**Merging this makes {counted(len(findings.conflicts), 'conflict')}** with edits in the cluster: neither side is written until each is settled."

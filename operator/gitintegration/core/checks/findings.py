@@ -111,7 +111,11 @@ class Findings:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether it should be merged as it is."""
+        """Whether it should be merged as it is.
+
+        Deletes that will be held are no failure: nobody can confirm them before they are merged, so a check that is required
+        would never let them be.
+        """
         if not self.touches:
             return Verdict.of(CheckState.success, "no pipeline is touched")
         wrong = []
@@ -136,8 +140,8 @@ class Findings:
     @property
     def _words(self) -> str:
         done = f"once pulled, it {self.deeds}" if self.waits else f"merging {self.deeds}"
-        told = [done] if self.deeds else []
-        told += [f"{counted(self.held, 'delete')} held for confirmation"] if self.held else []
+        told = [f"{counted(self.held, 'delete')} held for confirmation"] if self.held else []
+        told += [done] if self.deeds else []
         told += [f"{self.unpruned} deleted in git only"] if self.unpruned else []
         if not told:
             return "the cluster holds it already"
