@@ -12,7 +12,6 @@ from gitintegration.commands import DIFFERENT, OK
 from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.commands.change import (
     Format,
-    Output,
     Timeout,
     Yes,
     agreed,
@@ -23,6 +22,7 @@ from gitintegration.commands.change import (
     tell,
     until,
 )
+from gitintegration.commands.output import Output
 from gitintegration.errors import GitIntegrationError, Reason, Stale
 
 if TYPE_CHECKING:
