@@ -172,14 +172,14 @@ def test_what_is_settled_by_a_pull_killed_at_any_request_reaches_both_sides(crow
 class Meanwhile:
     """Somebody who edits a pipeline in the cluster right before a pull writes it, so many times."""
 
-    def __init__(self, w: World, name: str, times: int) -> None:
-        self._w, self._name, self._left = w, name, times
+    def __init__(self, w: World, name: str, times: int, field: str = "f0") -> None:
+        self._w, self._name, self._left, self._field = w, name, times, field
         self._answer, w.api._answer = w.api._answer, self  # type: ignore[method-assign]
 
     def __call__(self, method: str, plural: str, name: str | None, body: Any, query: Mapping[str, str]) -> Any:
         if (method, plural, name) == ("PUT", "pipelines", self._name) and "dryRun" not in query and self._left:
             self._left -= 1
-            self._w.api.put(self._name, {**self._w.api.specs()[self._name], "f0": f"hers{self._left}"})
+            self._w.api.put(self._name, {**self._w.api.specs()[self._name], self._field: f"hers{self._left}"})
         return self._answer(method, plural, name, body, query)
 
 
@@ -218,6 +218,65 @@ def test_what_moved_since_a_confirmed_plan_is_left_and_told(crowded: bool) -> No
         assert rest == {change["name"] for change in plan.fields["changes"]} - {ANCHOR}
 
     directory, w = prepared(crowded=crowded)
+    with directory:
+        asyncio.run(act())
+
+
+def test_a_confirmed_plan_writes_over_no_edit_that_came_after_it() -> None:
+    async def act() -> None:
+        plan = await Operation(w, PullOperation(dry_run=True, strategy="theirs")).to_its_end()
+        Meanwhile(w, ANCHOR, 1, "f1")
+        told = PullOperation(strategy="theirs", plan_digest=plan.fields["planDigest"])
+        with pytest.raises(PartialFailure, match="changed after it was planned"):
+            await Operation(w, told).to_its_end()
+        assert w.api.specs()[ANCHOR]["f1"] == "hers0"
+
+    directory, w = prepared()
+    with directory:
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"take": "ours"},
+        {"take": "theirs"},
+        *({"field": "spec.f0", **way} for way in ({"take": "ours"}, {"take": "theirs"}, {"value": "settled"})),
+    ],
+    ids=lambda how: " ".join(how.values()),
+)
+@pytest.mark.parametrize("moved", ["cluster", "git", "other"])
+def test_a_confirmed_resolution_gives_up_nothing_that_its_plan_did_not_show(how: dict[str, str], moved: str) -> None:
+    async def act() -> None:
+        w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", {"f0": "before"})})
+        await settle(w)
+        w.configure("Manual")
+        w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", {"f0": "git"})})
+        w.api.put("a", {"f0": "cluster"})
+        block = {"resolutions": [{"pipeline": "a", **how}], "pipelines": ["a"]}
+        plan = await Operation(w, PullOperation.model_validate({**block, "dryRun": True})).to_its_end()
+        if moved == "cluster":
+            w.api.put("a", {"f0": "unseen"})
+        elif moved == "git":
+            w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", {"f0": "unseen"})})
+        else:
+            w.git.commit({**w.git.files(), f"{FOLDER}/b.yaml": manifest("b", {"f0": "1"})})
+            w.api.put(ANCHOR, {"f1": "cluster"})
+        told = {**block, "planDigest": plan.fields["planDigest"]}
+        operation = Operation(w, PullOperation.model_validate(told))
+        if moved == "other":
+            await operation.to_its_end()
+            outcome = await settle(w)
+            assert not outcome.conflicts
+            assert parse(w.git.files())["a"]["f0"] == w.api.specs()["a"]["f0"] != "before"
+            return
+        with pytest.raises(OperationError) as refused:
+            await operation.to_its_end()
+        assert refused.value.reason is Reason.PlanStale
+        sides = (w.api.specs()["a"]["f0"], parse(w.git.files())["a"]["f0"])
+        assert sides == (("unseen", "git") if moved == "cluster" else ("cluster", "unseen"))
+
+    directory, w = world()
     with directory:
         asyncio.run(act())
 
