@@ -137,6 +137,8 @@ class ApiServer:
         """Reason and message of each."""
         self.writes: list[tuple[str, str, str]] = []
         """(method, plural, name) of every write of the operator that landed."""
+        self.patched: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _: {}
+        """What a patch makes of the GitIntegration."""
 
     # --- what users do -----------------------------------------------------------------------------------------------
 
@@ -274,6 +276,8 @@ class ApiServer:
                 raise Stale(f"{name} exists")
             return self._written(method, plural, name, body, query)
         assert name
+        if plural == "gitintegrations":
+            return self.patched(body)
         old = self.objects.get((plural, name))
         if old is None:
             raise NotFoundError(f"{name} is not there", name)
@@ -618,6 +622,7 @@ class World:
         """Of the GitIntegration, as the process before wrote it last."""
         self.url = "https://git.example.com/r.git"
         self.annotations: dict[str, str] = {}
+        self.api.patched = self._patched
         self.configure()
         self.restart(wipe=True)
 
@@ -691,6 +696,13 @@ class World:
         """The GitIntegration, as its watch tells it."""
         metadata = {**_INTEGRATION, "generation": self.generation, "annotations": self.annotations}
         return {"metadata": metadata, "spec": self.spec, "status": self.status}
+
+    def _patched(self, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A merge patch of the GitIntegration: of its annotations is all that the operator makes here."""
+        assert patch["metadata"].keys() == {"uid", "annotations"}
+        whole = {**self.annotations, **patch["metadata"]["annotations"]}
+        self.annotations = {name: value for name, value in whole.items() if value is not None}
+        return {}
 
     @property
     def session(self) -> SyncSession:
