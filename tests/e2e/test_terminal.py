@@ -102,6 +102,10 @@ def test_conflicts_are_asked_for_field_by_field_and_their_end_is_shown(w: World,
         shown.until(lambda lines: re.search(r"^\S (waits|Pending|Running)", lines[0]))
         assert shown.ended() == 1, "users is in conflict"
         as_agreed(f"push-{columns}", shown.screen.text)
+    with terminal(w, "sync", columns=columns) as shown:
+        shown.until(lambda lines: re.search(r"^\S waits for the operator", lines[0]))
+        assert shown.ended() == 1
+        as_agreed(f"sync-{columns}", shown.screen.text)
 
 
 def test_what_is_not_agreed_to_is_not_settled(w: World) -> None:
@@ -132,8 +136,15 @@ def test_what_became_another_while_it_was_asked_for_is_shown_again(w: World) -> 
 
 
 GOLDEN = Path(__file__).with_suffix(".golden")
-_VARIES = ((r"[0-9a-f]{40}|\b[0-9a-f]{12}\b|\b[0-9a-f]{16}\b", "#"), (r"\d+[smhd] ago", "AGO"), (r"(?<=\S)  +", "  "))
-"""Hashes, times, and how wide a table is by them."""
+_VARIES = (
+    (r"\bt-[0-9a-f]{10}\b", "NAMESPACE"),
+    (r"[0-9a-f]{40}|\b[0-9a-f]{12}\b|\b[0-9a-f]{16}\b", "#"),
+    (r"\b\d+[smhd] ago", "AGO"),
+    (r"127\.0\.0\.1:\d+", "HOST"),
+    (r"\b\d+ ms", "MS"),
+    (r"(?<=\S)  +", "  "),
+)
+"""Names, hashes and times, and how wide a table is by them."""
 
 
 def as_agreed(name: str, text: str) -> None:

@@ -172,14 +172,14 @@ def test_what_is_settled_by_a_pull_killed_at_any_request_reaches_both_sides(crow
 class Meanwhile:
     """Somebody who edits a pipeline in the cluster right before a pull writes it, so many times."""
 
-    def __init__(self, w: World, name: str, times: int, field: str = "f0") -> None:
-        self._w, self._name, self._left, self._field = w, name, times, field
+    def __init__(self, w: World, name: str, times: int) -> None:
+        self._w, self._name, self._left = w, name, times
         self._answer, w.api._answer = w.api._answer, self  # type: ignore[method-assign]
 
     def __call__(self, method: str, plural: str, name: str | None, body: Any, query: Mapping[str, str]) -> Any:
         if (method, plural, name) == ("PUT", "pipelines", self._name) and "dryRun" not in query and self._left:
             self._left -= 1
-            self._w.api.put(self._name, {**self._w.api.specs()[self._name], self._field: f"hers{self._left}"})
+            self._w.api.put(self._name, {**self._w.api.specs()[self._name], "f0": f"hers{self._left}"})
         return self._answer(method, plural, name, body, query)
 
 
@@ -222,14 +222,31 @@ def test_what_moved_since_a_confirmed_plan_is_left_and_told(crowded: bool) -> No
         asyncio.run(act())
 
 
-def test_a_confirmed_plan_writes_over_no_edit_that_came_after_it() -> None:
+@pytest.mark.parametrize("kind", ["pull", "push"])
+def test_a_confirmed_plan_replaces_nothing_that_it_did_not_show(kind: str) -> None:
+    """Who wins by the strategy wins over what was seen."""
+
     async def act() -> None:
-        plan = await Operation(w, PullOperation(dry_run=True, strategy="theirs")).to_its_end()
-        Meanwhile(w, ANCHOR, 1, "f1")
-        told = PullOperation(strategy="theirs", plan_digest=plan.fields["planDigest"])
-        with pytest.raises(PartialFailure, match="changed after it was planned"):
-            await Operation(w, told).to_its_end()
-        assert w.api.specs()[ANCHOR]["f1"] == "hers0"
+        strategy = "theirs" if kind == "pull" else "ours"
+        w.configure("Manual", strategy=strategy)
+        before = {**w.api.specs()["a"], "f1": "cluster"}
+        w.api.put("a", before)
+        w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", {"f1": "git"})})
+
+        def wanted(**how: Any) -> PullOperation | PushOperation:
+            return PullOperation(strategy="theirs", **how) if kind == "pull" else PushOperation(**how)
+
+        plan = await Operation(w, wanted(dry_run=True)).to_its_end()
+        assert "a" in {change["name"] for change in plan.fields["changes"]}
+        if kind == "pull":
+            w.api.put("a", {**before, "f1": "unseen"})
+        else:
+            w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", {"f1": "unseen"})})
+        with pytest.raises(OperationError) as refused:
+            await Operation(w, wanted(plan_digest=plan.fields["planDigest"])).to_its_end()
+        assert refused.value.reason is Reason.PlanStale
+        held = w.api.specs()["a"] if kind == "pull" else parse(w.git.files())["a"]
+        assert held["f1"] == "unseen"
 
     directory, w = prepared()
     with directory:
