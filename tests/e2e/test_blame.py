@@ -75,6 +75,8 @@ def test_a_commit_is_shown_with_its_patches(user: User, tmp_path: Path) -> None:
     there = git("ls-tree", "-r", wanted, "--", "pipelines", cwd=w.repo.path)
     assert there == git("ls-tree", "-r", made, "--", "pipelines", cwd=w.repo.path)
     assert re.search(r'spec\.owner +"ann" +"git"', run(user, 0, "show", made, "-o", "fields", COLUMNS="140"))
+    assert yaml.safe_load(run(user, 0, "show", made, "-o", "yaml")) == plan
+    assert run(user, 0, "show", made, "-o", "name") == "Pipeline/new\nPipeline/orders\nPipeline/users\n"
     assert "No pipeline" in run(user, 1, "show", later)
     assert "is no commit of branch" in run(user, 2, "show", "0123456789")
 
@@ -105,6 +107,8 @@ def test_a_pipeline_is_traced_to_its_file_and_to_who_edited_it(user: User) -> No
     found = told(user, 1, "trace", "orders")
     assert (found["side"], found["reason"], found["ours"]["by"]) == ("cluster", "Mode", "hand-of-bob")
     assert found["theirs"]["commit"] == made
+    assert yaml.safe_load(run(user, 1, "trace", "orders", "-o", "yaml"))["theirs"] == found["theirs"]
+    assert run(user, 1, "blame", "orders", "-o", "name") == "Pipeline/orders\n"
     text = run(user, 1, "trace", "Pipeline/orders")
     assert "ahead in the cluster, Mode" in " ".join(text.split())
     assert '"cluster"' in text

@@ -129,6 +129,7 @@ def test_a_diff_shows_what_would_travel_either_way_and_writes_nothing(user: User
         ("push", ["orders"]),
         ("pull", ["new", "orders"]),
     ]
+    assert user.run("diff", "-n", w.namespace, "-o", "name").stdout == "Pipeline/orders\nPipeline/new\n"
     assert w.repo.head() == head
     assert w.names() == {"orders"}
     assert user.run("diff", "nobody", "-n", w.namespace).returncode == 2
@@ -221,6 +222,7 @@ def test_conflicts_are_settled_by_a_script(user: User) -> None:
     assert "spec.schedule" in half.stdout
     planned = user.run("resolve", *place, "--take", "theirs", "--dry-run")
     assert planned.returncode == 1
+    assert "-  owner: cluster\n+  owner: git\n" in planned.stdout
     assert w.spec("orders")["owner"] == "cluster"
     done = user.run("resolve", *place, "--pipeline", "orders", "--take", "base")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -232,50 +234,6 @@ def test_conflicts_are_settled_by_a_script(user: User) -> None:
     assert "nothing is in conflict" in user.run("resolve", *place).stdout
     assert user.run("push", *place).returncode == 0
     assert w.repo.read("pipelines/orders.yaml") == manifest("orders")
-
-
-def test_conflicts_are_settled_at_a_terminal_field_by_field(user: User) -> None:
-    w = user.w
-    torn(w)
-    leader, follower = pty.openpty()
-    env = {**os.environ, "KUBECONFIG": str(user.tenant.kubeconfig), "COLUMNS": "140", "NO_COLOR": "1", "TERM": "xterm"}
-    command = [SCRIPT, "resolve", "-n", w.namespace]
-    process = subprocess.Popen(command, env=env, stdin=follower, stdout=follower, stderr=follower)
-    os.close(follower)
-    said, answers = (
-        "",
-        iter(
-            [
-                ("spec.owner", "x"),
-                ("spec.owner", "v"),
-                ("YAML", "[1"),
-                ("YAML", "both"),
-                ("spec.schedule", "t"),
-                ("users", "s"),
-            ]
-        ),
-    )
-    wanted, answer = next(answers)
-    seen = 0
-    while True:
-        try:
-            piece = os.read(leader, 1 << 16)
-        except OSError:  # the other side is closed
-            break
-        said += piece.decode()
-        last = said[seen:].rsplit("\n", 1)[-1]
-        if wanted and wanted in last and last.rstrip().endswith(("?", ":")):
-            seen = len(said)
-            os.write(leader, f"{answer}\n".encode())
-            wanted, answer = next(answers, ("", ""))
-    os.close(leader)
-    assert process.wait(60) == 0, said
-    print(said)
-    assert '"cluster"' in said
-    assert '"git"' in said
-    assert (w.spec("orders")["owner"], w.spec("orders")["schedule"]) == ("both", "@hourly")
-    assert w.spec("users")["owner"] == "cluster"
-    assert w.sync_now()["conflictCount"] == 1
 
 
 def test_what_can_not_be_told_is_an_error_in_words(user: User, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ import pytest
 
 from tests.bed.forge import Forge, ForgeRepo
 from tests.bed.operator import OperatorProcess
-from tests.bed.world import World, eventually, manifest
+from tests.bed.user import SCRIPT
+from tests.bed.world import World, eventually, manifest, pipeline
 from tests.e2e.test_operations import ask, why
 
 MakeWorld = Callable[..., World]
@@ -113,6 +116,30 @@ def test_a_protected_branch_declines_a_push_in_its_own_words(world: MakeWorld, r
     assert why(done)[:2] == ("Failed", "PushRejected")
     done = ask(w, "push", branch="main", createPullRequest=True)
     assert why(done)[:2] == ("Failed", "InvalidSpec")
+
+
+def test_init_offers_what_is_live_as_a_pull_request(world: MakeWorld, repo: ForgeRepo, tmp_path: Path) -> None:
+    """Nothing is pushed to the branch: what is live comes there once somebody merged it."""
+    w = world()
+    w.apply(pipeline("fresh"))
+    (tmp_path / "token").write_text(repo.forge.token)
+    command = [SCRIPT, "init", repo.url, "-n", w.namespace, "--provider", "gitea", "--pr", "--yes"]
+    env = {**os.environ, "KUBECONFIG": str(w.plane.kubeconfig)}
+    words = [*command, "--token-file", str(tmp_path / "token")]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert repo.forge.token not in done.stdout + done.stderr
+    pull = eventually(lambda: repo.pulls("open"))[0]
+    assert (pull["head"]["ref"], pull["base"]["ref"]) == (BRANCH, "main")
+    offered = repo.read("pipelines/fresh.yaml", BRANCH)
+    assert offered
+    assert repo.read("pipelines/fresh.yaml") is None
+    assert w.names() == {"fresh", "orders", "users"}
+    repo.merge(pull["number"], "squash")
+    status = w.in_sync("default")
+    assert (status["localAheadCount"], status["pullRequest"]["state"]) == (0, "merged")
+    assert repo.read("pipelines/fresh.yaml") == offered
+    assert len(repo.pulls()) == 1
 
 
 def test_a_reader_is_told_to_be_one(world: MakeWorld, repo: ForgeRepo) -> None:

@@ -121,11 +121,16 @@ def test_a_mass_delete_is_shown_and_released(user: User) -> None:
     assert (again.returncode, "held" in check("confirm", again.stdout)["status"]) == (0, False)
 
 
-def test_what_was_released_once_asks_again_another_time(user: User) -> None:
+@pytest.mark.parametrize("how", ["confirm", "kubectl"])
+def test_what_was_released_once_asks_again_another_time(user: User, how: str) -> None:
     w = user.w
     first = emptied(w)
-    assert user.run("confirm", "-n", w.namespace, "--yes", "--digest", str(first["digest"])).returncode == 0
-    assert w.names() == set()
+    if how == "confirm":
+        assert user.run("confirm", "-n", w.namespace, "--yes", "--digest", str(first["digest"])).returncode == 0
+    else:
+        w.kubectl("annotate", "gi", "gi", f"planasonix.com/confirmDeletes={first['digest']}")
+    eventually(lambda: w.names() == set())
+    assert "planasonix.com/confirmDeletes" not in (w.get("gi", "gi") or {})["metadata"].get("annotations", {})
     w.repo.commit(FILES)
     eventually(lambda: w.sync_now().get("inSync") and w.names() == set(NAMES))
     assert emptied(w)["digest"] == first["digest"]

@@ -212,6 +212,9 @@ def test_doctor_tells_what_is_amiss(new: User, tmp_path: Path) -> None:
     repositories = {words.split(":")[0]: (state, words) for state, words in found["repository"]}
     assert repositories["gi"][0] == "bad"
     assert "patch secret git" in repositories["gi"][1]
+    names = new.run("doctor", "-n", w.namespace, "--no-test", "-o", "name").stdout.splitlines()
+    assert "status" in names
+    assert "version" not in names
     assert "has not answered within 5 s" in repositories["elsewhere"][1]
 
 

@@ -222,6 +222,82 @@ def test_what_moved_since_a_confirmed_plan_is_left_and_told(crowded: bool) -> No
         asyncio.run(act())
 
 
+@pytest.mark.parametrize("kind", ["pull", "push"])
+def test_a_confirmed_plan_replaces_nothing_that_it_did_not_show(kind: str) -> None:
+    """Who wins by the strategy wins over what was seen."""
+
+    async def act() -> None:
+        strategy = "theirs" if kind == "pull" else "ours"
+        w.configure("Manual", strategy=strategy)
+        before = {**w.api.specs()["a"], "f1": "cluster"}
+        w.api.put("a", before)
+        w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", {"f1": "git"})})
+
+        def wanted(**how: Any) -> PullOperation | PushOperation:
+            return PullOperation(strategy="theirs", **how) if kind == "pull" else PushOperation(**how)
+
+        plan = await Operation(w, wanted(dry_run=True)).to_its_end()
+        assert "a" in {change["name"] for change in plan.fields["changes"]}
+        if kind == "pull":
+            w.api.put("a", {**before, "f1": "unseen"})
+        else:
+            w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", {"f1": "unseen"})})
+        with pytest.raises(OperationError) as refused:
+            await Operation(w, wanted(plan_digest=plan.fields["planDigest"])).to_its_end()
+        assert refused.value.reason is Reason.PlanStale
+        held = w.api.specs()["a"] if kind == "pull" else parse(w.git.files())["a"]
+        assert held["f1"] == "unseen"
+
+    directory, w = prepared()
+    with directory:
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"take": "ours"},
+        {"take": "theirs"},
+        *({"field": "spec.f0", **way} for way in ({"take": "ours"}, {"take": "theirs"}, {"value": "settled"})),
+    ],
+    ids=lambda how: " ".join(how.values()),
+)
+@pytest.mark.parametrize("moved", ["cluster", "git", "other"])
+def test_a_confirmed_resolution_gives_up_nothing_that_its_plan_did_not_show(how: dict[str, str], moved: str) -> None:
+    async def act() -> None:
+        w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", {"f0": "before"})})
+        await settle(w)
+        w.configure("Manual")
+        w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", {"f0": "git"})})
+        w.api.put("a", {"f0": "cluster"})
+        block = {"resolutions": [{"pipeline": "a", **how}], "pipelines": ["a"]}
+        plan = await Operation(w, PullOperation.model_validate({**block, "dryRun": True})).to_its_end()
+        if moved == "cluster":
+            w.api.put("a", {"f0": "unseen"})
+        elif moved == "git":
+            w.git.commit({**w.git.files(), f"{FOLDER}/a.yaml": manifest("a", {"f0": "unseen"})})
+        else:
+            w.git.commit({**w.git.files(), f"{FOLDER}/b.yaml": manifest("b", {"f0": "1"})})
+            w.api.put(ANCHOR, {"f1": "cluster"})
+        told = {**block, "planDigest": plan.fields["planDigest"]}
+        operation = Operation(w, PullOperation.model_validate(told))
+        if moved == "other":
+            await operation.to_its_end()
+            outcome = await settle(w)
+            assert not outcome.conflicts
+            assert parse(w.git.files())["a"]["f0"] == w.api.specs()["a"]["f0"] != "before"
+            return
+        with pytest.raises(OperationError) as refused:
+            await operation.to_its_end()
+        assert refused.value.reason is Reason.PlanStale
+        sides = (w.api.specs()["a"]["f0"], parse(w.git.files())["a"]["f0"])
+        assert sides == (("unseen", "git") if moved == "cluster" else ("cluster", "unseen"))
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
 NAMES = [f"n{number}" for number in range(8)]
 
 

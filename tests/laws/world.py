@@ -143,6 +143,8 @@ class ApiServer:
         """Reason and message of each."""
         self.writes: list[tuple[str, str, str]] = []
         """(method, plural, name) of every write of the operator that landed."""
+        self.patched: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _: {}
+        """What a patch makes of the GitIntegration."""
 
     # --- what users do -----------------------------------------------------------------------------------------------
 
@@ -300,6 +302,8 @@ class ApiServer:
                 raise Stale(f"{name} exists")
             return self._written(method, plural, name, body, query)
         assert name
+        if plural == "gitintegrations":
+            return self.patched(body)
         old = self.objects.get((plural, name))
         if old is None:
             raise NotFoundError(f"{name} is not there", name)
@@ -666,6 +670,7 @@ class World:
         self.annotations: dict[str, str] = {}
         self.forge: httpx.AsyncBaseTransport | None = None
         """What answers for the forge's API, from the next process on."""
+        self.api.patched = self._patched
         self.configure()
         self.restart(wipe=True)
 
@@ -740,6 +745,13 @@ class World:
         """The GitIntegration, as its watch tells it."""
         metadata = {**_INTEGRATION, "generation": self.generation, "annotations": self.annotations}
         return {"metadata": metadata, "spec": self.spec, "status": self.status}
+
+    def _patched(self, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A merge patch of the GitIntegration: of its annotations is all that the operator makes here."""
+        assert patch["metadata"].keys() == {"uid", "annotations"}
+        whole = {**self.annotations, **patch["metadata"]["annotations"]}
+        self.annotations = {name: value for name, value in whole.items() if value is not None}
+        return {}
 
     @property
     def session(self) -> SyncSession:

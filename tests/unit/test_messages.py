@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 
@@ -12,7 +13,7 @@ from gitintegration import messages
 from gitintegration.cluster.client import _error
 from gitintegration.core.invalid import InvalidReason
 from gitintegration.core.status import HeldDeletes, Outcome, build_status
-from gitintegration.errors import NEEDS_A_PERSON, CredentialError, Reason, RemoteError, Words
+from gitintegration.errors import NEEDS_A_PERSON, CredentialError, Reason, Refused, RemoteError, Words
 from gitintegration.git.remote import Basic, Remote
 from gitintegration.git.url import parse_url
 from gitintegration.messages import ALL, Message, Place, counted, named, nearly
@@ -121,6 +122,11 @@ def _lacks(user: str, resource: str, group: str = "", where: str = ' in the name
         (_lacks(THEIRS, "pipelines", "planasonix.com"), THEIRS, "--serviceaccount=data:editor"),
         (_lacks("admin", "secrets"), None, "aggregate-to-operator"),
         (_lacks("$(id)", "pipelines"), None, ""),
+        (
+            _lacks(OURS, "validatingadmissionpolicies", "admissionregistration.k8s.io"),
+            None,
+            "aggregate-to-operator=true",
+        ),
         (b'{"message": "is forbidden: User says no"}', None, ""),
     ],
 )
@@ -129,6 +135,20 @@ def test_a_right_that_lacks_comes_with_what_grants_it(text: bytes, acting: str |
     assert error.reason is Reason.Forbidden
     assert "is forbidden: User" in error.message
     assert (command in error.remedy) if command else not error.remedy
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'admission webhook "w.example.com" denied the request: pods "x" is forbidden: User "ann" says no',
+        'pods "x" is forbidden: exceeded quota: small, requested: pods=1',
+        "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'theirs' with binding 'b' denied request: no User",
+    ],
+)
+def test_what_is_refused_by_admission_is_no_lack_of_a_right(message: str) -> None:
+    error = _error(403, json.dumps({"message": message}).encode(), {})
+    assert isinstance(error, Refused)
+    assert message in error.message
 
 
 def test_an_error_says_which_server_and_which_secret() -> None:

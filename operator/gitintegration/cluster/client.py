@@ -280,8 +280,8 @@ def _error(status: int, text: bytes, headers: Mapping[str, str], acting: str | N
             return Stale(message)
         case 403 if "ValidatingAdmissionPolicy 'gitintegration-" in message:
             return NotAdmitted(message)
-        case 403 if "exceeded quota" in message or "admission" in message or "is forbidden: User" not in message:
-            return Refused(message)
+        case 403 if _NO_RIGHT.match(message) is None:
+            return Refused(message)  # an admission plugin's or a quota's word, which may speak of anything
         case 401:
             return Unauthenticated(message)
         case 403:
@@ -296,6 +296,8 @@ def _error(status: int, text: bytes, headers: Mapping[str, str], acting: str | N
     return ClusterUnavailable(message, retry_after=asked_to_wait, answered=status != 429)
 
 
+_NO_RIGHT = re.compile(r"(?:[a-z0-9./-]{1,600}(?: \"[^\"]{0,253}\")? )?is forbidden: User ")
+"""What the authorizer answers, of a resource and perhaps a name."""
 _LACKS = re.compile(
     r"is forbidden: User \"(?P<user>[a-z0-9:.-]{1,300})\" cannot (?P<verb>[a-z]{1,32}) "
     r"resource \"(?P<resource>[a-z0-9.-]{1,253})(?:/[a-z]{1,32})?\" in API group \"(?P<group>[a-z0-9.-]{0,253})\""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gitintegration.api.base_model import GROUP, HOOK_RECEIVED, VERSION
+from gitintegration.api.base_model import CONFIRM_DELETES, GROUP, HOOK_RECEIVED, VERSION
 from gitintegration.api.names import is_subdomain
 from gitintegration.cluster.client import MERGE_PATCH, METADATA, Cluster, NotFoundError
 from gitintegration.cluster.events import write_event
@@ -48,6 +48,13 @@ class Integrations:
             await self._cluster.request("PATCH", path, body=body, content_type=MERGE_PATCH)
         except NotFoundError:
             return
+
+    async def unconfirm(self, seen: Mapping[str, Any]) -> None:
+        """Take the confirmation off this very object. Raises ClusterError."""
+        metadata = seen["metadata"]
+        body = {"metadata": {"uid": metadata["uid"], "annotations": {CONFIRM_DELETES: None}}}
+        path = KIND.path(metadata["namespace"], metadata["name"])
+        await self._cluster.request("PATCH", path, body=body, content_type=MERGE_PATCH, accept=METADATA)
 
     async def secret(self, namespace: str, name: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = await self._cluster.get(SECRETS.path(namespace, name))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from enum import StrEnum
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -12,14 +10,10 @@ from cyclopts import Parameter
 from gitintegration.commands import DIFFERENT, FAILED, OK
 from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.commands.operation import SHORTLY, ended, make, plan_of
-
-
-class Output(StrEnum):
-    text = "text"
-    json = "json"
-
+from gitintegration.commands.output import Output, print_as
 
 Integration = Annotated[Name, Parameter(alias="-i")]
+Format = Annotated[Output, Parameter(alias="-o", help="text, json, yaml, or name (KIND/NAME).")]
 Limit = Annotated[int, Parameter(help="So many versions of its file are looked at, 500 at most.")]
 _LIMIT = 100
 
@@ -31,7 +25,7 @@ def trace(
     access: Access = Access(),  # noqa: B008 - of values
     integration: Integration = None,
     limit: Limit = _LIMIT,
-    output: Annotated[Output, Parameter(alias="-o")] = Output.text,
+    output: Format = Output.text,
 ) -> int:
     """Show where a pipeline lies in git, who edited it last on either side, and how it stands.
 
@@ -54,7 +48,7 @@ def blame(
     access: Access = Access(),  # noqa: B008 - of values
     integration: Integration = None,
     limit: Limit = _LIMIT,
-    output: Annotated[Output, Parameter(alias="-o")] = Output.text,
+    output: Format = Output.text,
 ) -> int:
     """Show where each field of a pipeline comes from: its commit, or who edited it in the cluster.
 
@@ -83,8 +77,7 @@ async def _told(access: Access, name: str | None, pipeline: str, limit: int, out
     if status.get("phase") != "Succeeded":
         show(operation_view(done, utcnow()), sys.stdout)
         return FAILED
-    if output is Output.json:
-        print(json.dumps({**status["blame"], "fields": found}, indent=2))
-    else:
-        show((blame_view if fields else trace_view)(status, found, utcnow()), sys.stdout)
-    return OK if status["blame"].get("inSync") else DIFFERENT
+    told, view = status["blame"], blame_view if fields else trace_view
+    names = [f"{told.get('kind')}/{told.get('name')}"]
+    print_as({**told, "fields": found}, output, names, lambda: view(status, found, utcnow()))
+    return OK if told.get("inSync") else DIFFERENT

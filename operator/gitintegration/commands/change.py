@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from gitintegration.commands.output import Output, print_as
 from gitintegration.errors import GitIntegrationError, Reason
 
 if TYPE_CHECKING:
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
 
 _LOOKS = 0.5
 """Seconds between looks."""
-
-
-class Output(StrEnum):
-    text = "text"
-    json = "json"
-    yaml = "yaml"
-    name = "name"
 
 
 Format = Annotated[Output, Parameter(alias="-o", help="text, json or yaml (the GitIntegration), or name.")]
@@ -111,24 +103,13 @@ def ready_of(found: Mapping[str, Any]) -> Mapping[str, Any]:
     return next((c for c in status.get("conditions") or () if c["type"] == "Ready"), {})
 
 
-def tell(integration: Mapping[str, Any], output: Output, view: Callable[[], RenderableType | str]) -> None:
-    """Print it as it is asked for; `view` is what people see."""
-    import yaml
-
+def tell(integration: Mapping[str, Any], output: Output, view: Callable[[], RenderableType]) -> None:
+    """Print an integration as it is asked for; `view` is what people see."""
     from gitintegration.api.base_model import API_VERSION
     from gitintegration.cluster.integrations import KIND
-    from gitintegration.commands.views import show
 
-    match output:
-        case Output.json:
-            print(json.dumps({"apiVersion": API_VERSION, "kind": KIND.kind, **integration}, indent=2))
-        case Output.yaml:
-            whole = {"apiVersion": API_VERSION, "kind": KIND.kind, **integration}
-            print(yaml.safe_dump(whole, sort_keys=False), end="")
-        case Output.name:
-            print(f"gitintegration.planasonix.com/{integration['metadata']['name']}")
-        case _:
-            show(view(), sys.stdout)
+    whole = {"apiVersion": API_VERSION, "kind": KIND.kind, **integration}
+    print_as(whole, output, [f"gitintegration.planasonix.com/{integration['metadata']['name']}"], view)
 
 
 def agreed(question: str, *, yes: bool, option: str = "--yes") -> bool:

@@ -12,7 +12,6 @@ from gitintegration.commands import DIFFERENT, OK
 from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.commands.change import (
     Format,
-    Output,
     Timeout,
     Yes,
     agreed,
@@ -23,6 +22,7 @@ from gitintegration.commands.change import (
     tell,
     until,
 )
+from gitintegration.commands.output import Output
 from gitintegration.errors import GitIntegrationError, Reason, Stale
 
 if TYPE_CHECKING:
@@ -60,9 +60,8 @@ def confirm(
 async def _confirm(
     access: Access, name: str | None, digests: Sequence[str], seconds: float, *, yes: bool, output: Output
 ) -> int:
-    from gitintegration.api.base_model import CONFIRM_DELETES
     from gitintegration.cluster.integrations import Integrations
-    from gitintegration.commands.views import confirmed_view, held_view, is_in_sync, show, utcnow
+    from gitintegration.commands.views import confirmed_view, held_view, show
 
     aside = sys.stdout if output is Output.text else sys.stderr
     async with access.cluster() as cluster:
@@ -87,8 +86,6 @@ async def _confirm(
         done = await until(cluster, found, "synced", seconds, is_handled(token))
         untouched = digests_of(held_of(found)) - digests_of(shown)
         left = [one for one in held_of(done) if one["digest"] not in untouched]
-        if is_in_sync(done, utcnow()):  # the same ones are to ask again, should they ever come to be anew
-            done = await patch(cluster, done, {"metadata": {"annotations": {CONFIRM_DELETES: None}}})
     tell(done, output, lambda: confirmed_view(done, shown, left))
     return DIFFERENT if left else OK
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -13,15 +12,25 @@ from cyclopts import Parameter
 from gitintegration.commands import OK, external_diff
 from gitintegration.commands.access import Access, Name, carried_out, the_one
 from gitintegration.commands.operation import SHORTLY, Pipelines, code_of, ended, make, plan_of
+from gitintegration.commands.output import print_as
 
 if TYPE_CHECKING:
     from gitintegration.cluster.client import Cluster
 
 
 class Shape(StrEnum):
+    """How values are shown, or printed."""
+
     unified = "unified"
     fields = "fields"
     json = "json"
+    yaml = "yaml"
+    name = "name"
+
+
+Format = Annotated[
+    Shape, Parameter(alias="-o", help="unified (patches), fields, json, yaml, or name (KIND/NAME of each pipeline).")
+]
 
 
 def diff(
@@ -32,7 +41,7 @@ def diff(
     pipeline: Pipelines = (),
     side: Literal["push", "pull", "both"] = "both",
     branch: str | None = None,
-    output: Annotated[Shape, Parameter(alias="-o", help="unified (patches), fields, or json.")] = Shape.unified,
+    output: Format = Shape.unified,
 ) -> int:
     """Show what a push would commit and what a pull would bring, with values. Nothing is written.
 
@@ -77,10 +86,13 @@ async def _diff(access: Access, name: str | None, kinds: Sequence[str], block: M
         integration = await the_one(Integrations(cluster), access.place, name)
         found = await planned(cluster, integration, kinds, block)
     code = max(code_of(each["operation"]) for each in found)
-    if output is Shape.json:
-        print(json.dumps([{**each, "operation": each["operation"]["metadata"]["name"]} for each in found], indent=2))
     words = external_diff.program() if output is Shape.unified else []
-    for each in found if output is not Shape.json else ():
+    if output not in (Shape.unified, Shape.fields):
+        told = [{**each, "operation": each["operation"]["metadata"]["name"]} for each in found]
+        names = dict.fromkeys(name for each in found for name in names_of(each))
+        print_as(told, output, names, Group)
+        return code
+    for each in found:
         if words:
             code = max(code, _by_program(words, each))
         elif output is Shape.unified and not sys.stdout.isatty():
@@ -89,6 +101,11 @@ async def _diff(access: Access, name: str | None, kinds: Sequence[str], block: M
             shown = patches(each) if output is Shape.unified else [field_view(each)]
             show(Group(heading(each), *shown), sys.stdout)
     return code
+
+
+def names_of(plan: Mapping[str, Any]) -> list[str]:
+    """The pipelines that it changes, as commands take them."""
+    return [f"{change['kind']}/{change['name']}" for change in plan["changes"]]
 
 
 def _by_program(words: Sequence[str], plan: Mapping[str, Any]) -> int:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from gitintegration.commands.access import Access, carried_out
-
-
-class Output(StrEnum):
-    text = "text"
-    json = "json"
-    yaml = "yaml"
+from gitintegration.commands.output import Output
 
 
 def doctor(
@@ -41,7 +35,7 @@ def doctor(
     timeout
         Seconds that it has for that.
     output
-        text, json or yaml.
+        text, json or yaml; name: the checks with something amiss.
     """
     from gitintegration.commands.examination import Examination, tell
 

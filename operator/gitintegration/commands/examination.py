@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import shlex
-import sys
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
@@ -29,10 +27,10 @@ from gitintegration.cluster.paths import api_path, version_path
 from gitintegration.commands import diagnosis
 from gitintegration.commands.access import Access
 from gitintegration.commands.diagnosis import Finding, State, code_of, ok, unseen
-from gitintegration.commands.doctor import Output
 from gitintegration.commands.operation import SHORTLY, ended, make
-from gitintegration.commands.views import findings_view, show
-from gitintegration.errors import ClusterError, Forbidden, Refused
+from gitintegration.commands.output import Output, print_as
+from gitintegration.commands.views import findings_view
+from gitintegration.errors import ClusterError, Forbidden
 from gitintegration.messages import counted
 
 _LEASES = ResourceKind("coordination.k8s.io", "v1", "Lease", "leases", True)
@@ -53,13 +51,8 @@ async def tell(examined: Examination, output: Output) -> int:
     console = Console(stderr=True)
     with console.status("looks") if console.is_terminal else nullcontext():
         found = await examined.all()
-    match output:
-        case Output.json:
-            print(json.dumps([finding.to_json() for finding in found], indent=2))
-        case Output.yaml:
-            print(yaml.safe_dump([finding.to_json() for finding in found], sort_keys=False), end="")
-        case _:
-            show(findings_view(found), sys.stdout)
+    amiss = dict.fromkeys(finding.check for finding in found if finding.state in (State.warn, State.bad))
+    print_as([finding.to_json() for finding in found], output, amiss, lambda: findings_view(found))
     return code_of(found)
 
 
@@ -75,6 +68,8 @@ class Examination:
         self._many = asyncio.Semaphore(_AT_ONCE)
         self._versions: list[str] = []
         """What the operator answered tests with."""
+        self._schemas: Mapping[str, Any] | None = None
+        """What the API server shows to everybody, once it was asked for."""
 
     async def all(self) -> list[Finding]:
         """Every check's, in their order. Raises ClusterError where the API server does not answer at all."""
@@ -125,8 +120,9 @@ class Examination:
         except NotFoundError:
             return diagnosis.definition(name, schema, None, None)
         except Forbidden:
-            published = await self._published()
-            served = next((s for key, s in published.items() if key.rpartition(".")[2] == kind), None)
+            if self._schemas is None:
+                self._schemas = await self._published()
+            served = next((s for key, s in self._schemas.items() if key.rpartition(".")[2] == kind), None)
             return diagnosis.definition(name, schema, served, None)
         return diagnosis.definition(name, schema, None, stored)
 
@@ -256,7 +252,7 @@ class Examination:
             return Finding("policies", State.bad, words, "upgrade the cluster, or turn its feature gate on")
         try:
             found = (await self._get(served, None))["items"]
-        except (Forbidden, Refused):  # the resource's own name is what tells a refusal by admission
+        except Forbidden:
             return diagnosis.policies(kind, wanted, None)
         return diagnosis.policies(kind, wanted, {one["metadata"]["name"]: one.get("spec") or {} for one in found})
 

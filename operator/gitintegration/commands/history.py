@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gitintegration.commands.access import Access, Name, carried_out
-from gitintegration.commands.operation import Format, Output, operate
+from gitintegration.commands.operation import Format, operate
+from gitintegration.commands.output import Output
 
 
 def history(

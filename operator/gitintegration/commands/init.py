@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from gitintegration.commands.access import Access, carried_out
-from gitintegration.commands.change import Format, Output, Timeout, Yes
+from gitintegration.commands.change import Format, Timeout, Yes
 from gitintegration.commands.login import LoginFlags
+from gitintegration.commands.output import Output
 
 Mode = Literal["Bidirectional", "Pull", "Push"]
 

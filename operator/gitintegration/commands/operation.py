@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from gitintegration.commands import DIFFERENT, FAILED, OK
 from gitintegration.commands.access import Access, the_one
+from gitintegration.commands.output import Output, print_as
 
 if TYPE_CHECKING:
     from gitintegration.cluster.client import Cluster
 
 _LOOKS = 0.5
 """Seconds between looks at an operation that runs."""
-_KEPT = 86400
+KEPT = 86400
 """Seconds for which one is kept once it has ended."""
 SHORTLY = 300
 """The same, of one that only looked."""
-
-
-class Output(StrEnum):
-    text = "text"
-    json = "json"
-    yaml = "yaml"
-    name = "name"
 
 
 Pipelines = Annotated[tuple[str, ...], Parameter(name="--pipeline", negative=())]
@@ -46,26 +38,18 @@ async def operate(
     access: Access, name: str | None, kind: str, block: Mapping[str, Any], *, force: bool, output: Output
 ) -> int:
     """Have an operation carried out, and tell how it ended; of a dry run, with the patches. The exit code."""
-    import yaml
     from rich.console import Group
 
     from gitintegration.cluster.integrations import Integrations
-    from gitintegration.commands.views import operation_view, patches, show, utcnow
+    from gitintegration.commands.views import operation_view, patches, utcnow
 
     async with access.cluster() as cluster:
         integration = await the_one(Integrations(cluster), access.place, name)
         done = await ended(cluster, await make(cluster, integration, kind, block, force=force))
         shows = output is Output.text and block.get("dryRun")
         shown = patches(await plan_of(cluster, done)) if shows else []
-    match output:
-        case Output.json:
-            print(json.dumps(done, indent=2))
-        case Output.yaml:
-            print(yaml.safe_dump(done, sort_keys=False), end="")
-        case Output.name:
-            print(f"gitoperation.planasonix.com/{done['metadata']['name']}")
-        case _:
-            show(Group(operation_view(done, utcnow()), *shown), sys.stdout)
+    names = [f"gitoperation.planasonix.com/{done['metadata']['name']}"]
+    print_as(done, output, names, lambda: Group(operation_view(done, utcnow()), *shown))
     return code_of(done)
 
 
@@ -76,7 +60,7 @@ async def make(
     block: Mapping[str, Any],
     *,
     force: bool = False,
-    kept: int = _KEPT,
+    kept: int = KEPT,
     name: str | None = None,
 ) -> dict[str, Any]:
     """Create a GitOperation, `kept` so many seconds once it has ended. Raises ClusterError where the API server says no to it.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from gitintegration.commands.access import Access, Name, carried_out
-from gitintegration.commands.operation import DryRun, Force, Format, Output, Pipelines, PlanDigest, operate
+from gitintegration.commands.operation import DryRun, Force, Format, Pipelines, PlanDigest, operate
+from gitintegration.commands.output import Output
 
 
 def pull(

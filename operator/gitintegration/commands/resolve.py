@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gitintegration.commands import FAILED, OK
+from gitintegration.commands import DIFFERENT, FAILED, OK
 from gitintegration.commands.access import Access, Name, finished, the_one
-from gitintegration.commands.operation import DryRun, Pipelines, code_of, ended, make
+from gitintegration.commands.change import agreed
+from gitintegration.commands.operation import KEPT, SHORTLY, DryRun, Pipelines, code_of, ended, make, plan_of
 from gitintegration.core.text import plain
 from gitintegration.errors import GitIntegrationError, Reason
 
@@ -33,8 +34,10 @@ def resolve(
 ) -> int:
     """Settle conflicts: the cluster's value (ours), git's (theirs), what both were before (base), or another.
 
-    Without --take each field is shown and asked for. What is taken from git or before goes to the cluster at once; what is
-    taken from the cluster goes to git with the next push.
+    Without --take each field is shown and asked for, then the lines that come of it; nothing is written before you say yes to
+    them, and nothing else than them. What is taken from git or before goes to the cluster at once; what is taken from the
+    cluster goes to git with the next push. It ends with 0 where that was done; 1 where nothing was, or some is left in
+    conflict; 2 where it failed.
 
     Parameters
     ----------
@@ -60,7 +63,7 @@ def _resolve(
     dry_run: bool,
 ) -> int:
     integration = asyncio.run(_integration(access, name))
-    conflicts = _wanted((integration.get("status") or {}).get("conflicts") or (), pipelines)
+    conflicts = _wanted(_conflicts(integration), pipelines)
     if not conflicts:
         print("nothing is in conflict")
         return OK
@@ -70,10 +73,33 @@ def _resolve(
     resolutions = [one for conflict in conflicts for one in settled(conflict, fields, take, input)]
     if not resolutions:
         print("nothing is settled")
-        return FAILED
+        return FAILED if take else DIFFERENT
     named = sorted({r["pipeline"] for r in resolutions})
     block = {"resolutions": resolutions, "pipelines": named, "dryRun": dry_run or None}
-    return asyncio.run(_settle(access, integration, block))
+    if take is None and not dry_run:
+        return _agreed_on(access, integration, block)
+    return code_of(asyncio.run(_carried(access, integration, block)))
+
+
+def _agreed_on(access: Access, integration: Mapping[str, Any], block: Mapping[str, Any]) -> int:
+    """Show what comes of it, and do exactly that once a person agrees; shown anew where it became another meanwhile."""
+    from gitintegration.commands.views import conflict_view, show, utcnow
+
+    while True:
+        plan = asyncio.run(_carried(access, integration, {**block, "dryRun": True}))
+        if plan["status"].get("phase") != "Succeeded":
+            return FAILED
+        if not agreed("Settle it so?", yes=False):
+            print("nothing is settled")
+            return DIFFERENT
+        told = {**block, "planDigest": plan["status"]["planDigest"]}
+        done = asyncio.run(_carried(access, integration, told))
+        if _reason(done) != Reason.PlanStale:
+            return code_of(done)
+        now = asyncio.run(_integration(access, integration["metadata"]["name"]))
+        for conflict in _conflicts(now):
+            if {conflict.get("id"), conflict.get("name")} & set(block["pipelines"]):
+                show(conflict_view(conflict, utcnow()), sys.stdout)
 
 
 async def _integration(access: Access, name: str | None) -> dict[str, Any]:
@@ -83,13 +109,26 @@ async def _integration(access: Access, name: str | None) -> dict[str, Any]:
         return await the_one(Integrations(cluster), access.place, name)
 
 
-async def _settle(access: Access, integration: Mapping[str, Any], block: Mapping[str, Any]) -> int:
-    from gitintegration.commands.views import operation_view, show, utcnow
+async def _carried(access: Access, integration: Mapping[str, Any], block: Mapping[str, Any]) -> dict[str, Any]:
+    """The pull with these resolutions once it has ended, and was shown; of a dry run, with its lines."""
+    from rich.console import Group
 
+    from gitintegration.commands.views import operation_view, patches, settled_view, show, utcnow
+
+    plans = bool(block.get("dryRun"))
     async with access.cluster() as cluster:
-        done = await ended(cluster, await make(cluster, integration, "pull", block))
-    show(operation_view(done, utcnow()), sys.stdout)
-    return code_of(done)
+        done = await ended(cluster, await make(cluster, integration, "pull", block, kept=SHORTLY if plans else KEPT))
+        shown = [settled_view(block["resolutions"]), *patches(await plan_of(cluster, done))] if plans else []
+    show(Group(operation_view(done, utcnow()), *shown), sys.stdout)
+    return done
+
+
+def _reason(operation: Mapping[str, Any]) -> str | None:
+    return next((c["reason"] for c in operation["status"]["conditions"] if c["type"] == "Succeeded"), None)
+
+
+def _conflicts(integration: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+    return (integration.get("status") or {}).get("conflicts") or ()
 
 
 def _wanted(conflicts: Sequence[dict[str, Any]], pipelines: tuple[str, ...]) -> list[dict[str, Any]]:

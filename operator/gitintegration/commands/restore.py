@@ -7,7 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gitintegration.commands.access import Access, Name, carried_out
-from gitintegration.commands.operation import DryRun, Format, Output, PlanDigest, operate
+from gitintegration.commands.operation import DryRun, Format, PlanDigest, operate
+from gitintegration.commands.output import Output
 
 
 def restore(

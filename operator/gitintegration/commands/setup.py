@@ -19,7 +19,6 @@ from gitintegration.cluster.operations import KIND as OPERATIONS
 from gitintegration.commands import DIFFERENT, OK
 from gitintegration.commands.access import Access
 from gitintegration.commands.change import (
-    Output,
     agreed,
     asked_now,
     check_awake,
@@ -33,6 +32,7 @@ from gitintegration.commands.diff import planned
 from gitintegration.commands.init import Mode
 from gitintegration.commands.login import Given, LoginFlags, given, secret_of
 from gitintegration.commands.operation import SHORTLY, ended, make
+from gitintegration.commands.output import Output
 from gitintegration.commands.views import detail, heading, is_in_sync, patches, show, utcnow
 from gitintegration.errors import GitIntegrationError, NotAdmitted, Reason, Stale
 from gitintegration.git.url import RemoteURL, parse_url

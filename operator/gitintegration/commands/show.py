@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -11,8 +10,9 @@ from cyclopts import Parameter
 
 from gitintegration.commands import DIFFERENT, FAILED, OK
 from gitintegration.commands.access import Access, Name, carried_out, the_one
-from gitintegration.commands.diff import Shape
+from gitintegration.commands.diff import Format, Shape, names_of
 from gitintegration.commands.operation import SHORTLY, ended, make, plan_of
+from gitintegration.commands.output import print_as
 
 
 def show(
@@ -22,7 +22,7 @@ def show(
     access: Access = Access(),  # noqa: B008 - of values
     integration: Annotated[Name, Parameter(alias="-i")] = None,
     branch: str | None = None,
-    output: Annotated[Shape, Parameter(alias="-o", help="unified (patches), fields, or json.")] = Shape.unified,
+    output: Format = Shape.unified,
 ) -> int:
     """Show one commit: who made it, what it says, and what it changed in pipelines.
 
@@ -56,13 +56,10 @@ async def _show(access: Access, name: str | None, block: Mapping[str, Any], outp
         views.show(views.operation_view(done, utcnow()), sys.stdout)
         return FAILED
     (commit,) = done["status"]["history"]
-    match output:
-        case Shape.json:
-            print(json.dumps({"commit": commit, **plan}, indent=2))
-        case Shape.unified if not sys.stdout.isatty():
-            sys.stdout.write(views.plain_commit(commit, plan, utcnow()))
-        case Shape.unified:
-            views.show(Group(commit_heading(commit, utcnow()), *views.commit_patches(plan)), sys.stdout)
-        case _:
-            views.show(Group(commit_heading(commit, utcnow()), views.field_view(plan)), sys.stdout)
+    if output is Shape.unified and not sys.stdout.isatty():
+        sys.stdout.write(views.plain_commit(commit, plan, utcnow()))
+    else:
+        shown = views.commit_patches(plan) if output is Shape.unified else [views.field_view(plan)]
+        view = Group(commit_heading(commit, utcnow()), *shown)
+        print_as({"commit": commit, **plan}, output, names_of(plan), lambda: view)
     return OK if plan["changes"] else DIFFERENT

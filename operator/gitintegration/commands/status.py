@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from gitintegration.commands import DIFFERENT, OK
 from gitintegration.commands.access import Access, Name, carried_out, the_one
+from gitintegration.commands.output import print_as
 from gitintegration.errors import GitIntegrationError, Reason
 
 if TYPE_CHECKING:
@@ -135,20 +136,8 @@ async def _found(integrations: Integrations, namespace: str | None, name: str | 
 
 
 def _print(found: Sequence[dict[str, Any]], output: Output) -> None:
-    from gitintegration.commands.views import show
-
-    match output:
-        case Output.json:
-            print(json.dumps(_as_list(found), indent=2))
-        case Output.yaml:
-            import yaml
-
-            print(yaml.safe_dump(_as_list(found), sort_keys=False), end="")
-        case Output.name:
-            for one in found:
-                print(f"gitintegration.planasonix.com/{one['metadata']['name']}")
-        case _:
-            show(_view(found, wide=output is Output.wide), sys.stdout)
+    names = (f"gitintegration.planasonix.com/{one['metadata']['name']}" for one in found)
+    print_as(_as_list(found), output, names, lambda: _view(found, wide=output is Output.wide))
 
 
 def _view(found: Sequence[dict[str, Any]], *, wide: bool) -> RenderableType:

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from gitintegration.commands import DIFFERENT, OK
 from gitintegration.commands.access import Access, Name, carried_out, the_one
-from gitintegration.commands.change import Format, Output, Timeout, Wait, patch, ready_of, tell, until
+from gitintegration.commands.change import Format, Timeout, Wait, patch, ready_of, tell, until
+from gitintegration.commands.output import Output
 from gitintegration.errors import GitIntegrationError, Reason
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -335,6 +336,26 @@ def conflict_view(conflict: Mapping[str, Any], now: datetime) -> RenderableType:
     told = [_text(f"  cluster: edited with {ours}")] if ours else []
     told += [_text(f"  git: {theirs}")] if theirs else []
     return Group(title, *told, *_values([conflict]))
+
+
+_TAKEN = {
+    "ours": "the cluster's, which goes to git with the next push",
+    "theirs": "git's, which goes to the cluster",
+    "base": "what both were before, which goes to both",
+}
+
+
+def settled_view(resolutions: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """What was decided of each conflict, and where that goes: the lines of a pull are the cluster's alone."""
+    rows = (
+        (
+            r["pipeline"],
+            r.get("field", "all"),
+            _TAKEN.get(r.get("take", "")) or f"{json.dumps(r['value'])}, on both sides",
+        )
+        for r in resolutions
+    )
+    return Group(*_list("SETTLED", ("PIPELINE", "FIELD", "VALUE"), rows), Text())
 
 
 def _lists(status: Mapping[str, Any], now: datetime) -> list[RenderableType]:

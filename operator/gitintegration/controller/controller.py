@@ -407,6 +407,7 @@ class Controller:
             refusals=tuple(refusals),
             warnings=warnings_of(name, entry),
             confirmed=entry.annotations.get(CONFIRM_DELETES),
+            use_up=partial(self._use_up, entry),
             requested_at=entry.annotations.get(REQUESTED_AT),
             source=source,
             prefix_before=before if (before := entry.status.get("observedPrefix")) != folder else None,
@@ -416,6 +417,13 @@ class Controller:
             signer=entry.login.signer,
             trust=entry.login.trust,
         )
+
+    async def _use_up(self, entry: Integration) -> None:
+        """What was confirmed is stored as about to be written, and is not confirmed for another time."""
+        if CONFIRM_DELETES in entry.annotations:
+            await self._integrations.unconfirm(entry.seen)
+            left = {name: text for name, text in entry.annotations.items() if name != CONFIRM_DELETES}
+            entry.seen = {**entry.seen, "metadata": {**entry.metadata, "annotations": left}}
 
     async def _rivals(self, name: IntegrationKey, spec: GitIntegrationSpec) -> list[Rival]:
         """The other integrations that share kinds of its namespace, told apart by labels, with what they remember."""
@@ -516,7 +524,8 @@ class Controller:
 
     async def prepared(self, name: IntegrationKey, entry: Integration) -> tuple[SyncSession, RunRequest]:
         """What an operation needs of its integration."""
-        return entry.session, await self._request(name, entry, self._parse(entry))
+        request = await self._request(name, entry, self._parse(entry))
+        return entry.session, replace(request, confirmed=None)  # it names its plan's digest
 
     async def connection(
         self, name: IntegrationKey, entry: Integration | None, spec: GitIntegrationSpec | None

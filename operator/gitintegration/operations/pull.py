@@ -95,7 +95,7 @@ class Pull:
         begun = order.status.get("phase") == "Running" and bool(order.status.get("planDigest"))
         plan, problems = await self._plan(asked, source, portions, rest, PlanPages() if begun else order.pages)
         told_by = await self._reconciler.authors.told(source.session, request, plan.conflicts)
-        plan = replace(plan, resolved=_resolved(asked), conflicts=told_by)
+        plan = replace(plan, conflicts=told_by)
         told: dict[str, Any] = {"branch": source.branch, "baseCommit": head.commit or "", "commit": source.commit or ""}
         told |= plan.to_status() | await order.pages.end()
         if not begun:
@@ -171,7 +171,9 @@ class Pull:
         """What would be done, and what stands in the way of single items. `rest`: how many need no look."""
         pages.begin()
         changes, left, problems, read = list[PlannedChange](), list[ConflictEntry](), list[Problem](), 0
+        sides = dict[ObjectKey, str]()
         async for items in portions:
+            sides |= {item.key: _sides(item) for item in items if item.key in request.may.resolved}
             read += len(items)
             ready = _pullable(request, items)
             made = [change(item, item.path, Side.cluster) for item in ready]
@@ -183,7 +185,8 @@ class Pull:
             left += [conflict_of(item) for item in items if item.decision.conflict]
             problems += [item.problem for item in items if item.problem]
         unchanged = read - len(changes) - len(left) + rest
-        return Plan("pull", source.branch, changes, left, unchanged, count_invalid(source.session)), problems
+        invalid, resolved = count_invalid(source.session), _resolved(request, sides)
+        return Plan("pull", source.branch, changes, left, unchanged, invalid, resolved), problems
 
     async def _write(
         self,
@@ -336,14 +339,24 @@ class _Writes:
         self.refused |= {item.key: item.problem for item in items if item.problem and (last or not item.raced)}
 
 
-def _resolved(request: RunRequest) -> str:
-    """Names how single fields are settled."""
+def _sides(item: Item) -> str:
+    """Names what both sides hold of an item: whichever gives way was looked at."""
+    held = orjson.dumps([item.git_view, item.live and item.live.view], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(held).hexdigest()
+
+
+def _resolved(request: RunRequest, sides: Mapping[ObjectKey, str]) -> str:
+    """Names how conflicts are settled, and between what; empty where none is."""
+    may = request.may
     rows = [
-        [*key, field, settlement.take, settlement.value]
-        for key, settled in request.may.settled.items()
-        for field, settlement in settled.items()
+        [
+            *key,
+            sides.get(key),
+            may.takes.get(key),
+            sorted([f, s.take, s.value] for f, s in may.settled.get(key, {}).items()),
+        ]
+        for key in sorted(may.resolved)
     ]
-    rows.sort(key=lambda row: row[:4])
     return hashlib.sha256(orjson.dumps(rows, option=orjson.OPT_SORT_KEYS)).hexdigest() if rows else ""
 
 

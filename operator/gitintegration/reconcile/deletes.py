@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from gitintegration.core.layout import folder_of
-from gitintegration.core.plan.deletes import COPY, DeleteLimit, held
+from gitintegration.core.plan.deletes import COPY, DeleteLimit, held, is_confirmed
 from gitintegration.core.plan.policy import Policy, Side, write_to
 from gitintegration.core.status import HeldCopies, HeldDeletes
 from gitintegration.core.values import ObjectKey
@@ -30,10 +30,9 @@ def _deletes(item: Item, side: Side) -> bool:
     return write is not None and write.value is None
 
 
-def hold_copies(session: SyncSession, request: RunRequest, items: list[Item]) -> list[HeldCopies]:
+def hold_copies(session: SyncSession, request: RunRequest, items: Sequence[Item]) -> list[HeldCopies]:
     """What a changed prefix would write anew, by the rules of a mass delete; what lies below the new one already is not in it."""
-    mode = Policy.of(request.spec)
-    copies = [i for i in items if _is_new_in_git(i) and mode.admits(i.decision, Side.git)]
+    copies = [item for item in _of(request, items, COPY) if not _begun(item, COPY)]
     found = unconfirmed_copies(session, request, [i.key for i in copies])
     if found is None:
         return []
@@ -55,13 +54,12 @@ def unconfirmed_copies(session: SyncSession, request: RunRequest, keys: Collecti
 
 
 def hold_deletes(
-    session: SyncSession, request: RunRequest, items: list[Item], known: int, head: RemoteHeads
+    session: SyncSession, request: RunRequest, items: Sequence[Item], known: int, head: RemoteHeads
 ) -> list[HeldDeletes]:
     """By the mode, whatever this run may do: an operation adds and takes away writes, and never a hold."""
-    limit, mode = DeleteLimit.parse(request.spec.sync.max_deletes), Policy.of(request.spec)
-    found = []
+    limit, found = DeleteLimit.parse(request.spec.sync.max_deletes), list[HeldDeletes]()
     for side, empty in ((Side.cluster, session.index.empty), (Side.git, not is_peopled(request))):
-        deletes = [i for i in items if _deletes(i, side) and mode.admits(i.decision, side) and not i.handed_over]
+        deletes = [item for item in _of(request, items, side) if not _begun(item, side)]
         keys = [i.key for i in deletes]
         wanted = held(side, keys, known=known, side_is_empty=empty, limit=limit, confirmed=request.confirmed)
         if wanted:
@@ -72,6 +70,39 @@ def hold_deletes(
             for item in deletes:
                 item.held = True
     return found
+
+
+def confirmed(request: RunRequest, items: Sequence[Item], *, reviewed: bool) -> list[Item]:
+    """What is about to be written because a person named it. `reviewed`: what goes to git is proposed only, as long as it is named."""
+    found = list[Item]()
+    for direction in (Side.cluster, *(() if reviewed else (Side.git, COPY))):
+        some = _of(request, items, direction)
+        left = [item for item in some if not _begun(item, direction)]
+        if any(is_confirmed(direction, [i.key for i in each], request.confirmed) for each in (some, left) if each):
+            found += [item for item in some if item.may_go(request.may, _side(direction))]
+    return found
+
+
+def _of(request: RunRequest, items: Sequence[Item], direction: str) -> list[Item]:
+    """What the mode deletes on a side, or copies to another prefix."""
+    if direction == COPY and request.prefix_before is None:
+        return []
+    mode, side = Policy.of(request.spec), _side(direction)
+    is_one = _is_new_in_git if direction == COPY else lambda item: _deletes(item, side) and not item.handed_over
+    return [item for item in items if is_one(item) and mode.admits(item.decision, side)]
+
+
+def _side(direction: str) -> Side:
+    return Side.git if direction == COPY else Side(direction)
+
+
+def _begun(item: Item, direction: str) -> bool:
+    """Whether a run before began with it: who was asked then is not asked again for what is left."""
+    if item.begun is None:
+        return False
+    if direction == COPY:
+        return item.begun.git.is_new
+    return (item.begun.cluster if direction == Side.cluster else item.begun.git).is_gone
 
 
 def is_peopled(request: RunRequest) -> bool:

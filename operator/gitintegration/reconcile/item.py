@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
@@ -19,7 +19,7 @@ from gitintegration.core.merge import Decision
 from gitintegration.core.people import Credit, Edit
 from gitintegration.core.plan.conflict_values import ConflictValue, conflict_values
 from gitintegration.core.plan.policy import Policy, Side
-from gitintegration.core.state.record import ItemRecord
+from gitintegration.core.state.record import Intent, ItemRecord
 from gitintegration.core.state.table import ABSENT
 from gitintegration.core.status import HeldCopies, HeldDeletes
 from gitintegration.core.values import Json, ObjectKey
@@ -32,6 +32,10 @@ from gitintegration.messages import Place, counted, named
 from gitintegration.reconcile.rivals import Rival
 from gitintegration.session.live_objects import Kind, LiveObject
 from gitintegration.session.session import NOTHING_RESTORED, Restored, SyncSession
+
+
+async def unconfirmed() -> None:
+    """Where nobody confirmed anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class RunRequest:
     warnings: tuple[str, ...] = ()
     """What works and should not stay so, of the login."""
     confirmed: str | None = None
+    use_up: Callable[[], Awaitable[None]] = unconfirmed
+    """Takes away what was confirmed: it holds for once. Raises ClusterError."""
     requested_at: str | None = None
     source: str = ""
     prefix_before: str | None = None
@@ -163,6 +169,8 @@ class Item:
     """It moved while it was written: it is planned anew at once."""
     waits: bool = False
     """Its kind could not be written just now."""
+    begun: Intent | None = None
+    """That this was about to be written is stored already, and neither side moved since."""
     logged: bool = False
     """That it is about to be written is stored."""
     number: int = 0

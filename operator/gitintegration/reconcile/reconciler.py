@@ -26,7 +26,7 @@ from gitintegration.reconcile.apply import Applier
 from gitintegration.reconcile.authors import AuthorFinder
 from gitintegration.reconcile.branches import Branches
 from gitintegration.reconcile.checkpoint import abandon, checkpoint
-from gitintegration.reconcile.deletes import hold_copies, hold_deletes, kept_back
+from gitintegration.reconcile.deletes import confirmed, hold_copies, hold_deletes, kept_back
 from gitintegration.reconcile.heads import RemoteHeads, ls_remote
 from gitintegration.reconcile.item import Item, RunRequest, RunStats
 from gitintegration.reconcile.mirror import GitMirror
@@ -299,6 +299,13 @@ class Reconciler:
             raise
         held: list[HeldDeletes | HeldCopies] = [*hold_deletes(session, request, back, known, head)]
         held += hold_copies(session, request, back)
+        if named := confirmed(request, back, reviewed=request.review not in (None, head.branch)):
+            try:
+                await self._wal.keep(session, request, named)
+                await request.use_up()
+            except GitIntegrationError:
+                abandon(session, back)
+                raise
         await self._carry(session, request, back, publisher, stats)
         return held
 

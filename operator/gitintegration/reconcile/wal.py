@@ -74,6 +74,14 @@ class WriteAheadLog:
         small = not before.bases or len(orjson.dumps([b and (b.git, b.live) for b in before.bases])) <= _LARGE
         session.records.put(replace(known, pushes=before.with_push(then, remember_others=small)))
 
+    async def keep(self, session: SyncSession, request: RunRequest, items: Iterable[Item]) -> None:
+        """Store what is about to be written to either side, before anything of it is: whoever comes after goes on with it."""
+        for number, item in enumerate(items, start=1):
+            self.put(session, item)
+            if number % _BATCH == 0:
+                session.records.evict()
+        await self.flush(session, request)
+
     async def flush(self, session: SyncSession, request: RunRequest) -> None:
         """Store all that changed since the last flush."""
         await self._store.save(request.namespace, request.name, request.uid, session.records)
@@ -94,6 +102,9 @@ class WriteAheadLog:
         keys = item.kind.schema.list_keys
         found = recover(known.base, intent, landed, git, live.view if live else None, stored=stored, list_keys=keys)
         left = intent if intent and intent.cluster.is_new and live is not None and stored is None else None
+        is_asked_for = intent and (intent.deletes or (intent.git.is_new and request.prefix_before is not None))
+        if intent and is_asked_for and intent.stands(git, live.view if live else None):
+            item.begun = left = intent
         if found is None and left is None and waiting is None:
             session.records.delete(item.key)
             item.record = None

@@ -29,6 +29,7 @@ from gitintegration.commands.views import (
     overview,
     patches,
     plain_patches,
+    settled_view,
     show,
     suspension_view,
     trace_view,
@@ -286,6 +287,12 @@ FIELDS: list[dict[str, Any]] = [
     {"field": "spec.retries", "differs": True, "live": "3"},
 ]
 SAME: dict[str, Any] = {**BLAMED, "blame": {"kind": "Pipeline", "name": "orders", "inSync": True, "theirs": BY_ANN}}
+SETTLED: list[dict[str, Any]] = [
+    {"pipeline": "orders", "take": "ours"},
+    {"pipeline": "users", "field": "spec.schedule", "take": "theirs"},
+    {"pipeline": "users", "field": "spec.steps[name=load].image", "value": "[red]etl:3\x1b[31m"},
+    {"pipeline": "users", "field": "spec.owner", "take": "base"},
+]
 VIEWS = {
     "patches": Group(heading(PLAN), *patches(PLAN)),
     "fields": Group(heading(PLAN), field_view(PLAN)),
@@ -303,6 +310,7 @@ VIEWS = {
     "held no more": confirmed_view(WELL, HELD, []),
     "held otherwise": confirmed_view(WELL, HELD[:1], HELD[1:]),
     "findings": findings_view(FOUND),
+    "settled": settled_view(SETTLED),
     "conflict": conflict_view(TROUBLED["status"]["conflicts"][0], NOW),
 }
 

@@ -43,6 +43,11 @@ def digest(direction: str, keys: Collection[ObjectKey]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def is_confirmed(direction: str, keys: Collection[ObjectKey], confirmed: str | None) -> bool:
+    """Whether a person named exactly these: `confirmed` is what was written, digests with commas between them."""
+    return digest(direction, keys) in {word.strip() for word in (confirmed or "").split(",")}
+
+
 def held(
     direction: str,
     deletes: Collection[ObjectKey],
@@ -54,9 +59,8 @@ def held(
 ) -> str | None:
     """The digest to confirm where these deletes, or copies, must wait, else None.
 
-    `confirmed` is what a person wrote: digests, with commas between them. `known` counts the pipelines that had a base; `side_is_empty` says that the side that lost them, or is to have them, holds none.
+    `known` counts the pipelines that had a base; `side_is_empty` says that the side that lost them, or is to have them, holds none.
     """
     if not deletes or (limit.allows(len(deletes), known) and not side_is_empty):
         return None
-    wanted = digest(direction, deletes)
-    return None if wanted in {word.strip() for word in (confirmed or "").split(",")} else wanted
+    return None if is_confirmed(direction, deletes, confirmed) else digest(direction, deletes)

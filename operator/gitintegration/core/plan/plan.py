@@ -20,7 +20,7 @@ CHANGES_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
-    """What becomes of one pipeline on the side that is written. `content` names its value afterwards; empty: gone."""
+    """What becomes of one pipeline on the side that is written. `content` names its value afterwards, `replaced` that before; empty: none."""
 
     key: ObjectKey
     id: str
@@ -29,6 +29,7 @@ class PlannedChange:
     fields: tuple[str, ...]
     content: str
     merged: bool = False
+    replaced: str = ""
     """It takes changes of both sides."""
     lines: tuple[int, int] | None = field(default=None, compare=False)
     """Those that its file gets and loses, or its object as YAML, where that was looked at."""
@@ -50,13 +51,16 @@ class PlannedChange:
         fields: tuple[str, ...] = ()
         if action == "update":
             fields = tuple(dict.fromkeys(format_path(change.path) for change in diff(before, after, list_keys)))
-        content = "" if after is None else hashlib.sha256(orjson.dumps(after, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        return cls(key, pipeline_id, path, action, fields, content, merged)
+        return cls(key, pipeline_id, path, action, fields, _digest(after), merged, _digest(before))
 
     def to_status(self) -> dict[str, Any]:
         told = {"kind": self.key.kind, "name": self.key.name, "id": self.id, "path": self.path, "action": self.action}
         lines = {"linesAdded": self.lines[0], "linesRemoved": self.lines[1]} if self.lines else {}
         return {**told, "fields": list(self.fields), **lines}
+
+
+def _digest(value: Json | None) -> str:
+    return "" if value is None else hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,12 @@ class Plan:
     unchanged: int = 0
     invalid: int = 0
     resolved: str = ""
-    """How conflicts of single fields are settled; a change of the other side that follows from it is in no row."""
+    """Names how conflicts are settled, and between what: what git's side gets or gives up by it is in no row."""
 
     @property
     def digest(self) -> str:
         """Names exactly these changes; where the branch stands is not in it, so that what others do beside does not matter."""
-        rows = sorted([*c.key, c.path, c.action, c.content] for c in self.changes)
+        rows = sorted([*c.key, c.path, c.action, c.content, c.replaced] for c in self.changes)
         parts = [self.kind, self.branch, rows, *([self.resolved] if self.resolved else [])]
         return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:16]
 

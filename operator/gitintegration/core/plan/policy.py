@@ -66,6 +66,11 @@ class Policy:
         usual = cls.of(spec)
         return cls(True, False, Strategy(wanted.strategy), usual.prune or bool(wanted.pipelines), takes, settled)
 
+    @property
+    def resolved(self) -> set[ObjectKey]:
+        """The items whose conflicts were decided on."""
+        return {*self.takes, *self.settled}
+
     def observe_only(self) -> Policy:
         """The same, carrying nothing: what is ahead is told as it is."""
         return replace(self, to_cluster=False, to_git=False, reverts=False)

@@ -95,6 +95,15 @@ class Intent:
     git: SideIntent
     cluster: SideIntent
 
+    @property
+    def deletes(self) -> bool:
+        """On one of the sides."""
+        return self.cluster.is_gone or self.git.is_gone
+
+    def stands(self, git: Json | None, live: Json | None) -> bool:
+        """Whether both sides are as they were when it was logged."""
+        return (self.git.before, self.cluster.before) == (git, live)
+
     @classmethod
     def of(cls, decision: Decision, git: Json | None, live: Json | None) -> Intent:
         return cls(
