@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitintegration.errors import Refused
 from tests.laws.history import ANCHOR, FIELDS, NAMES, Edit, History, manifest
 from tests.laws.pulls import Pulls
 from tests.laws.runs import settled
@@ -195,6 +196,31 @@ def test_nothing_is_told_twice_not_by_the_next_process_either() -> None:
             w.restart(wipe=wipe)
             await checked(w)
         assert pulls.writes == 2
+
+    run(act)
+
+
+def test_what_a_policy_refused_is_tried_again_though_nothing_moves() -> None:
+    async def act(w: World, pulls: Pulls) -> None:
+        answer, denies = w.api._answer, ["admission webhook denied the request: no | owner"]
+
+        def judged(method: str, plural: str, name: str | None, body: Any, query: Mapping[str, str]) -> Any:
+            if denies and plural == "pipelines" and method == "PUT":
+                raise Refused(denies[0])
+            return answer(method, plural, name, body, query)
+
+        w.api._answer = judged  # type: ignore[method-assign]
+        branch = propose(w, pulls, {path("orders"): manifest("orders", {"f0": "2", "f1": "1"})})
+        await checked(w)
+        assert pulls.told(branch) == ("failure", "1 manifest would be left alone")
+        assert "denied the request: no \\| owner" in pulls.comments[1]
+        denies.clear()
+        w.deliver()
+        await w.sync()
+        assert pulls.told(branch)[0] == "failure", "it is not asked at each sync"
+        w.now += 60
+        await checked(w)
+        assert pulls.told(branch) == ("success", "merging updates 1")
 
     run(act)
 

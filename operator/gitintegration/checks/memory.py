@@ -76,7 +76,7 @@ class Known:
         if self.verdict is not None:
             told |= {"state": self.verdict.state.value, "description": self.verdict.description}
         told |= {"base": self.base, "checkedAt": self.found_at, "comment": self.comment}
-        told |= {"digest": f"{self.told}.{self.commented}.{self.rest}".strip(".")}
+        told |= {"digest": f"{self.told}.{self.commented}.{self.rest}".rstrip(".")}
         told |= {"merged": True} if self.merged else {}
         return {name: value for name, value in told.items() if value != ""}
 

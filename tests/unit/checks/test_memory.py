@@ -34,6 +34,16 @@ def test_the_next_process_knows_what_was_told() -> None:
     assert after.mark == before.told, "it would be told again"
 
 
+@pytest.mark.parametrize("told", ["", "a1"])
+@pytest.mark.parametrize("commented", ["", "b2"])
+@pytest.mark.parametrize("rest", ["", "c3"])
+def test_each_of_the_digests_is_read_back_as_itself(told: str, commented: str, rest: str) -> None:
+    known = judged()
+    known.told, known.commented, known.rest = told, commented, rest
+    after = Known.of(known.to_status())
+    assert (after.told, after.commented, after.rest) == (told, commented, rest)
+
+
 def test_when_it_was_found_first_stays() -> None:
     known = judged()
     known.judge(A, A, Verdict(CheckState.failure, "1 conflict"), "2027-01-01T00:00:00Z")
