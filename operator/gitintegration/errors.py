@@ -39,6 +39,8 @@ class Reason(StrEnum):
     SecretNotFound = "SecretNotFound"
     InvalidSecret = "InvalidSecret"
     SecretNotAllowed = "SecretNotAllowed"
+    ConfigMapNotFound = "ConfigMapNotFound"
+    InvalidConfigMap = "InvalidConfigMap"
     StatusTooLarge = "StatusTooLarge"
     AuthenticationFailed = "AuthenticationFailed"
     PermissionDenied = "PermissionDenied"
@@ -81,6 +83,8 @@ NEEDS_A_PERSON = frozenset(
         Reason.SecretNotFound,
         Reason.InvalidSecret,
         Reason.SecretNotAllowed,
+        Reason.ConfigMapNotFound,
+        Reason.InvalidConfigMap,
         Reason.AuthenticationFailed,
         Reason.PermissionDenied,
         Reason.RepositoryNotFound,
@@ -156,7 +160,7 @@ class SpecError(GitIntegrationError):
 
 
 class CredentialError(GitIntegrationError):
-    """The Secret is missing, lacks a key, or holds one that can't be read."""
+    """A Secret or ConfigMap is missing, lacks a key, or holds one that can't be read."""
 
     def name_secret(self, name: str) -> None:
         """The same, and its message says so; empty: there is none."""

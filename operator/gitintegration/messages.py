@@ -374,6 +374,23 @@ VERIFYING_NO_KEYS = Message(
     _PUT_FILE.replace("$key=FILE", "allowed_signers=FILE"),
     {"near": " (it has `allowedSigners`: is that meant for `allowed_signers`?)"},
 )
+CONFIG_MAP_MISSING = Message(
+    "ConfigMapNotFound",
+    "ConfigMap '$map', which $field names, is not there",
+    "make it, it is noticed within minutes: kubectl -n $NAMESPACE create configmap $map --from-file=$key=FILE",
+    {"map": "people", "field": "spec.authors.mapRef", "key": "authors"},
+)
+CONFIG_MAP_KEY = Message(
+    "InvalidConfigMap",
+    "key `$key` of ConfigMap '$map', which $field names, $words",
+    "put a valid one in: kubectl -n $NAMESPACE create configmap $map --from-file=$key=FILE --dry-run=client -o yaml | kubectl apply -f -",
+    {
+        "map": "people",
+        "field": "spec.authors.mapRef",
+        "key": "authors",
+        "words": "can't be used: line 2 is not `user = Name <address>`",
+    },
+)
 SECRET_NO_APP = Message(
     "InvalidSecret",
     "a GitHub App needs the keys `githubAppID` and `githubAppPrivateKey`, and Secret $SECRET has no `$key`$near",

@@ -17,6 +17,10 @@ URL = "https://git.example.com/r"
 NAMED: list[tuple[str, dict[str, Any], tuple[Any, ...], dict[str, Any]]] = [
     ("get Secret", {"credentials": {"secretRef": {"name": "prod"}}}, (["get"], "secrets"), {"group": ""}),
     ("get Secret", {"proxySecretRef": {"name": "prod"}}, (["get"], "secrets"), {"group": ""}),
+    ("get Secret", {"commit": {"signingSecretRef": {"name": "prod"}}}, (["get"], "secrets"), {"group": ""}),
+    ("get Secret", {"verify": {"secretRef": {"name": "prod"}}}, (["get"], "secrets"), {"group": ""}),
+    ("get ConfigMap", {"verify": {"configMapRef": {"name": "prod"}}}, (["get"], "configmaps"), {"group": ""}),
+    ("get ConfigMap", {"authors": {"mapRef": {"name": "prod"}}}, (["get"], "configmaps"), {"group": ""}),
     ("impersonate ServiceAccount", {"serviceAccountName": "prod"}, (["impersonate"], "serviceaccounts"), {"group": ""}),
 ]
 
@@ -181,6 +185,19 @@ def test_a_credential_is_not_turned_to_something_else(tenant: Tenant) -> None:
     for change in ({"sync": {"mode": "Pull"}}, {"ignore": "*.draft.yaml"}):
         assert "patched" in tenant.patch("gi", "gi", {"spec": change})
     assert 'may not get Secret "' in tenant.patch("gi", "gi", {"spec": OF_THE_SECRET[0]})
+
+
+def test_what_people_are_called_is_out_of_a_map_that_its_author_may_read(world: MakeWorld) -> None:
+    """Also where another's integration names it already, and would send it elsewhere."""
+    tenant = Tenant(world())
+    administered(tenant.w, "gi", credentials=None, serviceAccountName=None, authors={"mapRef": {"name": "people"}})
+    tenant.may(ALL, *OURS)
+    asks: list[dict[str, Any]] = [{"authors": {"mapRef": {"name": "other"}}}, {"repositoryURL": f"{URL}/other"}]
+    passes: list[dict[str, Any]] = [{"authors": {"domain": "example.com"}}, {"authors": {"mapRef": None}}]
+    for change in asks:
+        assert 'may not get ConfigMap "' in tenant.patch("gi", "gi", {"spec": change}), change
+    for change in passes:
+        assert "patched" in tenant.patch("gi", "gi", {"spec": change}), change
 
 
 def test_pipelines_are_not_touched_through_an_integration_of_another(world: MakeWorld) -> None:

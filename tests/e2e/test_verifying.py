@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -118,6 +119,62 @@ def test_an_operation_takes_nothing_from_another_branch_that_is_not_signed(world
         assert why(done)[0] == "Failed", done
         assert "is not signed" in str(done["conditions"])
     assert w.names() == set()
+
+
+def test_the_operator_may_come_to_sign_with_another_key(world: MakeWorld, operator: OperatorProcess) -> None:
+    """Its last commit stays its own, though the key that signed it is nobody's any more, also after a restart."""
+    w = world(FILES)
+    signed_commit(w.repo, ANN[0], {})
+    started(w, **trusting()).in_sync()
+    w.patch("orders", {"owner": "cluster"})
+    eventually(lambda: w.repo.count() == 3)
+    head = w.in_sync()["verified"]["commit"]
+    assert head == w.repo.head()
+    other, public = ssh_key()
+    w.kubectl("delete", "secret", "signing")
+    w.secret("signing", identity=other.decode())
+    eventually(lambda: w.sync_now().get("signingKey", {}).get("publicKey") == public)
+    assert w.condition("Verified")["status"] == "True"
+    operator.kill()
+    operator.start()
+    w.in_sync()
+    w.patch("orders", {"owner": "again"})
+    eventually(lambda: w.repo.count() == 4)
+    verified(w.repo.path, w.repo.head() or "", public)
+    w.in_sync()
+    assert w.condition("Verified")["status"] == "True"
+
+
+def test_what_it_pushed_last_is_verified_though_it_was_killed_before_its_status_said_so(
+    world: MakeWorld, operator: OperatorProcess
+) -> None:
+    """Else what is live would go back to what git held before."""
+    w = world(FILES)
+    first = signed_commit(w.repo, ANN[0], {})
+    started(w, **trusting()).in_sync()
+    w.patch("orders", {"owner": "cluster"})
+    eventually(lambda: w.repo.count() == 3)
+    head = w.in_sync()["verified"]["commit"]
+    operator.kill()
+    before = {"status": {"verified": {"commit": first, "author": None, "key": None, "signer": None}}}
+    w.kubectl("patch", "gi", "gi", "--subresource=status", "--type=merge", "-p", json.dumps(before))
+    w.repo.commit(orders("mallory"))
+    operator.start()
+    status = eventually(lambda: (s := w.sync_now()) and w.condition("Verified")["status"] == "False" and s)
+    assert status["verified"]["commit"] == head
+    assert w.spec("orders")["owner"] == "cluster"
+
+
+def test_keys_may_be_out_of_a_config_map(world: MakeWorld) -> None:
+    w = world(FILES)
+    signed_commit(w.repo, ANN[0], {})
+    spec = {**trusting(), "verify": {"configMapRef": {"name": "signers"}}}
+    data = {"allowed_signers": f"ann@example.com {ANN[1]}\n"}
+    w.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "signers"}, "data": data})
+    status = started(w, **spec).in_sync()
+    assert status["verified"]["signer"] == "ann@example.com"
+    with pytest.raises(RuntimeError, match="either secretRef or configMapRef"):
+        w.integrate(**{**trusting(), "verify": {"configMapRef": {"name": "x"}, "secretRef": {"name": "x"}}})
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,11 @@ def make(plane: ControlPlane, git_server: GitServer, stamping: OperatorProcess) 
         )
         eventually(lambda: stamp_of(w, "bob"))
         w.secret()
-        w.integrate(**spec)
+        w.integrate(**{**spec, "sync": {}})
         w.in_sync()
+        if spec.get("sync"):
+            w.integrate(**spec)
+            w.sync_now()
         return w
 
     return made
@@ -90,7 +93,7 @@ def authors(w: World, number: int) -> list[str]:
 def test_the_author_is_the_person_and_the_committer_the_operator(make: MakeWorld) -> None:
     w = make(authors={"domain": "people.example.org"})
     assert stamp(w.get("orders")) is None, "what the operator wrote is nobody's"
-    edit(w, "ann@example.com", "orders", {"spec": {"owner": "ann"}})
+    edit(w, "ann@example.com", "orders", {"spec": {"owner": "crm"}})
     eventually(lambda: w.repo.count() == 2)
     assert authors(w, 1) == ["ann@example.com <ann@example.com>"]
     assert w.repo.log("-1", "--format=%cn").strip() == "GitIntegration"
@@ -141,7 +144,7 @@ def test_nobody_speaks_for_another(make: MakeWorld) -> None:
 def test_several_people_have_a_commit_each(make: MakeWorld) -> None:
     w = make(sync={"push": {"quietPeriod": "3s"}})
     edit(w, "bob", "users", {"spec": {"owner": "bob"}})
-    edit(w, "ann@example.com", "orders", {"spec": {"owner": "ann"}})
+    edit(w, "ann@example.com", "orders", {"spec": {"owner": "crm"}})
     eventually(lambda: w.repo.count() == 3)
     assert authors(w, 2) == ["ann@example.com <ann@example.com>", "bob <bob@kubernetes.invalid>"]
     assert w.repo.log("-1", "--skip=1", "--name-only", "--format=").split() == ["pipelines/users.yaml"]
@@ -192,6 +195,79 @@ def test_one_author_where_that_is_asked_for(make: MakeWorld) -> None:
     edit(w, "bob", "orders", {"spec": {"owner": "bob"}})
     eventually(lambda: w.repo.count() == 2)
     assert authors(w, 1) == ["Team Bot <bot@example.com>"]
+
+
+def test_what_an_operation_restores_is_by_who_asked_for_it(make: MakeWorld) -> None:
+    """Not by who edited before, whose stamp the object had; also after a restart, and from another branch."""
+    w = make()
+    first = w.repo.head()
+    edit(w, "bob", "orders", {"spec": {"owner": "bob"}})
+    eventually(lambda: w.repo.count() == 2)
+    w.in_sync()
+
+    def pulled(name: str, **block: Any) -> None:
+        body = {
+            "apiVersion": API,
+            "kind": "GitOperation",
+            "metadata": {"name": name, "annotations": {STAMP: "mallory"}},
+            "spec": {"integrationRef": {"name": "gi"}, "kind": "pull", "pull": {"pipelines": ["orders"], **block}},
+        }
+        w.kubectl("create", "-f", "-", "--as=ann@example.com", stdin=json.dumps(body))
+        eventually(lambda: (w.get(name, "gitoperation") or {}).get("status", {}).get("phase") == "Succeeded")
+
+    pulled("restore", revision=first)
+    eventually(lambda: w.repo.count() == 3)
+    assert authors(w, 1) == ["ann@example.com <ann@example.com>"]
+    assert stamp(w.get("orders")) == "ann@example.com"
+    edit(w, "bob", "orders", {"spec": {"owner": "bob again"}})
+    eventually(lambda: w.repo.count() == 4)
+    w.in_sync()
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="feature")}, branch="feature")
+    pulled("elsewhere", branch="feature")
+    eventually(lambda: w.repo.count() == 5)
+    assert authors(w, 1) == ["ann@example.com <ann@example.com>"]
+    assert w.repo.log("-1", "--format=%(trailers:key=Co-authored-by)").strip() == ""
+
+
+def test_people_are_called_as_a_config_map_says(make: MakeWorld) -> None:
+    w = make()
+
+    def say(text: str) -> None:
+        w.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "people"}, "data": {"authors": text}})
+
+    def refused(reason: str) -> str:
+        ready = eventually(lambda: (w.sync_now(), (c := w.condition("Ready"))["reason"] == reason and c)[1])
+        return str(ready["message"])
+
+    w.integrate(authors={"mapRef": {"name": "people"}})
+    assert "'people'" in refused("ConfigMapNotFound")
+    say("bob = Bob Builder\n")
+    assert "line 1" in refused("InvalidConfigMap")
+    edit(w, "bob", "orders", {"spec": {"owner": "bob"}})
+    w.sync_now()
+    assert w.repo.count() == 1
+    say("bob = Bob Builder <bob.builder@corp.example.com>\n")
+    w.in_sync()
+    assert authors(w, 1) == ["Bob Builder <bob.builder@corp.example.com>"]
+    edit(w, "ann@example.com", "orders", {"spec": {"owner": "ann"}})
+    eventually(lambda: w.repo.count() == 3)
+    assert authors(w, 1) == ["ann@example.com <ann@example.com>"]
+
+
+def test_an_edit_as_large_as_can_be_is_stamped(make: MakeWorld) -> None:
+    """The policy costs what it may, whatever a pipeline holds: else nobody could write it."""
+    w = make(sync={"mode": "Manual"})
+    annotations = {f"example.com/{number}": "x" for number in range(8000)}
+    body = {
+        "apiVersion": API,
+        "kind": "Pipeline",
+        "metadata": {"name": "large", "annotations": annotations},
+        "spec": {"text": "x" * 900_000},
+    }
+    w.kubectl("create", "-f", "-", "--as=bob", stdin=json.dumps(body))
+    w.kubectl("replace", "-f", "-", "--as=bob", stdin=json.dumps(body))
+    edit(w, "ann@example.com", "large", {"spec": {"more": "x"}})
+    assert stamp(w.get("large")) == "ann@example.com"
 
 
 def test_why_is_the_commits_message_and_is_said_once(make: MakeWorld) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gitintegration.api.base_model import EDITED_BY
 from tests.laws.runs import run, settled
+from tests.laws.test_laws import HISTORIES
 from tests.laws.world import API, FOLDER, Crash, World, parse
 
 PEOPLE, NAMES, FIELDS = ("ann", "bob", "cid"), ("p0", "p1", "p2"), ("f0", "f1")
@@ -89,7 +90,7 @@ async def tell(w: World, steps: Sequence[Sequence[str]]) -> None:
     story.check()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=HISTORIES * 2 // 3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 @example([("ann", "p0", "f0"), ("bob", "p1", "f0"), ("ann", "p2", "f0")])
 @example([("ann", "p0", "f0"), ("bob", "p0", "f1")])
@@ -152,6 +153,7 @@ def test_killed_at_any_instant_each_edit_has_its_commit_once() -> None:
         except Crash:
             killed = True
             w.restart()
+        w.steps.after.clear()
         await settled(w)
         commits, at = [], w.git.head
         while at and at != base:
@@ -219,6 +221,7 @@ def test_killed_at_any_instant_a_reason_is_taken_off() -> None:
                 killed.append(True)
             else:
                 killed.append(False)
+            w.steps.after.clear()
             await settled(w)
             assert w.git.head
             assert w.git.message(w.git.head).startswith("Too slow\n")

@@ -83,7 +83,7 @@ def test_the_operator_holds_no_right_that_it_does_not_use() -> None:
     held = rights(".", "gitintegration")
     assert {(r, v) for g, r, v in held if g == ""} == {
         ("secrets", "get"), ("secrets", "list"), ("secrets", "watch"), ("secrets", "delete"), ("events", "create"),
-        ("namespaces", "get"),
+        ("namespaces", "get"), ("configmaps", "get"),
     }  # fmt: skip
     assert {(r, v) for g, r, v in held if g == "apiextensions.k8s.io"} == {("customresourcedefinitions", "get")}
     assert {g for g, _, _ in held} == {"", "apiextensions.k8s.io", "planasonix.com"}
@@ -95,7 +95,7 @@ def test_the_operator_holds_no_right_that_it_does_not_use() -> None:
 def test_locked_down_it_holds_none_to_pipelines_or_secrets() -> None:
     held = rights("locked-down", "gitintegration")
     assert ("planasonix.com", "gitintegrations", "watch") in held
-    assert not {r for _, r, _ in held} & {"pipelines", "secrets", "serviceaccounts", "*"}
+    assert not {r for _, r, _ in held} & {"pipelines", "secrets", "configmaps", "serviceaccounts", "*"}
     (operator,) = of("locked-down", "Deployment")["gitintegration"]["spec"]["template"]["spec"]["containers"]
     assert {"--default-service-account=default", "--require-tls", "--require-allowed-hosts"} <= set(operator["args"])
 

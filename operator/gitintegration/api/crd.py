@@ -175,6 +175,12 @@ def _integration() -> dict[str, Any]:
     committer = fields["commit"]["properties"]["committer"]
     for text in (*fields["author"]["properties"].values(), *committer["properties"].values()):
         text["x-kubernetes-validations"] = [_IDENT_RULE]
+    fields["verify"]["x-kubernetes-validations"] = [
+        _rule(
+            "has(self.secretRef) != has(self.configMapRef)",
+            "verify needs either secretRef or configMapRef, with the keys that are trusted",
+        )
+    ]
     resources = fields["resources"]
     del resources["default"]  # it would be an item that no manager owns, and so one that no apply can take away
     resources |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["apiVersion", "kind"]}

@@ -64,6 +64,12 @@ class SecretRef(Model):
     name: Name = Field(description="Name of a Secret in the same namespace.")
 
 
+class ConfigMapRef(Model):
+    """A ConfigMap in the integration's own namespace."""
+
+    name: Name = Field(description="Name of a ConfigMap in the same namespace.")
+
+
 class Credentials(Model):
     """How to log in to the git server. Absent: anonymously."""
 
@@ -109,6 +115,11 @@ class Authors(Model):
         pattern=SUBDOMAIN,
         description="Domain of the mail address of a user whose name is none: {user}@{domain}.",
     )
+    map_ref: ConfigMapRef | None = Field(
+        None,
+        description="ConfigMap with the key `authors`: a line `user = Name <address>` for each user who is called so in commits, as "
+        "git svn has it. Who is not in it is called as without.",
+    )
 
 
 class Committer(Model):
@@ -139,9 +150,13 @@ class Verify(Model):
         description="Head: the branch's head must be signed. Commits: so must all commits that it follows by first parents, since the last "
         "one that was verified.",
     )
-    secret_ref: SecretRef = Field(
+    secret_ref: SecretRef | None = Field(
+        None,
         description="Secret with the key `allowed_signers`: public keys, in the form of OpenSSH's file of that name. The operator's own "
-        "commits are taken without."
+        "commits are taken without.",
+    )
+    config_map_ref: ConfigMapRef | None = Field(
+        None, description="The same in a ConfigMap. Either this one or secretRef is set."
     )
     allowed_authors: list[Annotated[str, Field(min_length=1, max_length=254)]] | None = Field(
         None,
@@ -149,6 +164,12 @@ class Verify(Model):
         max_length=64,
         description="Mail addresses of the authors whose commits are taken, `*@example.com` say; for a key that signs for many, as a forge's does.",
     )
+
+    @model_validator(mode="after")
+    def _one_place_of_keys(self) -> Verify:
+        if (self.secret_ref is None) == (self.config_map_ref is None):
+            raise ValueError("verify needs either secretRef or configMapRef, with the keys that are trusted")
+        return self
 
 
 class Requirement(Model):

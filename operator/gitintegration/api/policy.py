@@ -143,11 +143,11 @@ def _validation(expression: str, verb: str, what: str, why: str) -> dict[str, st
     return {"expression": expression, "reason": "Forbidden", "messageExpression": _text(words)}
 
 
-def _gets(ref: str, field: str, when: str = "", more: str = "") -> dict[str, str]:
-    """The right to get the Secret that `variables.<ref>` names, if it does; CEL that goes before and after it."""
-    may = _may("get", _SECRETS, name=f"variables.{ref}")
+def _gets(ref: str, field: str, when: str = "", more: str = "", what: str = "Secret") -> dict[str, str]:
+    """The right to get the Secret, or what else, that `variables.<ref>` names, if it does; CEL that goes before and after it."""
+    may = _may("get", f"'{what.lower()}s'", name=f"variables.{ref}")
     return _validation(
-        f"{when}variables.{ref} == '' || {may}{more}", "get", f'Secret "{{variables.{ref}}}"', f"which {field} names"
+        f"{when}variables.{ref} == '' || {may}{more}", "get", f'{what} "{{variables.{ref}}}"', f"which {field} names"
     )
 
 
@@ -249,6 +249,9 @@ def _secrets() -> Pair:
         "webhook": "variables.spec.?webhook.secretRef.name.orValue('')",
         "signing": "variables.spec.?commit.signingSecretRef.name.orValue('')",
         "verifying": "variables.spec.?verify.secretRef.name.orValue('')",
+        "signers": "variables.spec.?verify.configMapRef.name.orValue('')",
+        "people": "variables.spec.?authors.mapRef.name.orValue('')",
+        "calls": "variables.people != variables.old.?authors.mapRef.name.orValue('')",
         "account": "variables.spec.?serviceAccountName.orValue('')",
         "reclaims": "variables.spec.?credentials.reclaimPolicy.orValue('') == 'Delete'",
         # What the REST API stores: its callers may patch it, and the API server answers a patch with the whole object.
@@ -263,6 +266,10 @@ def _secrets() -> Pair:
         ("verifying", "spec.verify.secretRef", ""),
     )
     validations = [_gets(ref, field, "!variables.opens || ", more) for ref, field, more in named]
+    validations += [
+        _gets("signers", "spec.verify.configMapRef", "!variables.opens || ", what="ConfigMap"),
+        _gets("people", "spec.authors.mapRef", "!(variables.opens || variables.calls) || ", what="ConfigMap"),
+    ]
     reclaimed = _reclaims("!variables.opens || ")
     acting = _validation(
         "!variables.acts || variables.account == '' || "

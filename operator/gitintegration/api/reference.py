@@ -18,6 +18,8 @@ REASONS = {
     "InvalidURL": "spec.repositoryURL can't be used. The message says why, and where a redirect leads.",
     "SecretNotFound": "A Secret that the spec names is not there. Create it; it is noticed at once.",
     "InvalidSecret": "The Secret lacks a key, or one can't be read. The message names it.",
+    "ConfigMapNotFound": "A ConfigMap that the spec names is not there. Create it; it is noticed within minutes.",
+    "InvalidConfigMap": "A ConfigMap lacks its key, or a line of it can't be read. The message names it.",
     "AuthenticationFailed": "The git server does not accept the credentials. Renew the Secret.",
     "PermissionDenied": "The credentials are valid but may not read, or write, this repository.",
     "RepositoryNotFound": "No repository there, or not visible with these credentials.",
@@ -42,6 +44,10 @@ REASONS = {
     "The message tells what brings it back.",
     "Contested": "Another tool puts back what is written from git, again and again; that pipeline rests. The message names it.",
     "RemoteBehind": "The branch went back behind a commit that was seen before, as a lagging replica has it. It is believed once it has stood for 30 s.",
+    "Unsigned": "With spec.verify: the head, or a commit below it, is not signed. Nothing of it is pulled, and nothing is pushed onto it.",
+    "UntrustedKey": "With spec.verify: a commit is signed by a key that is not among those that are trusted.",
+    "SignatureInvalid": "With spec.verify: a signature does not hold, or the time of its key is over.",
+    "AuthorNotAllowed": "With spec.verify: a commit is by an author whom allowedAuthors does not name.",
     "LimitExceeded": "A bound that protects the operator was reached; the message names it.",
 }
 

@@ -304,7 +304,7 @@ _LACKS = re.compile(
     r"(?: in the namespace \"(?P<space>[a-z0-9-]{1,63})\")?"
 )
 _TENANT = ("secrets", "serviceaccounts")
-"""What the operator may be given in single namespaces only."""
+"""What the operator may be given in single namespaces only; of ConfigMaps that it reads those that are named."""
 
 
 def _lacking(message: str, acting: str | None) -> Words:
@@ -317,7 +317,8 @@ def _lacking(message: str, acting: str | None) -> Words:
     account = user.removeprefix("system:serviceaccount:").split(":")
     if user == acting and len(account) == 2:
         return messages.ACCOUNT_LACKS(said=message, account=account[1], space=account[0], resource=resource, full=full)
-    if resource in _TENANT and not found["group"] and space and len(account) == 2:
+    is_tenants = resource in _TENANT or (found["verb"], resource) == ("get", "configmaps")
+    if is_tenants and not found["group"] and space and len(account) == 2:
         return messages.TENANT_LACKS(said=message, space=space, operator=":".join(account))
     return messages.OPERATOR_LACKS(said=message, resource=resource, full=full)
 

@@ -16,6 +16,7 @@ from gitintegration.errors import Stale
 KIND = ResourceKind(GROUP, VERSION, "GitIntegration", "gitintegrations", True)
 FINALIZER = f"{GROUP}/cleanup"
 SECRETS = ResourceKind("", "v1", "Secret", "secrets", True)
+CONFIG_MAPS = ResourceKind("", "v1", "ConfigMap", "configmaps", True)
 
 
 class Integrations:
@@ -58,6 +59,10 @@ class Integrations:
 
     async def secret(self, namespace: str, name: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = await self._cluster.get(SECRETS.path(namespace, name))
+        return found
+
+    async def config_map(self, namespace: str, name: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = await self._cluster.get(CONFIG_MAPS.path(namespace, name))
         return found
 
     async def delete_secret(self, namespace: str, name: str, uid: str, version: str) -> None:

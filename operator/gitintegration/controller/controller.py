@@ -139,6 +139,7 @@ class Controller:
             lambda name: self.dispatcher.add(name, Priority.requested),
             cache,
             metrics,
+            is_stamped=kinds.is_stamped,
         )
         self.dispatcher: Dispatcher[IntegrationKey] = Dispatcher(
             self.run, concurrency, self._host, per_host, metrics.waited, share=lambda name: name[0]
@@ -416,6 +417,7 @@ class Controller:
             api_token=entry.login.api_token,
             signer=entry.login.signer,
             trust=entry.login.trust,
+            people=entry.login.people,
         )
 
     async def _use_up(self, entry: Integration) -> None:

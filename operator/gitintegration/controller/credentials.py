@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gitintegration import messages
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.cluster.informer import Informer, Informers
 from gitintegration.cluster.integrations import SECRETS, Integrations
+from gitintegration.controller.config_maps import people_in, trust_in
 from gitintegration.controller.remotes import (
     app_of,
     build_remote,
@@ -41,6 +43,7 @@ class Login:
     app: GitHubApp | None = None
     signer: Signer | None = None
     trust: Trust | None = None
+    people: Mapping[str, str] = field(default_factory=dict)
 
 
 class CredentialResolver:
@@ -69,16 +72,27 @@ class CredentialResolver:
         login.api_token = token_of(secret.data) if secret else None
         login.signer = await self._signer(name[0], login, spec)
         login.trust = await self._trust(name[0], login, spec)
+        login.people = await self._people(name[0], spec)
         return made
+
+    async def _people(self, namespace: str, spec: GitIntegrationSpec) -> Mapping[str, str]:
+        """How users are called in commits. Raises CredentialError: a wrong author stays wrong in git."""
+        ref = spec.authors.map_ref
+        return people_in(await self._config_map(namespace, ref.name), ref.name) if ref else {}
 
     async def _trust(self, namespace: str, login: Login, spec: GitIntegrationSpec) -> Trust | None:
         """Whose commits are taken. Raises CredentialError: where that is not known, nothing is."""
-        if spec.verify is None:
+        verify = spec.verify
+        if verify is None:
             return None
-        secret = await self._kept(namespace, login, spec.verify.secret_ref.name)
+        own, authors = login.signer.public if login.signer else "", verify.allowed_authors or ()
+        if verify.config_map_ref is not None:
+            ref = verify.config_map_ref.name
+            return trust_in(await self._config_map(namespace, ref), ref, authors, own)
+        assert verify.secret_ref is not None
+        secret = await self._kept(namespace, login, verify.secret_ref.name)
         with _naming(secret):
-            own = login.signer.public if login.signer else ""
-            return trust_of(secret.data, spec.verify.allowed_authors or (), own)
+            return trust_of(secret.data, authors, own)
 
     async def _signer(self, namespace: str, login: Login, spec: GitIntegrationSpec) -> Signer | None:
         """What commits are signed with. Raises CredentialError: where they can't be, nothing is pushed."""
@@ -104,7 +118,7 @@ class CredentialResolver:
 
     def _watch(self, name: tuple[str, str], login: Login, spec: GitIntegrationSpec) -> None:
         """The Secrets that it names alone, from now on."""
-        verifying = spec.verify.secret_ref.name if spec.verify else None
+        verifying = spec.verify.secret_ref.name if spec.verify and spec.verify.secret_ref else None
         refs = (*_named(spec), _hook(spec), _signing(spec), verifying)
         login.secrets = {ref: login.secrets.get(ref) for ref in refs if ref}
         if login.secrets and login.informer is None:
@@ -164,10 +178,21 @@ class CredentialResolver:
         return known
 
     async def _read(self, namespace: str, ref: str) -> Secret:
-        try:
+        with _forbidden():
             return read_secret(await self._integrations.secret(namespace, ref), ref)
-        except Forbidden as error:
-            raise CredentialError(Reason.Forbidden, error.words, retry=True) from None
+
+    async def _config_map(self, namespace: str, ref: str) -> Mapping[str, Any] | None:
+        with _forbidden():
+            return await self._integrations.config_map(namespace, ref)
+
+
+@contextmanager
+def _forbidden() -> Iterator[None]:
+    """Have the operator's lack of a right be told as what the integration lacks."""
+    try:
+        yield
+    except Forbidden as error:
+        raise CredentialError(Reason.Forbidden, error.words, retry=True) from None
 
 
 @contextmanager

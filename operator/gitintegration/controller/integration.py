@@ -20,6 +20,7 @@ from gitintegration.core.layout import folder_of
 from gitintegration.core.schema import Schema
 from gitintegration.core.state.evidence import Definition
 from gitintegration.core.status import Outcome, parse_timestamp
+from gitintegration.core.verdict import OWN, Verdict
 from gitintegration.git.remote import Remote
 from gitintegration.session.live_objects import Kind
 from gitintegration.session.session import SyncSession
@@ -126,12 +127,20 @@ class Integration:
         return interval * random.uniform(0.95, 1.05)  # noqa: S311
 
 
+def _verified(status: Mapping[str, Any]) -> tuple[str | None, Verdict | None]:
+    """The commit that was verified last; and what was found of it, where it is the operator's own."""
+    told = status.get("verified") or {}
+    commit, author, key, signer = (str(told.get(name) or "") for name in ("commit", "author", "key", "signer"))
+    found = Verdict(commit, author, key, signer)
+    return found.commit or None, found if signer == OWN else None
+
+
 def first_seen(body: Mapping[str, Any], directory: Path) -> Integration:
     """An integration as a process finds it: what an earlier one left in its status. `directory` is for its cache."""
     status = dict(body.get("status") or {})
     session = SyncSession(body["metadata"]["uid"], directory)
     session.last_seen, session.history = status.get("remoteCommit"), status.get("history")
-    session.verified = (status.get("verified") or {}).get("commit")
+    session.verified, session.own = _verified(status)
     session.told = status.get("conflicts") or ()
     session.pull_request, session.branch = status.get("pullRequest"), status.get("observedBranch")
     session.selection = status.get("observedSelection")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gitintegration.core.text import plain
@@ -13,14 +13,45 @@ _LONGEST = 200
 """Characters of a name or a value: others chose it."""
 _MOST = 10
 """So many people and field managers one commit names; of more, the last."""
+_LARGEST = 256 << 10
+"""Characters of a list of people."""
 _ACCOUNT = "system:serviceaccount:"
 _ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>.]+")
+_UNADDRESSED = re.compile(r"[<>\s]")
 _BRACKETS = re.compile(r"[<>]")
 _UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
 _GUESSED = "Who deleted is not known: the author edited last what is deleted."
 _REASON, _REASON_LINES = 2000, 20
 """Characters and lines of a reason."""
 _TRAILER = re.compile(r"[A-Za-z0-9-]+: \S")
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """How users of the API server are called in commits: as they are `known`, else by their own name and `domain`."""
+
+    domain: str
+    known: Mapping[str, str] = field(default_factory=dict)
+
+    def identity(self, user: str) -> str:
+        """`Name <address>`."""
+        return self.known.get(user) or identity_of(user, self.domain)
+
+
+def people_of(text: str) -> dict[str, str]:
+    """Identities by user, of lines `user = Name <address>`. Raises ValueError where a line is none, or there are too many."""
+    if len(text) > _LARGEST:
+        raise ValueError(f"is larger than {_LARGEST >> 10} KB")
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        user, _, who = (part.strip() for part in line.rpartition("="))
+        name, _, address = (part.strip() for part in who.removesuffix(">").partition("<"))
+        if not user or not name or not who.endswith(">") or _UNADDRESSED.search(address) or ">" in name or not address:
+            raise ValueError(f"line {number} is not `user = Name <address>`")
+        found[user] = f"{plain(name)[:_LONGEST]} <{plain(address)[:_LONGEST]}>"
+    return found
 
 
 class Edit(NamedTuple):
@@ -50,15 +81,15 @@ class Credit:
         managers = _each_once(edit.manager for edit in found if not edit.people)
         return cls(people, managers, any(edit.is_delete and edit.people for edit in found))
 
-    def author(self, domain: str, otherwise: str) -> str:
+    def author(self, directory: Directory, otherwise: str) -> str:
         """Whose edit was the last; `otherwise` where nobody is known."""
-        return identity_of(self.people[-1], domain) if self.people else otherwise
+        return directory.identity(self.people[-1]) if self.people else otherwise
 
-    def message(self, text: str, domain: str, integration: str) -> str:
+    def message(self, text: str, directory: Directory, integration: str) -> str:
         """A commit's message with what it tells of whose it is, as trailers."""
         if self.guessed:
             text = f"{text.rstrip()}\n\n{_GUESSED}\n"
-        others = [("Co-authored-by", identity_of(person, domain)) for person in self.people[:-1]]
+        others = [("Co-authored-by", directory.identity(person)) for person in self.people[:-1]]
         managers = [("Field-manager", manager) for manager in self.managers]
         return with_trailers(text, [*managers, *others, ("GitIntegration", integration)])
 

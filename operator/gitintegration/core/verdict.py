@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+OWN = "operator"
+"""Whose the key is that the operator signs with."""
+
 
 class Flaw(StrEnum):
     """What is wrong with a commit, as the reason of the condition."""

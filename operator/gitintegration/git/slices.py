@@ -58,6 +58,16 @@ def cut_after(seconds: float) -> Iterator[None]:
         _until = _look = math.inf
 
 
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """What is done here comes to its end, and is not the task's time: half an import, of a library in Rust say, can't be made whole."""
+    left, again = signal.setitimer(signal.ITIMER_PROF, 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, left, again)
+
+
 def brief(function: Callable[..., R], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Answer[R] | None:
     """What the function gives; None where it was broken off, and must be begun again.
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from gitintegration.api.git_names import identity
 from gitintegration.core.text import decoded, plain
-from gitintegration.core.verdict import Flaw, Verdict
+from gitintegration.core.verdict import OWN, Flaw, Verdict
 from gitintegration.git.objects import Objects
 from gitintegration.git.signing import unsigned
+from gitintegration.git.slices import uncounted
 
 _BEGIN, _END = b"-----BEGIN SSH SIGNATURE-----\n", b"\n-----END SSH SIGNATURE-----"
 _LARGEST = 16 << 10
@@ -66,7 +67,7 @@ def _chain(store: Objects, head: str, since: str | None) -> Iterator[str]:
 def keys_of(trust: Trust) -> Mapping[bytes, Sequence[tuple[str, bytes]]]:
     """By the key itself, the principals and the line of each entry, which holds for commits alone. Raises ValueError for a line that is none."""
     found: dict[bytes, list[tuple[str, bytes]]] = {}
-    own = [f"operator {trust.own}"] if trust.own else []
+    own = [f"{OWN} {trust.own}"] if trust.own else []
     for number, text in enumerate([*trust.signers.splitlines(), *own], start=1):
         line = text.strip()
         if not line or line.startswith("#"):
@@ -110,7 +111,8 @@ def _options(rest: str) -> tuple[str, str, str]:
 
 def verdict(sha: str, raw: bytes, trust: Trust, keys: Mapping[bytes, Sequence[tuple[str, bytes]]]) -> Verdict:
     """Of one commit."""
-    import asyncssh
+    with uncounted():
+        import asyncssh
 
     author = _author(raw)
     signed, signatures = unsigned(raw)

@@ -13,7 +13,7 @@ from gitintegration import messages
 from gitintegration.api.operation import PullOperation
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.layout import Layout
-from gitintegration.core.merge import Decision, Settlement, Strategy, Take, Write
+from gitintegration.core.merge import UNSETTLED, Decision, Settlement, Strategy, Take, Write
 from gitintegration.core.plan.plan import Plan, PlannedChange
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.item import Phase
@@ -113,7 +113,7 @@ class Pull:
         else:
             check_deletes(session, asked, plan.changes, wanted, side_is_empty=source.session.index.empty)
             await order.record(told)
-        if refused := await self._write(session, source, asked, wanted, portions, plan, told):
+        if refused := await self._write(session, source, asked, wanted, portions, plan, told, order.by):
             said = problem_words(list(refused.values()))
             count = sum(told["counts"][action] for action in ("created", "updated", "deleted")) - len(refused)
             words = said._replace(what=f"{max(0, count)} pulled, {len(refused)} refused: {said.what}")
@@ -197,17 +197,19 @@ class Pull:
         portions: Portions,
         plan: Plan,
         told: dict[str, Any],
+        by: str,
     ) -> dict[ObjectKey, Problem]:
-        """Write what was planned; what single ones were refused for.
+        """Write what was planned, `by` whoever asked for it; what single ones were refused for.
 
         Raises PartialFailure with what was done where it can't go on, ClusterUnavailable where it goes on later.
         """
-        writes = _Writes({each.key: each for each in plan.changes}, exact=bool(wanted.plan_digest))
+        writes = _Writes({each.key: each for each in plan.changes}, exact=bool(wanted.plan_digest), by=by)
         try:
             async for items in portions:
                 await self._write_portion(session, source, request, portions, writes, items)
-                if wanted.revision:
-                    session.restored |= {key: (version, source.commit or "") for key, version in writes.made.items()}
+                if source.session is not session:
+                    revision = (source.commit or "") if wanted.revision else ""
+                    session.restored |= {key: (version, revision) for key, version in writes.made.items()}
         except ClusterUnavailable:
             raise  # it goes on where it is
         except GitIntegrationError as error:
@@ -228,6 +230,7 @@ class Pull:
         """Write what is ready, and again what somebody was faster with."""
         for attempt in range(_ATTEMPTS):
             ready = writes.ready(request, items)
+            writes.sign(request, ready, elsewhere=source.session is not session)
             try:
                 await self._reconciler.applier.apply(source.session, request, ready, RunStats())
             finally:
@@ -308,8 +311,8 @@ class Pull:
 class _Writes:
     """How far the changes of a plan were carried. `exact`: only as they were planned."""
 
-    def __init__(self, planned: Mapping[ObjectKey, PlannedChange], *, exact: bool) -> None:
-        self._planned, self._exact = planned, exact
+    def __init__(self, planned: Mapping[ObjectKey, PlannedChange], *, exact: bool, by: str) -> None:
+        self._planned, self._exact, self._by = planned, exact, by
         self.made: dict[ObjectKey, str] = {}
         """The version of each object that was written."""
         self.refused: dict[ObjectKey, Problem] = {}
@@ -332,6 +335,13 @@ class _Writes:
     def _is_planned(self, item: Item) -> bool:
         planned = self._planned.get(item.key)
         return planned is not None and (not self._exact or change(item, item.path, Side.cluster) == planned)
+
+    def sign(self, request: RunRequest, items: Sequence[Item], *, elsewhere: bool) -> None:
+        """Have those bear whose edit they are that the branch does not hold: out of another commit, or with a value of the operation's."""
+        for item in items:
+            settled = request.may.settled.get(item.key, UNSETTLED).values()
+            if item.kind.stamped and (elsewhere or any(each.take is None for each in settled)):
+                item.by = self._by
 
     def note(self, items: Sequence[Item], *, last: bool) -> None:
         """What became of these. What somebody was faster with is tried again, unless it was the `last` time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,9 @@ from gitintegration.api.base_model import API_VERSION, read_spec
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.api.operation import GitOperationSpec, OperationKind, Phase
 from gitintegration.api.syncable import OWN
-from gitintegration.cluster.operations import OperationObjects, plan_name
+from gitintegration.cluster.informer import edited_by
+from gitintegration.cluster.kinds import ResourceKind
+from gitintegration.cluster.operations import KIND, OperationObjects, plan_name
 from gitintegration.core.plan.plan import conditions
 from gitintegration.core.status import parse_timestamp, timestamp
 from gitintegration.core.text import plain_values
@@ -107,8 +109,10 @@ class OperationQueue:
         cache: Path,
         metrics: Metrics,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        is_stamped: Callable[[ResourceKind], Awaitable[bool]] | None = None,
     ) -> None:
-        """`wake` asks for a turn of an integration."""
+        """`wake` asks for a turn of an integration. `is_stamped`: whether the API server says who made operations."""
+        self._is_stamped = is_stamped
         self._actions, self._objects, self._wake, self._cache, self._now = actions, objects, wake, cache, now
         self._metrics = metrics
         self._entries: dict[IntegrationKey, _Entry] = {}
@@ -226,7 +230,8 @@ class OperationQueue:
 
         created = int(parse_timestamp(entry.order[0]).timestamp())
         pages = PlanPages(partial(self._objects.write_plan, entry.seen), plan_name(entry.seen))
-        order = OperationContext(created, dict(entry.status) if resumed else {}, record, found, pages)
+        by = await self._asked_by(entry)
+        order = OperationContext(created, dict(entry.status) if resumed else {}, record, found, pages, by)
         match spec.kind:
             case OperationKind.push:
                 assert spec.push is not None
@@ -239,6 +244,11 @@ class OperationQueue:
                 scratch = self._cache / f"op-{entry.seen['metadata']['uid']}"
                 return await self._actions.history(session, request, order, scratch, spec.history)
         raise AssertionError(spec.kind)
+
+    async def _asked_by(self, entry: _Entry) -> str:
+        """Who made the operation, where nobody could write another name there."""
+        name = edited_by(entry.seen["metadata"])
+        return name if name and self._is_stamped is not None and await self._is_stamped(KIND) else ""
 
     async def _test(self, spec: GitOperationSpec, turn: Turn, entry: _Entry) -> OperationResult:
         assert spec.test is not None

@@ -46,6 +46,8 @@ class OperationContext:
     """What it tells should it fail with nothing done."""
     pages: PlanPages = field(default_factory=PlanPages)
     """Where its plan is told with values."""
+    by: str = ""
+    """Who asked for it, where that is stamped."""
 
 
 @dataclass(frozen=True, slots=True)

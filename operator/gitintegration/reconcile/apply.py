@@ -79,7 +79,9 @@ class Applier:
         assert item.decision.cluster is not None
         value, before = item.decision.cluster.value, item.live
         try:
-            item.live = await self._objects.write(item.kind, request.namespace, item.key.name, _made(item), before)
+            item.live = await self._objects.write(
+                item.kind, request.namespace, item.key.name, _made(item), before, by=item.by
+            )
         except Stale:
             item.raced = True
             item.problem = Problem(item.path, InvalidReason.Refused, "moved while it was written")
@@ -96,7 +98,8 @@ class Applier:
         verb = Verb.delete if value is None else Verb.create if before is None else Verb.update
         stats.pulled.setdefault(verb, []).append(item.key.name)
         if item.drift:
-            who = f" by {before.manager}" if before is not None and before.manager else ""
+            person = (before.edited_by if item.kind.stamped else "") or before.manager if before is not None else ""
+            who = f" by {person}" if person else ""
             stats.reverted.append(f"{item.key} ({named(item.drift, 3)}{who})")
         if verb is Verb.update and before is not None:
             session.contest.wrote(item.key, before.view)

@@ -16,7 +16,7 @@ from gitintegration.core.diff import get
 from gitintegration.core.invalid import Problem
 from gitintegration.core.layout import Summary, commit_message
 from gitintegration.core.merge import Decision
-from gitintegration.core.people import Credit, Edit
+from gitintegration.core.people import Credit, Directory, Edit
 from gitintegration.core.plan.conflict_values import ConflictValue, conflict_values
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.record import Intent, ItemRecord
@@ -67,6 +67,8 @@ class RunRequest:
     """Of its commits, where they are to be signed."""
     trust: Trust | None = None
     """Whose commits are taken from git, where that is asked."""
+    people: Mapping[str, str] = field(default_factory=dict)
+    """How users of the API server are called in commits, where that is said."""
     rivals: Sequence[Rival] = ()
     """The other integrations of the namespace."""
     policy: Policy | None = None
@@ -126,8 +128,9 @@ class RunRequest:
         """What a commit with these edits says, with its author."""
         authors = self.spec.authors
         credit = Credit.of(edits if authors.mode == "person" else ())
-        text = credit.message(message, authors.domain, f"{self.namespace}/{self.name}")
-        return CommitText(credit.author(authors.domain, self.author), self.committer, text, moment, self.signer)
+        directory = Directory(authors.domain, self.people)
+        text = credit.message(message, directory, f"{self.namespace}/{self.name}")
+        return CommitText(credit.author(directory, self.author), self.committer, text, moment, self.signer)
 
     def message_of(self, items: Iterable[Changed], restored: Restored) -> str:
         """What a commit of these items says, where nobody said otherwise."""
@@ -176,6 +179,8 @@ class Item:
     number: int = 0
     """Of the last observation before it was read."""
     new_path: str = ""
+    by: str | None = None
+    """Whose edit the cluster's side is, where that is somebody's: of an operation that brings what the branch does not hold."""
     drift: tuple[str, ...] = ()
     """What was edited in the cluster and is brought back to what git holds."""
     moved: bool = False
@@ -199,8 +204,7 @@ class Item:
 
     def edit(self, session: SyncSession) -> Edit:
         """Who edited it in the cluster since git had it. Of one that is gone it is who did so last."""
-        restored = session.restored.get(self.key, ("", ""))[0] == self.version
-        if not self.decision.local_ahead or self.handed_over or restored:
+        if not self.decision.local_ahead or self.handed_over:
             return Edit()
         people = session.edits.get(self.key, ()) if self.kind.stamped else ()
         if self.live is not None and self.kind.stamped:
@@ -209,7 +213,8 @@ class Item:
         people = tuple(user for user in people if user != self.kind.user)  # as whom the operator writes
         if self.live is None:
             return Edit(people, is_delete=True)
-        return Edit(people, self.live.manager, self.live.reason)
+        brought = session.restored.get(self.key, ("", ""))[0] == self.version
+        return Edit(people, "" if brought else self.live.manager, self.live.reason)
 
     @property
     def deletes(self) -> bool:
@@ -401,7 +406,7 @@ def summary(items: Iterable[Changed], restored: Restored = NOTHING_RESTORED) -> 
     revisions: list[str] = []
     for item in items:
         known = restored.get(item.key)
-        if known is not None and known[0] == item.version:
+        if known is not None and known[0] == item.version and known[1]:
             back.append(item.key.name)
             revisions.append(known[1][:12])
         else:

@@ -162,10 +162,11 @@ class Reconciler:
         found = await self.verifier.head(session, request, head.commit)
         if found is None or found.flaw is None:
             return head, replace(request, policy=None), None
-        if session.verified is None:
+        verified = await self.verifier.last(session, request)
+        if verified is None:
             raise unverified(found)
         held = replace(request, policy=replace(Policy.of(request.spec), to_git=False))
-        return replace(head, commit=session.verified), held, unverified(found)
+        return replace(head, commit=verified), held, unverified(found)
 
     async def load(self, session: SyncSession, namespace: str) -> None:
         """What is remembered; and what another process logged and did not checkpoint, which is looked at again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gitintegration import messages
-from gitintegration.core.verdict import Verdict
+from gitintegration.core.verdict import OWN, Verdict
 from gitintegration.errors import Reason, Unverified
 from gitintegration.git import verifying
 from gitintegration.git.client import GitClient
@@ -27,9 +27,15 @@ class Verifier:
         What is known is not asked for again, as long as the same keys are trusted.
         """
         verify, trust = request.spec.verify, request.trust
-        if verify is None or trust is None or commit is None:
+        if verify is None or trust is None:
+            session.judged = session.verified = session.own = None
+            return None
+        if commit is None:
             session.judged = None
             return None
+        if session.own is not None and session.own.commit == commit:
+            session.judged = (commit, trust), session.own
+            return session.own
         mark = commit, trust
         if session.judged is None or session.judged[0] != mark:
             since = session.verified if verify.mode == "Commits" and session.verified != commit else None
@@ -37,7 +43,17 @@ class Verifier:
         found = session.judged[1]
         if found.flaw is None:
             session.verified = commit
+            session.own = found if found.signer == OWN else None
         return found
+
+    async def last(self, session: SyncSession, request: RunRequest) -> str | None:
+        """The last commit that was verified: what is remembered may be of a later one than a status that was not written any more tells."""
+        known = session.records.revision.commit
+        if session.index.commit is None and session.verified is not None and known not in ("", session.verified):
+            since = session.verified if request.spec.verify and request.spec.verify.mode == "Commits" else None
+            if (await self._verdict(session.directory, request, known, since)).flaw is None:
+                session.verified = known
+        return session.verified
 
     async def check(self, session: SyncSession, request: RunRequest, commit: str | None) -> None:
         """Raises Unverified for a commit, of whatever branch, that nothing is to be taken from or put onto."""

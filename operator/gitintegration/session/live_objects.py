@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from gitintegration.api.base_model import CHANGE_REASON
+from gitintegration.api.base_model import CHANGE_REASON, EDITED_BY
 from gitintegration.api.integration import Resource
 from gitintegration.api.names import split_api_version
 from gitintegration.cluster.client import FIELD_MANAGER
@@ -246,10 +246,12 @@ class LiveObjects:
         value: Json | None,
         live: LiveObject | None,
         *,
+        by: str | None = None,
         dry_run: bool = False,
     ) -> LiveObject | None:
         """Make the object hold `value` (None: be gone). Raises ClusterError; Stale where it moved since `live`.
 
+        `by`: whose edit that is, empty where nobody is known; None: nobody's, and who edited it last stays who that is.
         `dry_run`: the server only says whether it would take it.
         """
         objects = self._objects.acting_as(kind.user)
@@ -263,8 +265,8 @@ class LiveObjects:
             whole = {"metadata": {"name": name}}
             body = restore(whole, value)
             body["metadata"]["namespace"] = namespace
-            return self._live(kind, await objects.create(served, namespace, body, dry_run=dry_run))
-        body = restore(live.whole, value, kind.pointers)
+            return self._live(kind, await objects.create(served, namespace, _edited(body, by), dry_run=dry_run))
+        body = _edited(restore(live.whole, value, kind.pointers), by)
         return self._live(kind, await objects.replace(served, namespace, name, body, dry_run=dry_run))
 
     async def take_off(self, kind: Kind, namespace: str, name: str, reason: str) -> None:
@@ -275,6 +277,15 @@ class LiveObjects:
             return
         del whole["metadata"]["annotations"][CHANGE_REASON]
         await objects.replace(kind.kind, namespace, name, whole)
+
+
+def _edited(body: dict[str, Any], by: str | None) -> dict[str, Any]:
+    """An object with the name of who has it edited."""
+    if by is None:
+        return body
+    metadata = body["metadata"]
+    kept = {k: v for k, v in (metadata.get("annotations") or {}).items() if k not in (EDITED_BY, CHANGE_REASON)}
+    return {**body, "metadata": {**metadata, "annotations": {**kept, EDITED_BY: by} if by else kept}}
 
 
 def _last_writer(managed: Sequence[Mapping[str, Any]]) -> str:

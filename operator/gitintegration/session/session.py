@@ -39,7 +39,7 @@ _EDITORS, _EDITED = 10, 10_000
 """People that are remembered of one item, and items that any are remembered of."""
 
 Restored: TypeAlias = Mapping[ObjectKey, tuple[str, str]]
-"""Of objects that were brought back as a commit had them: their version since, and that commit."""
+"""Of objects that were brought back as a commit had them: their version since, and that commit; empty: from another branch."""
 NOTHING_RESTORED: Restored = {}
 
 
@@ -111,6 +111,8 @@ class SyncSession:
     """Who edited what is not carried yet, each in the order of their edits; what was edited last stands last."""
     verified: str | None = None
     """The last commit that was verified, or made of our own."""
+    own: Verdict | None = None
+    """Of the last verified commit, where it is the operator's own: it stays so when it signs with another key."""
     judged: tuple[tuple[str, Trust], Verdict] | None = None
     """What was found of the head that was looked at last, by whom was trusted then."""
     reasons: dict[ObjectKey, str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -133,3 +134,20 @@ async def test_a_key_that_can_not_sign_is_the_secrets_fault(
     with pytest.raises(CredentialError, match=words) as error:
         await keys.signer(pem, passphrase)
     assert error.value.reason is Reason.InvalidSecret
+
+
+_COLD = """
+import sys
+from gitintegration.git import slices
+from gitintegration.git.signing import is_signed
+
+slices.BRIEF = 0.05
+answer = slices.brief(is_signed, (b"gpgsig x\\n\\nm", "ssh-ed25519 AAAA"), {})
+assert answer is not None and answer.value is False
+assert "asyncssh" in sys.modules
+"""
+
+
+def test_the_first_commit_that_a_worker_signs_is_not_broken_off_for_an_import() -> None:
+    """Which takes longer than a slice, and of which half is worse than none."""
+    subprocess.run([sys.executable, "-c", _COLD], check=True)
