@@ -75,7 +75,8 @@ def hold_deletes(
 def confirmed(request: RunRequest, items: Sequence[Item], *, reviewed: bool) -> list[Item]:
     """What is about to be written because a person named it. `reviewed`: what goes to git is proposed only, as long as it is named."""
     found = list[Item]()
-    for direction in (Side.cluster, *(() if reviewed else (Side.git, COPY))):
+    sides = (Side.cluster, *(() if reviewed else (Side.git, COPY)))
+    for direction in sides if request.confirmed else ():
         some = _of(request, items, direction)
         left = [item for item in some if not _begun(item, direction)]
         if any(is_confirmed(direction, [i.key for i in each], request.confirmed) for each in (some, left) if each):
