@@ -15,7 +15,7 @@ from gitintegration.core.merge import Base, Versions, revert
 from gitintegration.errors import SpecError
 from tests.laws.runs import run, settled
 from tests.laws.test_ahead import carry
-from tests.laws.world import API, FOLDER, World
+from tests.laws.world import API, FOLDER, Crash, World
 
 SPEC = {"f0": "1", "f1": {"a": "1", "b": "2"}, "list": ["one", "two"], "mode": "auto", "own": "git"}
 
@@ -151,20 +151,69 @@ def test_an_operation_that_looks_first_does_not_hide_an_edit() -> None:
     run(act, FILES)
 
 
-def test_another_tool_that_edits_again_and_again_ends_in_peace() -> None:
+def reverted(w: World) -> int:
+    return sum(name == "p0" for _, _, name in w.api.writes) - 1
+
+
+async def fight(w: World, rounds: int = 8) -> None:
+    """Another tool writes its own value whenever it finds another, and each time a sync follows."""
+    for _ in range(rounds):
+        w.api.put("p0", {**SPEC, "f0": "tool"})
+        w.deliver()
+        await w.sync()
+
+
+def check_rests(w: World) -> None:
+    assert w.api.specs()["p0"]["f0"] == "tool"
+    assert {c["type"]: c for c in w.status["conditions"]}["Ready"]["reason"] == "Contested"
+    assert w.status["ahead"][0]["reason"] == "Contested"
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_another_tool_that_edits_again_and_again_ends_in_peace(restart: bool) -> None:
     async def act(w: World) -> None:
         configure(w)
         await settled(w)
-        for _ in range(8):
-            w.api.put("p0", {**SPEC, "f0": "tool"})
+        await fight(w)
+        check_rests(w)
+        before = w.status
+        if restart:
+            w.restart(wipe=True)
             w.deliver()
             await w.sync()
-        assert w.api.specs()["p0"]["f0"] == "tool"
-        assert len(told(w)) == 3
-        assert {c["type"]: c for c in w.status["conditions"]}["Ready"]["reason"] == "Contested"
-        assert w.status["ahead"][0]["reason"] == "Held"
+            assert w.status == before
+            await fight(w)
+            check_rests(w)
+        assert reverted(w) == len(told(w)) == 3
 
     run(act, FILES)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_fight_ends_also_where_the_operator_is_killed_in_it(after: bool) -> None:
+    """What was not told yet is counted anew: one more fight at most, and none once it was told."""
+    killed, at, most = True, 0, 0
+
+    async def act(w: World) -> None:
+        nonlocal killed, most
+        configure(w)
+        await settled(w)
+        (w.steps.after if after else w.steps.before)[w.steps.count + at] = w.steps.crash
+        try:
+            await fight(w)
+            killed = False
+        except Crash:
+            w.restart(wipe=after)
+            await fight(w)
+        check_rests(w)
+        most = max(most, reverted(w))
+        assert reverted(w) <= (6 if killed else 3), f"killed at request {at}"
+
+    while killed:
+        run(act, FILES)
+        at += 1
+    assert at > 12
+    assert most > 3
 
 
 def test_a_mass_delete_in_git_is_held_all_the_same() -> None:

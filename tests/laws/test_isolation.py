@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from gitintegration.api.base_model import REQUESTED_AT
 from gitintegration.commits import files as sync_files
 from gitintegration.core import manifest_file
 from gitintegration.core.merge import decide
 from gitintegration.errors import GitIntegrationError, Reason
 from gitintegration.reconcile import decide as deciding
-from tests.laws.history import Edit, manifest
+from tests.laws.history import Edit, History, manifest
 from tests.laws.test_evidence import begun, sync
 from tests.laws.test_laws import settle, world
 from tests.laws.world import FOLDER, REVIEW, World, parse
@@ -84,6 +85,56 @@ def test_a_push_that_is_declined_as_a_whole_is_told_so_and_not_tried_for_ever(wo
         asyncio.run(act())
 
 
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("bad", [["p3"], ["p0", "p5"]])
+@pytest.mark.parametrize("later", ["the next process", "after a while", "asked for"])
+def test_what_was_declined_is_told_the_same_when_it_is_tried_again(later: str, bad: list[str], named: bool) -> None:
+    """By then nothing else is pushed that the server would take, so that the push as a whole is declined. A new process
+    tries once: what the server declined is not remembered, only that it did."""
+
+    async def act() -> None:
+        await begun(w)
+        declines(w, named=named)
+        for number in range(8):
+            w.api.put(f"p{number}", {"f0": SECRET if f"p{number}" in bad else "1"})
+        await sync(w)
+        told, pushed, declined = w.status, list(w.git.pushed), w.git.declined
+        assert len(told["invalid"]) == len(bad)
+        if later == "the next process":
+            w.restart(wipe=True)
+        elif later == "after a while":
+            w.now += 600
+        else:
+            w.annotations = {REQUESTED_AT: "now"}
+        outcome = await sync(w)
+        assert outcome.error is None
+        assert moving_apart(w.status) == moving_apart(told)
+        assert declined < w.git.declined <= declined + 2 * len(bad)
+        declined = w.git.declined
+        await sync(w)
+        assert (w.git.pushed, w.git.declined) == (pushed, declined)
+        w.api.put("p1", {"f0": "2"})
+        await sync(w)
+        assert parse(w.git.files())["p1"]["f0"] == "2"
+        assert w.git.declined == declined
+        w.git.rule = lambda files: None
+        await settle(w)
+        assert set(bad) <= parse(w.git.files()).keys()
+        w.git.rule = lambda files: "pre-receive hook declined"
+        w.api.put(bad[0], {"f0": "2"})
+        outcome = await sync(w)
+        assert outcome.error is not None, "what the server took since is not suspected"
+        assert outcome.error.reason is Reason.PushRejected
+
+    def moving_apart(status: Mapping[str, Any]) -> dict[str, Any]:
+        moving = ("lastSyncAt", "lastSuccessfulSyncAt", "lastHandledReconcileAt")
+        return {name: value for name, value in status.items() if name not in moving}
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
 def test_what_was_declined_is_tried_again_when_it_is_asked_for() -> None:
     async def act() -> None:
         await begun(w)
@@ -116,22 +167,87 @@ def test_what_is_declined_on_the_review_branch_is_offered_without_it() -> None:
         asyncio.run(act())
 
 
+async def contested(w: World) -> History:
+    """Three times `a` is edited in git, and another tool puts its own back."""
+    history = await begun(w)
+    own = w.api.specs()["a"]
+    for _ in range(3):
+        history.play(Edit("git", "a", "set", "f1"))
+        await sync(w)
+        w.api.put("a", own)
+        outcome = await sync(w)
+    assert len(w.git.pushed) == 2, "the third time it rests"
+    assert [r.reason for r in outcome.refusals] == [Reason.Contested]
+    return history
+
+
 def test_a_tool_that_puts_back_what_is_written_makes_its_item_rest() -> None:
     async def act() -> None:
-        history = await begun(w)
-        own = w.api.specs()["a"]
-        for _ in range(3):
-            history.play(Edit("git", "a", "set", "f1"))
-            await sync(w)
-            w.api.put("a", own)
-            outcome = await sync(w)
-        assert len(w.git.pushed) == 2, "the third time it rests"
-        assert [r.reason for r in outcome.refusals] == [Reason.Contested]
+        history = await contested(w)
         history.play(Edit("git", "b", "set", "f1"))
         await sync(w)
         assert ("b", "f1") in history.state("cluster")
         await settle(w)
         assert history.state("cluster") == history.state("git")
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize("wipe", [False, True])
+@pytest.mark.parametrize("crowded", [False, True])
+def test_what_rests_for_another_tool_rests_on_in_the_next_process(crowded: bool, wipe: bool) -> None:
+    """A restart is no request for another try: the status says so, and the new process reads it there."""
+
+    async def act() -> None:
+        history = await contested(w)
+        before, told = w.api.specs()["a"], w.status
+        assert [(entry["name"], entry["reason"]) for entry in told["ahead"]] == [("a", "Contested")]
+        for _ in range(2):
+            w.restart(wipe=wipe)
+            await sync(w)
+            assert w.status == told
+        history.play(Edit("git", "b", "set", "f1"))
+        history.play(Edit("git", "a", "set", "s0"))
+        w.restart(wipe=wipe)
+        await sync(w)
+        assert w.api.specs()["a"] == before
+        assert ("b", "f1") in history.state("cluster"), "the others are carried"
+        assert len(w.git.pushed) == 2
+        w.now += 600
+        await sync(w)
+        assert history.state("cluster") == history.state("git"), "after a while it is tried again"
+
+    directory, w = world(crowded=crowded)
+    with directory:
+        asyncio.run(act())
+
+
+@pytest.mark.parametrize("asked", ["spec", "annotation"])
+def test_who_asks_while_no_process_runs_is_heard_by_the_next(asked: str) -> None:
+    async def act() -> None:
+        history = await contested(w)
+        if asked == "spec":
+            w.configure()
+        else:
+            w.annotations = {REQUESTED_AT: "now"}
+        w.restart()
+        outcome = await sync(w)
+        assert not outcome.refusals
+        assert history.state("cluster") == history.state("git")
+
+    directory, w = world()
+    with directory:
+        asyncio.run(act())
+
+
+def test_a_tool_that_gives_in_is_told_of_no_more() -> None:
+    async def act() -> None:
+        await contested(w)
+        w.api.put("a", parse(w.git.files())["a"])
+        outcome = await sync(w)
+        assert outcome.in_sync
 
     directory, w = world()
     with directory:

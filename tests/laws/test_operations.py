@@ -169,6 +169,83 @@ def test_what_is_settled_by_a_pull_killed_at_any_request_reaches_both_sides(crow
                 asyncio.run(act(w, at, after))
 
 
+LOST = ["a", "b", "c"]
+
+
+def restorable(mode: str, *, crowded: bool) -> tuple[Any, World, PullOperation]:
+    """Of three pipelines one was edited in git since, one in the cluster and one is deleted. They are asked for as they stood."""
+    directory, w = world(crowded=crowded)
+    w.api.strict = False  # a restoration is an edit of the cluster, as if its author had made it: it is not logged
+    History(w)
+    names = [*LOST, *(MORE if crowded else ())]
+    before = {f"{FOLDER}/{name}.yaml": manifest(name, {"f0": "1", "f1": "then"}) for name in [*names, "other"]}
+    revision = w.git.commit({**w.git.files(), **before})
+    asyncio.run(settle(w))
+    since = {f"{FOLDER}/{name}.yaml": manifest(name, {"f0": "2"}) for name in names if name != "b"}
+    w.git.commit({path: text for path, text in {**w.git.files(), **since}.items() if not path.endswith("/c.yaml")})
+    w.api.put("b", {"f0": "2", "f1": "since"})
+    asyncio.run(settle(w))
+    w.configure(mode)
+    w.git.pushed.clear()
+    w.api.writes.clear()
+    return directory, w, PullOperation(pipelines=names, revision=revision)
+
+
+@pytest.mark.parametrize("crowded", [True], ids=["portions"])
+@pytest.mark.parametrize("mode", ["Bidirectional"])
+def test_a_restoration_killed_at_any_request_restores_what_it_was_asked_to_once(mode: str, crowded: bool) -> None:
+    """What others edit while nobody runs stays, and is carried."""
+
+    def meanwhile(w: World) -> None:
+        w.api.put("other", {"f0": "cluster", "f1": "then"})
+        w.git.commit({**w.git.files(), f"{FOLDER}/{ANCHOR}.yaml": manifest(ANCHOR, {"f0": "git"})})
+
+    async def act(w: World, wanted: PullOperation, at: int | None, after: bool) -> tuple[Any, ...]:
+        operation = Operation(w, wanted)
+        begun, head = w.steps.count, w.git.head
+
+        def kill() -> None:
+            meanwhile(w)
+            w.steps.crash()
+
+        if at is not None:
+            (w.steps.after if after else w.steps.before)[begun + at] = kill
+        await operation.to_its_end()
+        counts.append(w.steps.count - begun)
+        if at is None:
+            assert w.git.head == head
+            meanwhile(w)
+        assert not w.git.pushed, "what is restored is nobody's commit before a sync makes one"
+        written = sorted(name for _, plural, name in w.api.writes if plural == "pipelines")
+        assert written == sorted(wanted.pipelines or ()), "each once"
+        assert {"f0": "cluster"}.items() <= w.api.specs()["other"].items()
+        for name in wanted.pipelines or ():
+            assert w.api.specs()[name] == {"f0": "1", "f1": "then", "mode": "auto"}
+        outcome = await settle(w)
+        assert not outcome.conflicts
+        assert {name: {**spec, "mode": "auto"} for name, spec in parse(w.git.files()).items()} == w.api.specs()
+        told = {name: operation.status[name] for name in ("counts", "changes", "planDigest")}
+        status = {name: w.status[name] for name in ("inSync", "localAheadCount", "ahead", "conflicts", "invalid")}
+        words = [
+            (c["type"], c["status"], c["reason"], c["message"].partition(" at ")[0]) for c in w.status["conditions"]
+        ]
+        return parse(w.git.files()), len(w.git.pushed), told, status, words
+
+    counts: list[int] = []
+    directory, w, operation = restorable(mode, crowded=crowded)
+    with directory:
+        wanted = asyncio.run(act(w, operation, None, False))
+        assert wanted[1] == 1
+        assert wanted[0]["b"] == {"f0": "1", "f1": "then"}
+        assert wanted[2]["counts"]["created"] == 1
+    for at in range(max(counts)):
+        for after in (False, True):
+            directory, w, operation = restorable(mode, crowded=crowded)
+            with directory:
+                found = asyncio.run(act(w, operation, at, after))
+                assert found == wanted, f"killed {'after' if after else 'before'} request {at}"
+
+
 class Meanwhile:
     """Somebody who edits a pipeline in the cluster right before a pull writes it, so many times."""
 

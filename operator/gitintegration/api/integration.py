@@ -565,7 +565,7 @@ class AheadStatus(Model):
     path: str | None = Field(None, description="Its file, where it has one.")
     reason: str | None = Field(
         None,
-        description="Pending: the next sync carries it. Mode, Review, NotPruned: the spec does not let it. Conflict, Held, Refused, "
+        description="Pending: the next sync carries it. Mode, Review, NotPruned: the spec does not let it. Conflict, Held, Contested, Refused, "
         "Unreadable, KindUnavailable, Overlap: the conditions, conflicts and invalid tell more. Controlled (a controller owns it), NotSelected "
         "(spec.resources[].labelSelector), Ignored (spec.ignore, .gitintegrationignore): it is not carried, and not counted as ahead.",
     )

@@ -16,9 +16,11 @@ from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.controller.credentials import Login
 from gitintegration.core.hooks import HookMark, Looks
+from gitintegration.core.invalid import InvalidReason
 from gitintegration.core.layout import folder_of
 from gitintegration.core.schema import Schema
 from gitintegration.core.state.evidence import Definition
+from gitintegration.core.state.item import Why
 from gitintegration.core.status import Outcome, parse_timestamp
 from gitintegration.core.verdict import OWN, Verdict
 from gitintegration.git.remote import Remote
@@ -145,7 +147,14 @@ def first_seen(body: Mapping[str, Any], directory: Path) -> Integration:
     session.pull_request, session.branch = status.get("pullRequest"), status.get("observedBranch")
     session.selection = status.get("observedSelection")
     session.resume_point = rested_at(body["metadata"]["generation"], status)
-    return Integration(kept(body), session, status)
+    declined = [told for told in status.get("invalid") or () if told.get("reason") == InvalidReason.PushRefused]
+    session.declined.paths = {told.get("path", "") for told in declined}
+    entry = Integration(kept(body), session, status)
+    asked = entry.annotations.get(REQUESTED_AT) not in (None, status.get("lastHandledReconcileAt"))
+    if not asked and status.get("observedGeneration") == body["metadata"]["generation"]:
+        contested = [told for told in status.get("ahead") or () if told.get("reason") == Why.Contested]
+        session.rested = {(told.get("kind", ""), told.get("name", "")) for told in contested}
+    return entry
 
 
 def kept(body: Mapping[str, Any]) -> dict[str, Any]:

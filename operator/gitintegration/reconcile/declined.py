@@ -37,10 +37,11 @@ T = TypeVar("T", bound=Target)
 
 
 async def push_without_declined(
-    items: Sequence[T], attempt: Callable[[Sequence[T]], Awaitable[None]]
+    items: Sequence[T], attempt: Callable[[Sequence[T]], Awaitable[None]], known: set[str]
 ) -> list[tuple[T, str]]:
     """Push all that the server takes; what it declines, with its words.
 
+    `known`: files that it declined before while it took others, and has not taken since; those that it takes are taken out.
     Raises RemoteError where it takes nothing, or speaks of no content.
     """
     parts: list[Sequence[T]] = [items]
@@ -51,6 +52,7 @@ async def push_without_declined(
         part = parts.pop(0)
         try:
             await attempt(part)
+            known.difference_update(item.target for item in part)
             sure = True
         except RemoteError as error:
             declined += 1
@@ -58,7 +60,7 @@ async def push_without_declined(
             if not _is_of_content(error, named) or declined > _DECLINED:
                 raise
             suspects = named or (part if len({item.target for item in part}) == 1 else [])
-            sure = sure or bool(named)
+            sure = sure or bool(named) or any(item.target in known for item in suspects)
             refused += [(item, error.message) for item in suspects]
             left = [item for item in part if item not in suspects]
             parts = [*(_halves(left) if not suspects else [left]), *parts] if left else parts

@@ -257,7 +257,8 @@ class DirectPublisher:
             for each in part:
                 left.pop(each.key, None)
 
-        for each, words in await push_without_declined(staged, attempt) if staged else ():
+        known = self._session.declined.paths
+        for each, words in await push_without_declined(staged, attempt, known) if staged else ():
             self._branch.decline(each, words)
             left.pop(each.key, None)
 

@@ -252,7 +252,8 @@ class Reconciler:
         self._select(session, request)
         if session.table.ask(f"{request.generation} {request.confirmed} {request.requested_at}"):
             session.declined.clear()
-            session.contest.clear()
+            session.contest.clear(but=session.rested)
+            session.rested = ()
         session.declined.expire(self._now())
         publisher = await self._publisher(session, request, layout, head)
         try:

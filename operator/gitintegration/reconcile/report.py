@@ -61,7 +61,7 @@ def outcome_of(
             *session.away.values(),
             *stats.troubles,
             *_overlaps(session),
-            *session.contest.told(),
+            *_contested(session),
         ),
         warnings=(*request.warnings, *request.remote.warnings),
         read_only=_read_only(session, request),
@@ -118,6 +118,14 @@ def _overlaps(session: SyncSession) -> Iterator[ClusterError]:
         yield ClusterError(Reason.Overlap, words, retry=True)
 
 
+def _contested(session: SyncSession) -> Iterator[ClusterError]:
+    """What rests, because another tool puts back what is written."""
+    for key, item in sorted(session.table.open.items()):
+        if item.phase is Phase.HELD and (rival := session.contest.rival(key)) is not None:
+            who = f"{rival!r} (its field manager)" if rival else "another tool"
+            yield ClusterError(Reason.Contested, messages.CONTESTED(key=key, who=who), retry=True)
+
+
 def ahead_of(session: SyncSession, request: RunRequest, head: RemoteHeads) -> list[AheadEntry]:
     """What is ahead, then what is not carried, each in its order; of many, one more than are shown."""
     table, most = session.table, SHOWN + 1
@@ -168,6 +176,8 @@ _WHY = {
 
 
 def _why(session: SyncSession, key: ObjectKey, item: OpenItem, request: RunRequest, head: RemoteHeads) -> str:
+    if item.phase is Phase.HELD and session.contest.rival(key) is not None:
+        return Why.Contested.value
     if (why := _WHY.get(item.phase)) is not None:
         return why.value
     policy, kind = Policy.of(request.spec), request.kinds.get((key.group, key.kind))

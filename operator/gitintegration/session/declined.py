@@ -20,11 +20,14 @@ class Declined:
 
     _known: dict[ObjectKey, tuple[str, Problem, float]] = field(default_factory=dict)
     _now: float = 0.0
+    paths: set[str] = field(default_factory=set)
+    """Where the server declined a value, also long ago or to an earlier process, and took none since."""
 
     def add(self, key: ObjectKey, value: Json | None, path: str, words: str) -> Problem:
         """Note that the server declined a value at `path`. Gives it as the item's problem."""
         problem = Problem(path, InvalidReason.PushRefused, f"{key}: {words}")
         self._known[key] = _digest(value), problem, self._now + _KEPT_FOR
+        self.paths.add(path)
         return problem
 
     def problem(self, key: ObjectKey, value: Json | None) -> Problem | None:
@@ -38,6 +41,7 @@ class Declined:
         self._known = {key: known for key, known in self._known.items() if known[2] > now}
 
     def clear(self) -> None:
+        """Somebody asks for another try."""
         self._known.clear()
 
 

@@ -5,7 +5,7 @@ All of it can be had again from the repository and the cluster; it is here so th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -91,6 +91,8 @@ class SyncSession:
     pull_request_is_current: bool = True
     contest: Contest = field(default_factory=Contest)
     """What is written, and put back by others."""
+    rested: Collection[tuple[str, str]] = ()
+    """Kind and name of what rested for that when an earlier process ended, until this one begins."""
     declined: Declined = field(default_factory=Declined)
     """What the server declined to take into a push."""
     looked_at: bool = False

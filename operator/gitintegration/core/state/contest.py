@@ -6,14 +6,12 @@ Only what undoes a write of ours counts, so that a person who changes a value to
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 import orjson
 
-from gitintegration import messages
 from gitintegration.core.values import Json, ObjectKey
-from gitintegration.errors import ClusterError, Reason
 
 ROUNDS, WITHIN = 3, 600.0
 """So often a write may be undone in so many seconds."""
@@ -33,6 +31,8 @@ class Contest:
     """The items of one integration whose objects were written lately."""
 
     _items: dict[ObjectKey, _Writes] = field(default_factory=dict)
+    _before: set[tuple[str, str]] = field(default_factory=set)
+    """Kind and name of what rested when an earlier process ended, and was not seen since."""
 
     def wrote(self, key: ObjectKey, before: Json) -> None:
         """An object was written that held `before`."""
@@ -42,6 +42,9 @@ class Contest:
     def saw(self, key: ObjectKey, live: Json, manager: str, now: float) -> bool:
         """Whether an object, as it is now, makes its item rest; `manager` wrote it last."""
         known = self._items.get(key)
+        if (key.kind, key.name) in self._before:
+            self._before.discard((key.kind, key.name))
+            known = _Writes("", (now,) * ROUNDS, manager)
         if known is None:
             return False
         undone = tuple(at for at in known.undone if now - at < WITHIN)
@@ -51,16 +54,15 @@ class Contest:
         self._items[key] = replace(known, undone=undone)
         return len(undone) >= ROUNDS
 
-    def clear(self) -> None:
-        """Somebody asks for another try."""
+    def clear(self, but: Collection[tuple[str, str]] = ()) -> None:
+        """Somebody asks for another try. `but`: kind and name of what rests all the same, for so long as if it began to now."""
         self._items.clear()
+        self._before = set(but)
 
-    def told(self) -> Iterator[ClusterError]:
-        """Of each item that rests, who undoes what is written."""
-        for key, known in self._items.items():
-            if len(known.undone) >= ROUNDS:
-                who = f"{known.rival!r} (its field manager)" if known.rival else "another tool"
-                yield ClusterError(Reason.Contested, messages.CONTESTED(key=key, who=who), retry=True)
+    def rival(self, key: ObjectKey) -> str | None:
+        """Who undoes what is written, where that makes an item rest; None: it does not. Empty: nobody knows."""
+        known = self._items.get(key)
+        return known.rival if known and len(known.undone) >= ROUNDS else None
 
 
 def _digest(value: Json) -> str:

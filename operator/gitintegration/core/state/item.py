@@ -40,6 +40,8 @@ class Why(StrEnum):
     NotPruned = "NotPruned"
     Conflict = "Conflict"
     Held = "Held"
+    Contested = "Contested"
+    """Another tool puts back what is written."""
     Refused = "Refused"
     Unreadable = "Unreadable"
     KindUnavailable = "KindUnavailable"
