@@ -191,8 +191,11 @@ def restorable(mode: str, *, crowded: bool) -> tuple[Any, World, PullOperation]:
     return directory, w, PullOperation(pipelines=names, revision=revision)
 
 
-@pytest.mark.parametrize("crowded", [True], ids=["portions"])
-@pytest.mark.parametrize("mode", ["Bidirectional"])
+@pytest.mark.parametrize(
+    ("mode", "crowded"),
+    [("Bidirectional", False), ("Manual", False), ("Bidirectional", True)],
+    ids=["one", "by hand", "portions"],
+)
 def test_a_restoration_killed_at_any_request_restores_what_it_was_asked_to_once(mode: str, crowded: bool) -> None:
     """What others edit while nobody runs stays, and is carried."""
 
@@ -202,9 +205,10 @@ def test_a_restoration_killed_at_any_request_restores_what_it_was_asked_to_once(
 
     async def act(w: World, wanted: PullOperation, at: int | None, after: bool) -> tuple[Any, ...]:
         operation = Operation(w, wanted)
-        begun, head = w.steps.count, w.git.head
+        begun, head, fired = w.steps.count, w.git.head, list[bool]()
 
         def kill() -> None:
+            fired.append(True)
             meanwhile(w)
             w.steps.crash()
 
@@ -212,6 +216,9 @@ def test_a_restoration_killed_at_any_request_restores_what_it_was_asked_to_once(
             (w.steps.after if after else w.steps.before)[begun + at] = kill
         await operation.to_its_end()
         counts.append(w.steps.count - begun)
+        if at is not None and not fired:
+            assert after, "nothing comes after a request that fails"
+            return ()
         if at is None:
             assert w.git.head == head
             meanwhile(w)
@@ -239,11 +246,11 @@ def test_a_restoration_killed_at_any_request_restores_what_it_was_asked_to_once(
         assert wanted[0]["b"] == {"f0": "1", "f1": "then"}
         assert wanted[2]["counts"]["created"] == 1
     for at in range(max(counts)):
-        for after in (False, True):
+        for after in (False, True) if not crowded else (at % 2 == 0,):
             directory, w, operation = restorable(mode, crowded=crowded)
             with directory:
                 found = asyncio.run(act(w, operation, at, after))
-                assert found == wanted, f"killed {'after' if after else 'before'} request {at}"
+                assert found in (wanted, ()), f"killed {'after' if after else 'before'} request {at}"
 
 
 class Meanwhile:
