@@ -165,6 +165,7 @@ class Reconciler:
         verified = await self.verifier.last(session, request)
         if verified is None:
             raise unverified(found)
+        session.looked_at = True  # what rests as ahead is looked at again: the next head may take it
         held = replace(request, policy=replace(Policy.of(request.spec), to_git=False))
         return replace(head, commit=verified), held, unverified(found)
 
