@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitintegration.errors import GitIntegrationError
 from tests.laws.history import NAMES, Edit, History
 from tests.laws.test_evidence import begun, sync
-from tests.laws.test_laws import _SHARED, settle, world
+from tests.laws.test_laws import _SHARED, Restart, Step, Sync, play, settle, world
 from tests.laws.world import FOLDER, World, parse
 
 
@@ -20,12 +23,44 @@ def change(w: World, what: str) -> None:
     match what:
         case "field leaves":
             w.api.pruned.add("f1")
+        case "field returns":
+            w.api.pruned.discard("f1")
         case "default comes":
             w.api.defaults["tier"] = "basic"
+        case "default goes":
+            w.api.defaults.pop("tier", None)
         case "webhook adds":
             w.api.webhook["grade"] = "gold"
         case "webhook rewrites":
             w.api.webhook["f1"] = "rewritten"
+    if what.startswith(("field", "default")):  # which the definition says
+        w.api.written = f"21{int(w.api.written[2:4] if w.api.written > '21' else 0) + 1:02}-01-01T00:00:00Z"
+
+
+def written(w: World) -> list[tuple[str, str]]:
+    """Pipelines that the operator wrote; what it remembers may be written anew for a definition that is another."""
+    return [(method, name) for method, plural, name in w.api.writes if plural == "pipelines"]
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A change of the kind, and where there is a number, a sync that meets it before this request."""
+
+    what: str
+    at: int | None
+
+
+async def flip(w: World, step: Flip) -> None:
+    if step.at is None:
+        change(w, step.what)
+        return
+    w.deliver()
+    w.steps.before[w.steps.count + step.at] = lambda: change(w, step.what)
+    with contextlib.suppress(GitIntegrationError):
+        await w.sync()
+    if w.steps.before:
+        w.steps.before.clear()
+        change(w, step.what)
 
 
 CHANGES = ("field leaves", "default comes", "webhook adds", "webhook rewrites")
@@ -84,29 +119,37 @@ def test_an_object_that_somebody_only_touched_writes_nothing_to_git() -> None:
 _edits = st.builds(
     Edit, st.sampled_from(["cluster", "git"]), st.sampled_from(NAMES), st.just("set"), st.sampled_from(["f0", "s0"])
 )
-_steps = st.one_of(
-    _edits, _edits, st.sampled_from(["sync", "restart", "field leaves", "default comes", "webhook adds"])
-)
+_FLIPS = ("field leaves", "field returns", "default comes", "default goes", "webhook adds")
+_killed = st.builds(Sync, st.just("crash"), st.integers(0, 20), st.booleans())
+_flips = st.builds(Flip, st.sampled_from(_FLIPS), st.none() | st.integers(0, 20))
+_steps = st.one_of(_edits, _edits, st.just(Sync()), st.just(Restart(True)), _killed, _flips, _flips)
 
 
 @_SHARED
-@given(st.lists(_steps, max_size=14))
-def test_git_is_not_written_for_what_nobody_edited(steps: Sequence[Edit | str]) -> None:
+@given(st.lists(_steps, max_size=14), st.booleans())
+def test_git_is_not_written_for_what_nobody_edited(steps: Sequence[Step | Flip], crowded: bool) -> None:
+    """Nor is an edit lost, whatever the schema did before, while or after a process was killed.
+
+    What a user writes while a field is unknown lacks it for good, and what he writes while there is a default holds that: both are
+    looked at before the schema is again as it was, or nothing would tell them from edits.
+    """
+
     async def act() -> None:
         history = await begun(w)
         for name in NAMES:
             history.play(Edit("git", name, "set", "f1"))
         await settle(w)
         kept = {name: spec["f1"] for name, spec in parse(w.git.files()).items() if "f1" in spec}
+        unseen = False
         for step in steps:
-            if isinstance(step, Edit):
-                history.play(step)
-            elif step == "sync":
-                await sync(w)
-            elif step == "restart":
-                w.restart(wipe=True)
+            if isinstance(step, Flip):
+                if unseen and step.what in ("field returns", "default goes"):
+                    await sync(w)
+                    unseen = False
+                await flip(w, step)
             else:
-                change(w, step)
+                await play(history, [step])
+                unseen = unseen or (isinstance(step, Edit) and step.side == "cluster")
         outcome = await settle(w)
         assert {name: spec["f1"] for name, spec in parse(w.git.files()).items() if "f1" in spec} == kept
         torn = {c.name for c in outcome.conflicts}
@@ -114,8 +157,21 @@ def test_git_is_not_written_for_what_nobody_edited(steps: Sequence[Edit | str]) 
             assert not {"tier", "grade"} & spec.keys()
             if name not in torn:
                 assert spec["f0"] == w.api.specs()[name]["f0"]
+        there = {(*at, value) for side in ("cluster", "git") for at, value in history.state(side).items()}
+        assert not (lost := history.account.owed - there), f"lost: {lost}"
+        change(w, "field returns")
+        outcome = await settle(w)
+        live = {name: spec["f1"] for name, spec in w.api.specs().items() if "f1" in spec and name not in torn}
+        whole = {name: value for name, value in kept.items() if name not in torn}
+        assert live == whole, "what git held all the time is in the cluster again"
+        assert {c.name for c in outcome.conflicts} == torn
+        before, told = (written(w), w.git.head), w.status
+        w.restart(wipe=True)
+        await sync(w)
+        assert (written(w), w.git.head) == before
+        assert w.status == told
 
-    directory, w = world()
+    directory, w = world(crowded=crowded)
     with directory:
         asyncio.run(act())
 
