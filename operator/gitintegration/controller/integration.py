@@ -23,6 +23,7 @@ from gitintegration.core.state.evidence import Definition
 from gitintegration.core.state.item import Why
 from gitintegration.core.status import Outcome, parse_timestamp
 from gitintegration.core.verdict import OWN, Verdict
+from gitintegration.errors import StaleRemote
 from gitintegration.git.remote import Remote
 from gitintegration.session.live_objects import Kind
 from gitintegration.session.session import SyncSession
@@ -31,6 +32,8 @@ IntegrationKey: TypeAlias = tuple[str, str]
 """Namespace and name of an integration."""
 
 _MAX_BACKOFF = 300.0
+_LOST_RACE = 10.0
+"""Seconds at most between tries of a push that pushes of others overtake: nothing is wrong, and waiting longer wins no race."""
 _LONGEST_WAIT = 3600.0
 """Seconds that a server may ask to wait: past that it is tried again, whatever it said."""
 _SUSPENDED = 86_400.0
@@ -115,7 +118,8 @@ class Integration:
         error = outcome.error
         if error is not None:
             self.failures += 1
-            backoff = min(_MAX_BACKOFF, 2.0 ** min(self.failures, 9)) * random.uniform(0.8, 1.2)  # noqa: S311
+            most = _LOST_RACE if isinstance(error, StaleRemote) else _MAX_BACKOFF
+            backoff = min(most, 2.0 ** min(self.failures, 9)) * random.uniform(0.8, 1.2)  # noqa: S311
             return max(backoff, min(_LONGEST_WAIT, error.retry_after or 0.0)) if error.retry else _MAX_BACKOFF
         self.failures = 0
         if outcome.suspended:

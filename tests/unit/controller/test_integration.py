@@ -14,7 +14,7 @@ from gitintegration.cluster.informer import Informer
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.controller.integration import Integration, source_of
 from gitintegration.core.status import Outcome
-from gitintegration.errors import GitIntegrationError, Reason, RemoteUnavailable, SpecError
+from gitintegration.errors import GitIntegrationError, Reason, RemoteUnavailable, SpecError, StaleRemote
 from gitintegration.session.session import SyncSession
 
 
@@ -73,11 +73,20 @@ def test_when_it_runs_again(ended: Outcome, least: float, most: float) -> None:
     assert made.failures == (ended.error is not None)
 
 
-def test_a_failure_after_the_other_waits_longer_to_a_bound() -> None:
+@pytest.mark.parametrize(
+    ("error", "least", "most"),
+    [
+        (RemoteUnavailable(Reason.NetworkUnreachable, "gone"), 240.0, 360.0),
+        (StaleRemote("it moved"), 8.0, 12.0),
+    ],
+)
+def test_a_failure_after_the_other_waits_longer_to_a_bound(
+    error: GitIntegrationError, least: float, most: float
+) -> None:
     made = entry()
-    waits = [made.settle(outcome(RemoteUnavailable(Reason.NetworkUnreachable, "gone"))) for _ in range(12)]
+    waits = [made.settle(outcome(error)) for _ in range(12)]
     assert waits[1] > waits[0]
-    assert 240.0 <= waits[-1] <= 360.0
+    assert least <= waits[-1] <= most
 
 
 @pytest.mark.parametrize(
