@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -90,27 +92,35 @@ def test_any_answer(answers: list[Any], provider: Provider) -> None:
     asyncio.run(ask(answers, provider))
 
 
-async def ask(answers: list[Any], provider: Provider) -> None:
-    asked = 0
+class Answering(httpx.AsyncBaseTransport):
+    """Gives the answers that stand in turn."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        nonlocal asked
-        status, headers, kind, body = answers[asked % len(answers)]
-        asked += 1
+    def __init__(self) -> None:
+        self.answers: Iterator[Any] = iter(())
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        status, headers, kind, body = next(self.answers)
         encoded = [
             (name.encode(), value.encode("latin-1")) for name, value in headers.items() if name != "Content-Encoding"
         ]
         return httpx.Response(status, headers=[*encoded, (b"Content-Type", kind.encode())], content=body)
 
+
+SERVER = Answering()
+HTTP = ForgeHttp(SERVER)
+"""One for all examples: a TLS context of its own for each takes longer than all else."""
+
+
+async def ask(answers: list[Any], provider: Provider) -> None:
+    SERVER.answers = itertools.cycle(answers)
     target = ForgeTarget(provider, "https://h/api", "o", "https://h/o/r", Bearer("t"))
-    http = ForgeHttp(httpx.MockTransport(answer))
-    forges = Forges(http)
+    forges = Forges(HTTP)
     for work in (
         lambda: forges.ensure(target, "head", "base", Draft("t", "b", labels=("x",))),
         lambda: forges.find(target, "head", "base"),
         lambda: forges.get(target, 1),
         lambda: forges.may_push(target),
-        lambda: AppTokens(http).token(GitHubApp("1", "2", KEY), Tls(), None),
+        lambda: AppTokens(HTTP).token(GitHubApp("1", "2", KEY), Tls(), None),
     ):
         try:
             found: Any = await work()

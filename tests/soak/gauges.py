@@ -45,7 +45,9 @@ def install(plane: Cluster) -> None:
 
 
 def remove(plane: Cluster) -> None:
-    plane.kubectl("delete", "crd", CRD, "--timeout=60s")
+    plane.kubectl(
+        "delete", "crd", CRD, "--timeout=300s"
+    )  # its objects go first, and the server takes its time between tries
 
 
 @contextlib.contextmanager
