@@ -74,12 +74,25 @@ BODIES = st.one_of(st.binary(max_size=30), JSON.map(lambda value: json.dumps(val
 HEADERS = st.dictionaries(
     st.sampled_from(["Retry-After", "X-RateLimit-Reset", "X-RateLimit-Remaining", "Location", "Content-Encoding"]),
     st.one_of(
-        st.sampled_from(["0", "1", "²", "9" * 400, "gzip", "https://x/signin", "Tue, 99 Foo 9999 00:00:00 GMT", "//["]),
+        st.sampled_from(
+            [
+                "0",
+                "1",
+                "²",
+                "9" * 400,
+                "gzip",
+                "https://x/signin",
+                "https:0",
+                "https://xn--0/",
+                "Tue, 99 Foo 9999 00:00:00 GMT",
+                "//[",
+            ]
+        ),
         st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=9),
     ),
 )
 ANSWERS = st.tuples(
-    st.sampled_from([200, 201, 203, 204, 301, 400, 401, 403, 404, 409, 422, 429, 500, 503]),
+    st.sampled_from([200, 201, 203, 204, 300, 301, 304, 400, 401, 403, 404, 409, 422, 429, 500, 503]),
     HEADERS,
     st.sampled_from(["application/json", "text/html", ""]),
     BODIES,

@@ -103,8 +103,9 @@ class ForgeHttp:
     ) -> Any:
         """The JSON of an answer; None where it has none (204). Raises RemoteError with the forge's own words; 409 and 422 as
         Declined. `about` is what is asked for, in a word of the plural."""
-        self._egress.check_scheme(httpx.URL(url).scheme, f"the API of {host_of(url)}")
-        self._egress.check_host(host_of(url))
+        host = host_of(url)
+        self._egress.check_scheme(httpx.URL(url).scheme, f"the API of {host}")
+        self._egress.check_host(host)
         self._egress.check_proxy(proxy)
         if method != "GET":
             self._fence()
@@ -124,19 +125,22 @@ class ForgeHttp:
                     answer = await _whole(stream, exchange)
         except (httpx.TimeoutException, TimeoutError):
             self._observe(method, 0)
-            words = messages.TIMED_OUT(host=f"the API of {host_of(url)}", seconds=f"{timeout:g}")
+            words = messages.TIMED_OUT(host=f"the API of {host}", seconds=f"{timeout:g}")
             raise RemoteUnavailable(Reason.Timeout, words) from None
         except UnknownHost as error:
             self._observe(method, 0)
             raise RemoteUnavailable(Reason.NetworkUnreachable, f"the name {error} can't be resolved") from None
-        except httpx.HTTPError as error:
+        except NO_ANSWER as error:
             self._observe(method, 0)
-            raise RemoteUnavailable(
-                Reason.NetworkUnreachable, f"no answer from {host_of(url)}: {type(error).__name__}"
-            ) from None
+            said = f"no answer from {host}: {type(error).__name__}"
+            raise RemoteUnavailable(Reason.NetworkUnreachable, said) from None
         self._observe(method, answer.status_code)
         with concealed(login, tls, proxy):
             return _read(answer, about)
+
+
+NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, UnicodeError)
+"""What httpx raises where a request has no answer that can be read. It looks where a redirect leads, though it follows none."""
 
 
 class Declined(RemoteError):
@@ -148,7 +152,7 @@ class Declined(RemoteError):
 
 async def _whole(stream: httpx.Response, exchange: Exchange) -> httpx.Response:
     """The answer with its body. It is asked for unpacked: what is packed, and packed again, unfolds to gigabytes in one piece."""
-    host = stream.request.url.host
+    host = host_of(stream.request.url)
     if stream.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
         words = f"{host} packs its answer (Content-Encoding), though it was asked for it as it is"
         raise RemoteError(Reason.NetworkUnreachable, words, retry=True)
@@ -167,13 +171,20 @@ async def _whole(stream: httpx.Response, exchange: Exchange) -> httpx.Response:
     return httpx.Response(stream.status_code, headers=stream.headers, content=bytes(body), request=stream.request)
 
 
-def host_of(url: str) -> str:
-    """Of an address."""
-    return httpx.URL(url).host
+def host_of(url: httpx.URL | str) -> str:
+    """Of an address; as it stands where that is no international name. Raises RemoteError where it is no address."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise RemoteError(Reason.InvalidURL, f"the address of the forge's API is none: {error}") from None
+    try:
+        return parsed.host
+    except UnicodeError:
+        return parsed.raw_host.decode()
 
 
 def _read(answer: httpx.Response, about: str) -> Any:
-    status, host = answer.status_code, answer.request.url.host
+    status, host = answer.status_code, host_of(answer.request.url)
     is_json = "json" in answer.headers.get("Content-Type", "")
     body = _parsed(answer.content) if is_json else None
     said = _words(body)
@@ -192,7 +203,7 @@ def _read(answer: httpx.Response, about: str) -> Any:
             Reason.AuthenticationFailed, messages.FORGE_LOGIN(host=host, what=about, words=told), retry=True
         )
     if status in range(300, 400):
-        place = httpx.URL(answer.headers.get("Location", "")).host or "elsewhere"
+        place = _place(answer)
         if place == host and "signin" in answer.headers.get("Location", "").lower():
             raise RemoteError(
                 Reason.AuthenticationFailed, messages.FORGE_LOGIN(host=host, what=about, words=""), retry=True
@@ -208,6 +219,14 @@ def _read(answer: httpx.Response, about: str) -> Any:
         raise Declined(f"{host} declines the {about.removesuffix('s')}{told}")
     words = messages.SERVER_TROUBLE(host=f"the API of {host}", status=f"{status}{told}")
     raise RemoteUnavailable(Reason.NetworkUnreachable, words)
+
+
+def _place(redirect: httpx.Response) -> str:
+    """The host that an answer sends us to, as far as it names one."""
+    try:
+        return host_of(redirect.headers.get("Location", "")) or "elsewhere"
+    except RemoteError:
+        return "elsewhere"
 
 
 _NO_JSON = object()

@@ -7,15 +7,18 @@ to any host.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
 import jwt
+import orjson
 import structlog
 
 from gitintegration.api.integration import Oidc
+from gitintegration.forge.client import NO_ANSWER
 
 WELL_KNOWN = ("https://token.actions.githubusercontent.com", "https://gitlab.com")
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
@@ -73,7 +76,7 @@ class Issuers:
             if age > _FRESH or (kid not in keys and age > _AGAIN):
                 try:
                     keys = await self._fetch(issuer)
-                except (httpx.HTTPError, TimeoutError, ValueError, LookupError, TypeError, AttributeError) as error:
+                except (*NO_ANSWER, TimeoutError, ValueError, LookupError, TypeError) as error:
                     self._log.warning("the keys of an issuer can't be had", issuer=issuer, error=type(error).__name__)
                 self._keys[issuer] = (self._now(), keys)
             return keys.get(kid)
@@ -88,11 +91,13 @@ class Issuers:
         keys: dict[str, jwt.PyJWK] = {}
         for one in found["keys"][:64]:
             if (
-                one.get("kty") != "oct"
+                isinstance(one, dict)
+                and one.get("kty") != "oct"
                 and one.get("use", "sig") == "sig"
                 and one.get("alg", _ALGORITHMS[0]) in _ALGORITHMS
             ):
-                keys[str(one.get("kid", ""))] = jwt.PyJWK(one)
+                with contextlib.suppress(jwt.PyJWTError, ValueError, TypeError):  # of a sort that is not known here
+                    keys[str(one.get("kid", ""))] = jwt.PyJWK(one)
         return keys
 
     async def _get(self, url: str) -> Any:
@@ -110,7 +115,7 @@ class Issuers:
                 body += chunk
                 if len(body) > _LARGEST:
                     raise ValueError("too large")
-        return httpx.Response(200, content=bytes(body)).json()
+        return orjson.loads(body)
 
 
 def _near(host: str, issuer: str) -> bool:

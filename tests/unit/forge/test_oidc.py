@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -35,7 +36,8 @@ class CiSystem:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(str(request.url))
-        return httpx.Response(200, json=self.keys if request.url.path == "/keys" else self.about)
+        said = self.keys if request.url.path == "/keys" else self.about
+        return httpx.Response(200, content=said if isinstance(said, bytes) else json.dumps(said))
 
 
 def token(key: Any = KEY, kid: str = "one", algorithm: str = "RS256", **claims: Any) -> str:
@@ -106,7 +108,10 @@ ODD: dict[str, tuple[str, Any]] = {
     "keys elsewhere": ("about", {"issuer": ISSUER, "jwks_uri": "https://evil.example.com/keys"}),
     "keys without TLS": ("about", {"issuer": ISSUER, "jwks_uri": "http://ci.example.com/keys"}),
     "keys at a neighbour's": ("about", {"issuer": ISSUER, "jwks_uri": "https://evilci.example.com/keys"}),
+    "keys at no address": ("about", {"issuer": ISSUER, "jwks_uri": "https://[::1"}),
+    "keys at no name": ("about", {"issuer": ISSUER, "jwks_uri": "https://xn--0/keys"}),
     "a list": ("about", []),
+    "deep": ("keys", b"[" * 5000 + b"]" * 5000),
     "no keys": ("keys", {}),
     "keys that are none": ("keys", {"keys": [7, None, {}]}),
     "a shared key": ("keys", {"keys": [{"kty": "oct", "kid": "one", "k": "eHh4"}]}),
@@ -119,6 +124,18 @@ def test_an_issuer_that_answers_oddly_proves_nothing(name: str) -> None:
     ci = CiSystem()
     setattr(ci, *ODD[name])
     assert proves(token(), ci=ci) == [False]
+
+
+def test_a_redirect_to_nowhere_proves_nothing() -> None:
+    for place in ("https:0", "https://xn--0/", "https://[::1"):
+        answers = httpx.MockTransport(lambda _: httpx.Response(302, headers={"Location": place}))  # noqa: B023
+        assert asyncio.run(Issuers((ISSUER,), answers).proves(token(), WANTED)) is False
+
+
+def test_a_key_of_a_sort_that_is_not_known_here_leaves_the_others_good() -> None:
+    ci = CiSystem()
+    ci.keys["keys"].insert(0, {"kty": "EC", "crv": "P-999", "kid": "odd", "x": "AA", "y": "AA"})
+    assert proves(token(), token(kid="odd"), ci=ci) == [True, False]
 
 
 def test_conditions_are_asked_for() -> None:

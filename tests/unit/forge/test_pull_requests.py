@@ -14,7 +14,7 @@ from gitintegration.api.integration import Provider
 from gitintegration.core.plan.plan import PlannedChange
 from gitintegration.core.plan.pull_request import pull_request_text
 from gitintegration.core.values import ObjectKey
-from gitintegration.errors import CredentialError, GitIntegrationError, SpecError
+from gitintegration.errors import CredentialError, GitIntegrationError, RemoteUnavailable, SpecError
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.dialects import Draft, PullRequest
 from gitintegration.forge.pull_requests import Forges
@@ -201,6 +201,12 @@ def test_another_who_was_quicker_is_found() -> None:
             "API rate limit",
         ),
         (httpx.Response(429, json={}), "RateLimited", "429"),
+        (httpx.Response(302, headers={"Location": "https://other.example/o"}), "InvalidURL", "other.example"),
+        (httpx.Response(300, headers={"Location": "https://xn--0/"}), "InvalidURL", "xn--0"),
+        (httpx.Response(300, headers={"Location": "https://[::1"}), "InvalidURL", "elsewhere"),
+        (httpx.Response(302, headers={"Location": "https:0"}), "NetworkUnreachable", "no answer from"),
+        (httpx.Response(302, headers={"Location": "https://xn--0/"}), "NetworkUnreachable", "no answer from"),
+        (httpx.Response(302, headers={"Location": "https://[::1"}), "NetworkUnreachable", "no answer from"),
     ],
 )
 def test_each_refusal_has_its_reason(answer: httpx.Response, reason: str, words: str) -> None:
@@ -210,6 +216,13 @@ def test_each_refusal_has_its_reason(answer: httpx.Response, reason: str, words:
     assert words in told.value.message
     assert "tok" not in told.value.message.replace("token", "")
     assert (told.value.retry_after or 0) > 0 or reason != "RateLimited"
+
+
+@pytest.mark.parametrize("host", ["xn--0", "xn--a-.com", f"xn--{'9' * 300}"])
+def test_a_host_that_is_no_international_name_is_told_as_it_stands(host: str) -> None:
+    at = target(f"https://{host}/o/r", Provider.github)
+    with pytest.raises(RemoteUnavailable, match=host):
+        ask(lambda _: httpx.Response(200, json=[]), lambda forges: forges.find(at, HEAD, BASE))
 
 
 def test_a_network_that_fails() -> None:
