@@ -58,6 +58,8 @@ class Story:
                     self.touched[name].add(self.last.pop(name))
             case [who, name, field]:
                 value = next(self.values)
+                if name not in w.api.specs():  # made anew, it holds nothing of what it was
+                    self.touched[name].clear()
                 spec = {**w.api.specs().get(name, {}), field: value}
                 w.api.put(name, spec, by=who)
                 self.writers[name, field, value].add(who)
@@ -166,9 +168,10 @@ def test_an_edit_that_nobody_stamped_is_not_whose_name_the_object_bears_still() 
         await settled(w)
         policy(False)
         await settled(w)
-        w.api.put("p0", {"f0": "2"})  # it bears ann's name still
         w.api.put("p1", {"f0": "2"}, by="the boss")
         await settled(w)
+        w.api.put("p0", {"f0": "2"})  # it bears ann's name still
+        w.deliver()
         policy(True)
         await settled(w)
         w.api.put("p2", {"f0": "3"}, by="cid")
