@@ -167,7 +167,6 @@ def test_an_edit_that_nobody_stamped_is_not_whose_name_the_object_bears_still() 
         w.api.put("p0", {"f0": "1"}, by="ann")
         await settled(w)
         policy(False)
-        await settled(w)
         w.api.put("p1", {"f0": "2"}, by="the boss")
         await settled(w)
         w.api.put("p0", {"f0": "2"})  # it bears ann's name still
