@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bed.cluster import ROOT
-from tests.bench import edits, failover, hooks, operations, scenarios
-from tests.bench.results import Failover, Hooked, Idle, Machine, Operations, Results, Size, Storm
+from tests.bench import edits, failover, hooks, operations, scenarios, signed
+from tests.bench.results import Failover, Hooked, Idle, Machine, Operations, Results, Signed, Size, Storm
 from tests.bench.table import render
 
 PAGE = ROOT / "docs" / "bench.md"
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=15, help="how often a single change is timed")
     parser.add_argument("--hooked", type=int, nargs="*", default=[100, 10_000], help="numbers of pipelines of a forge")
     parser.add_argument("--hooked-rounds", type=int, default=30, help="how often a push to it is timed")
+    parser.add_argument("--signed", type=int, default=1000, help="pipelines that are signed and verified; 0: none")
     parser.add_argument("--storm", type=int, default=500, help="edits at once; 0: none")
     parser.add_argument("--commits", type=int, default=5000, help="length of the history that is read; 0: none")
     parser.add_argument("--failover", type=int, default=3, help="how often the leading replica is ended; 0: never")
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.quick:
         options.sizes, options.idle, options.rounds, options.storm, options.window = [100], [5], 4, 50, 5.0
         options.flat_only, options.no_page, options.commits, options.failover = True, True, 50, 0
-        options.hooked, options.hooked_rounds = [], 0
+        options.hooked, options.hooked_rounds, options.signed = [], 0, 100
     compileall.compile_dir(str(ROOT / "operator"), quiet=1)  # as an installed package is: each worker would compile it
     page = render(asyncio.run(measure(options)))
     print(page)
@@ -64,6 +65,10 @@ async def measure(options: argparse.Namespace) -> Results:
     for pipelines in options.hooked:
         tell(f"a push to a forge with {pipelines:,} pipelines goes live by its hook")
         hooked.append(await hooks.measure(pipelines, options.hooked_rounds))
+    verified: Signed | None = None
+    if options.signed:
+        tell(f"one change of {options.signed:,} pipelines, signed and verified")
+        verified = await signed.measure(options.signed, options.rounds)
     storm: Storm | None = None
     if options.storm:
         tell(f"a storm of {options.storm} edits")
@@ -90,6 +95,7 @@ async def measure(options: argparse.Namespace) -> Results:
         minutes=(time.monotonic() - started) / 60,
         sizes=tuple(sizes),
         hooked=tuple(hooked),
+        signed=verified,
         idle=idle,
         storm=storm,
         operations=found,

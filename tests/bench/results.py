@@ -109,6 +109,15 @@ class Hooked:
 
 
 @dataclass(frozen=True)
+class Signed:
+    """One change each way with signing and verifying; the floor is the same without either."""
+
+    pipelines: int
+    to_cluster: Timing
+    to_git: Timing
+
+
+@dataclass(frozen=True)
 class Idle:
     integrations: int
     first_sync: float
@@ -143,6 +152,7 @@ class Results:
     sizes: tuple[Size, ...] = ()
     idle: tuple[Idle, ...] = ()
     hooked: tuple[Hooked, ...] = ()
+    signed: Signed | None = None
     storm: Storm | None = None
     operations: Operations | None = None
     failover: Failover | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tests.bench.results import Edits, Failover, Hooked, Idle, Load, Operations, Results, Size, Storm, Timing
+from tests.bench.results import Edits, Failover, Hooked, Idle, Load, Operations, Results, Signed, Size, Storm, Timing
 
 MEASURED = """\
 Every scenario has a control plane of the test bed of its own (kube-apiserver, etcd without fsync, controller manager), a real
@@ -24,6 +24,8 @@ once), CPU that of the tree.
   at the same Gitea.
 - Floor of *cluster to git*: write the file, commit, push. The figure runs from before the edit until the branch has moved
   (`quietPeriod: 0s`).
+- *Signed and verified*: `spec.commit.signingSecretRef` and `spec.verify` (mode Head), each with a key of ed25519. The floor is another
+  integration with neither, of the same content and the same signed commits.
 - Floor of *first push*: list all objects, write a file for each, commit, push. The figure runs from the creation of the
   GitIntegration until the branch has moved.
 - Floor of *history*: `git log -30 --name-only -- path` on the server's own repository, for the *first time* after a `git clone
@@ -54,6 +56,7 @@ def render(results: Results) -> str:
         MEASURED,
         *sizes(results.sizes),
         *hooked(results.hooked),
+        *(signed(results.signed) if results.signed else ()),
         *(storm(results.storm) if results.storm else ()),
         *(operations(results.operations) if results.operations else ()),
         *(edits(results.edits) if results.edits else ()),
@@ -101,6 +104,18 @@ def hooked(found: Sequence[Hooked]) -> list[str]:
         for one in found
     ]
     return ["## A push goes live by its hook", "", *_table(["", "aim", "median", "worst", "floor"], rows), ""]
+
+
+def signed(found: Signed) -> list[str]:
+    rows = [
+        [what, _timing(timing), _seconds(timing.floor_seconds)]
+        for what, timing in (
+            ("one change, git to cluster", found.to_cluster),
+            ("one change, cluster to git", found.to_git),
+        )
+    ]
+    title = f"## Signed and verified ({found.pipelines:,} pipelines)"
+    return [title, "", *_table(["", "median", "without"], rows), ""]
 
 
 def storm(found: Storm) -> list[str]:

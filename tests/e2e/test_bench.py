@@ -25,6 +25,7 @@ def test_the_smallest_bench_fills_its_table() -> None:
         note=["small"],
         hooked=[20],
         hooked_rounds=3,
+        signed=20,
     )
     results = asyncio.run(measure(options))
     (size,) = results.sizes
@@ -38,7 +39,10 @@ def test_the_smallest_bench_fills_its_table() -> None:
     assert results.edits is not None
     (hooked,) = results.hooked
     assert (hooked.pipelines, len(hooked.timing.taken)) == (20, 3)
+    assert results.signed is not None
+    assert len(results.signed.to_git.taken) == len(results.signed.to_cluster.floor) == 4
     page = render(results)
+    assert "## Signed and verified (20 pipelines)" in page
     assert "| 20 pipelines |" in page
     assert "| an edit in each of 50 documents" in page
     assert "| nothing changed" in page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,9 @@ import pytest
 from tests.bed.cluster import ROOT
 from tests.bed.controlplane import ControlPlane
 from tests.bed.forge import OWNER, Forge, ForgeRepo
+from tests.bed.gitserver import git
 from tests.bed.operator import HooksProcess, OperatorProcess
+from tests.bed.signing import ssh_key
 from tests.bed.world import World, eventually, manifest
 
 MakeWorld = Callable[..., World]
@@ -61,6 +65,27 @@ def head(repo: ForgeRepo, branch: str) -> str:
     """Of a branch whose name may hold slashes."""
     found = repo.forge.api("GET", f"{repo.path}/branches")
     return next(str(one["commit"]["id"]) for one in found if one["name"] == branch)
+
+
+def signed(repo: ForgeRepo, key: bytes, files: dict[str, str], branch: str = "main") -> str:
+    """A commit that somebody made and signed in a clone, and pushed; its name."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone, at = Path(folder, "clone"), Path(folder, "key")
+        at.write_bytes(key)
+        at.chmod(0o600)
+        login = base64.b64encode(f"{OWNER}:{repo.forge.token}".encode()).decode()
+        header = ("-c", f"http.extraHeader=Authorization: Basic {login}")
+        git(*header, "clone", "--quiet", "--branch", branch, repo.url, str(clone))
+        for path, text in files.items():
+            (clone / path).write_text(text)
+        git("add", "--all", cwd=clone)
+        who = {
+            f"GIT_{role}_{part}": "ann@example.com" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")
+        }
+        signing = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={at}")
+        git(*signing, "commit", "--quiet", "-S", "-m", "signed", cwd=clone, env=who)
+        git(*header, "push", "--quiet", "origin", f"HEAD:{branch}", cwd=clone)
+        return git("rev-parse", "HEAD", cwd=clone).strip()
 
 
 def opened(repo: ForgeRepo, branch: str) -> int:
@@ -152,6 +177,30 @@ def test_our_own_for_review_is_checked_too(world: MakeWorld, repo: ForgeRepo) ->
     state = eventually(lambda: status(w, repo, head(repo, REVIEW)), 40)
     assert state == ("success", "the cluster holds it already")
     assert comments(repo, told["number"]) == []
+
+
+def test_where_commits_are_verified_it_says_what_the_merge_needs(world: MakeWorld, repo: ForgeRepo) -> None:
+    """A check can't know who will sign the merge; it says that somebody must, and whose signature the head has."""
+    (ann, signs), (own, _) = ssh_key(), ssh_key()
+    signed(repo, ann, {"README.md": "# ours"})
+    w = world()
+    w.secret("signing", identity=own.decode())
+    w.secret("signers", allowed_signers=f"ann@example.com {signs}\n")
+    verify = {"mode": "Head", "secretRef": {"name": "signers"}}
+    started(w, repo, verify=verify, commit={"signingSecretRef": {"name": "signing"}})
+    commit = edit(repo, BRANCH, {PATH: manifest("orders", schedule="0 9 * * *")})
+    number = opened(repo, BRANCH)
+    wanted = ("success", "merging updates 1; a trusted key must sign the merge")
+    eventually(lambda: status(w, repo, commit) == wanted, 40)
+    (comment,) = eventually(lambda: comments(repo, number))
+    assert "Commits are verified here" in comment
+    assert "The head of this pull request is not: `Unsigned`." in comment
+    commit = signed(repo, ann, {PATH: manifest("orders", schedule="0 9 * * *", owner="bea")}, BRANCH)
+    eventually(lambda: status(w, repo, commit) == wanted, 40)
+    (comment,) = eventually(lambda: [c for c in comments(repo, number) if "is signed by `ann@example.com`." in c])
+    repo.merge(number, "merge")  # which the forge signs with no key of ours
+    eventually(lambda: (w.sync_now(), w.condition("Verified")["reason"] == "Unsigned")[1])
+    assert w.spec("orders")["schedule"] == "0 5 * * *"
 
 
 def test_by_a_hook_it_is_checked_at_once(world: MakeWorld, repo: ForgeRepo, hooks: HooksProcess) -> None:

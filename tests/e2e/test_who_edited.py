@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.bed.cluster import ROOT
 from tests.bed.controlplane import ControlPlane
 from tests.bed.gitserver import GitServer
-from tests.bed.operator import OperatorProcess
+from tests.bed.operator import GatewayProcess, OperatorProcess
+from tests.bed.printed import check
 from tests.bed.tenants import ALL, OURS, Tenant
+from tests.bed.user import User
 from tests.bed.world import API, World, eventually, manifest
 
 STAMP = "planasonix.com/edited-by"
@@ -28,7 +31,8 @@ def plane(bed_directory: Path) -> Iterator[ControlPlane]:
     made = ControlPlane(bed_directory / "authors-plane")
     try:
         made.install()
-        made.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests" / "authors"))
+        for part in ("authors", "gateway"):
+            made.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests" / part))
         yield made
     finally:
         made.stop()
@@ -288,3 +292,183 @@ def test_a_conflict_names_the_person(make: MakeWorld) -> None:
     w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="git")}, author="Zoe <z@x>")
     (conflict,) = eventually(lambda: (s := w.sync_now()).get("conflictCount") == 1 and s["conflicts"])
     assert (conflict["ours"]["by"], conflict["theirs"]["by"]) == ("bob", "Zoe")
+
+
+# --- how it is shown ------------------------------------------------------------------------------------------------
+
+ANN, BOB, ZOE = "ann@example.com", "bob", "Zoe <zoe@example.com>"
+
+
+def told(w: World, user: User, *command: str) -> Any:
+    done = user.run(*command, "-n", w.namespace, "-o", "json")
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return check(command[0], done.stdout)
+
+
+def said(w: World, user: User, *command: str) -> str:
+    done = user.run(*command, "-n", w.namespace, COLUMNS="160")
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert "\x1b" not in done.stdout
+    return done.stdout
+
+
+def blamed(w: World, user: User, name: str = "orders") -> dict[str, dict[str, Any]]:
+    return {row["field"]: row for row in told(w, user, "blame", name)["fields"]}
+
+
+def test_who_edited_is_shown_wherever_an_edit_is(make: MakeWorld) -> None:
+    """The cluster's by blame, trace and diff's own; git's by commit, history and show."""
+    w = make()
+    user = User(w)
+    edit(w, BOB, "users", {"spec": {"owner": "bob"}})
+    eventually(lambda: w.repo.count() == 2)
+    daily = w.repo.commit({"pipelines/orders.yaml": manifest("orders", schedule="@daily")}, "Daily", author=ZOE)
+    w.in_sync()
+    w.by_hand()
+    edit(w, ANN, "orders", {"spec": {"owner": "crm"}})
+    rows = blamed(w, user)
+    assert (rows["spec.owner"]["ours"]["by"], rows["spec.owner"]["live"]) == (ANN, '"crm"')
+    assert "editors" not in rows["spec.owner"]["ours"]
+    assert (rows["spec.schedule"]["theirs"]["by"], rows["spec.schedule"]["theirs"]["commit"]) == ("Zoe", daily)
+    assert blamed(w, user, "users")["spec.owner"]["theirs"]["by"] == BOB
+    assert f"edited by {ANN}, " in said(w, user, "trace", "orders")
+    assert "edited by bob, " in said(w, user, "trace", "users"), "also where both sides are the same"
+    by = {line.split()[0]: line for line in said(w, user, "history").splitlines() if line.strip()}
+    assert " Zoe " in by[daily[:12]]
+    assert any(" bob " in line for line in by.values())
+    assert "Author: bob <bob@kubernetes.invalid>" in said(
+        w, user, "show", w.repo.log("-1", "--skip=1", "--format=%H").strip()
+    )
+
+
+def test_a_field_is_nobodys_for_sure_where_several_edited_the_pipeline(make: MakeWorld) -> None:
+    """A stamp is of the object and a field manager of a tool: with either, bob would have written what ann wrote."""
+    w = make()
+    user = User(w)
+    w.by_hand()
+    edit(w, ANN, "orders", {"spec": {"owner": "ann's"}})
+    edit(w, BOB, "orders", {"spec": {"schedule": "@daily"}})
+    edit(w, BOB, "orders", {"spec": {"description": "bob's"}}, "--field-manager=ui")
+    rows = blamed(w, user)
+    for field, manager in (("owner", "kubectl-patch"), ("schedule", "kubectl-patch"), ("description", "ui")):
+        ours = rows[f"spec.{field}"]["ours"]
+        assert (ours["by"], ours["editors"]) == (manager, [ANN, BOB]), field
+    assert told(w, user, "trace", "orders")["ours"]["by"] == BOB
+    assert f"kubectl-patch (editors: {ANN}, bob)" in said(w, user, "blame", "orders")
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="git")}, author=ZOE)
+    (conflict,) = eventually(lambda: (s := w.sync_now()).get("conflictCount") == 1 and s["conflicts"])
+    assert (conflict["ours"]["by"], conflict["ours"]["editors"]) == ("kubectl-patch", [ANN, BOB])
+    assert f"kubectl-patch (editors: {ANN}, bob)" in user.status("gi", code=1, COLUMNS="200")
+
+
+def test_who_edited_something_else_or_before_is_not_named(make: MakeWorld) -> None:
+    w = make(sync={"push": {"quietPeriod": "3s"}})
+    user = User(w)
+    edit(w, ANN, "orders", {"spec": {"owner": "ann's"}})
+    eventually(lambda: w.repo.count() == 2)
+    w.in_sync()
+    edit(w, "admin", "orders", {"metadata": {"finalizers": ["example.com/x"]}}, "--as-group=system:masters")
+    edit(w, BOB, "orders", {"spec": {"schedule": "@daily"}})
+    eventually(lambda: w.repo.count() == 3)
+    assert authors(w, 1) == ["bob <bob@kubernetes.invalid>"]
+    assert w.repo.log("-1", "--format=%(trailers:key=Co-authored-by)").strip() == ""
+    edit(w, "admin", "orders", {"metadata": {"finalizers": None}}, "--as-group=system:masters")
+    w.in_sync()
+    w.by_hand()
+    edit(w, ANN, "orders", {"metadata": {"labels": {"team": "crm"}}})
+    rows = blamed(w, user)
+    assert rows["metadata.labels.team"]["ours"]["by"] == ANN
+    assert [name for name, row in rows.items() if "ours" in row] == ["metadata.labels.team"]
+
+
+def test_an_account_is_called_by_its_name(make: MakeWorld) -> None:
+    w = make()
+    user, tool = User(w), Tenant(w, "tool")
+    tool.may(ALL, *OURS)
+    w.by_hand()
+    tool.kubectl("patch", "pipeline", "orders", "--type=json", "-p", '[{"op": "remove", "path": "/spec/owner"}]')
+    assert blamed(w, user)["spec.owner"]["ours"]["by"] == tool.user, "of a field that nobody holds any more"
+    assert f"edited by {tool.user}" in said(w, user, "trace", "orders")
+
+
+def test_the_rest_api_names_the_person(make: MakeWorld, bed_directory: Path) -> None:
+    w = make()
+    edit(w, BOB, "users", {"spec": {"owner": "bob"}})
+    eventually(lambda: w.repo.count() == 2)
+    w.in_sync()
+    w.by_hand()
+    edit(w, ANN, "orders", {"spec": {"owner": "crm"}})
+    edit(w, ANN, "users", {"spec": {"owner": "crm"}})
+    edit(w, BOB, "users", {"spec": {"schedule": "@daily"}})
+    made = {f"pipelines/{name}.yaml": manifest(name, owner="git") for name in ("orders", "users")}
+    w.repo.commit(made, author=ZOE)
+    eventually(lambda: w.sync_now().get("conflictCount") == 2)
+    caller = User(w).tenant
+    gateway = GatewayProcess(w.plane, bed_directory / "authors-gateway", "--name=gi", name="authors-gateway")
+    try:
+        where = f"{gateway.url}/api/namespaces/{w.namespace}/git-integration"
+        headers = {"Authorization": f"Bearer {caller.token}"}
+        with httpx.Client(headers=headers, timeout=40, trust_env=False) as http:
+            found = {c["name"]: c for c in http.get(f"{where}/status").json()["data"]["conflicts"]}
+            history = http.get(f"{where}/history").json()["data"]
+    finally:
+        gateway.stop()
+    assert found["orders"]["ours"] == {"by": ANN, "at": found["orders"]["ours"]["at"]}
+    assert found["users"]["ours"]["editors"] == [ANN, BOB]
+    assert found["users"]["ours"]["by"] == "kubectl-patch"
+    assert {c["theirs"]["by"] for c in found.values()} == {"Zoe"}
+    assert [commit["author"] for commit in history[:2]] == [ZOE, "bob <bob@kubernetes.invalid>"]
+
+
+HOSTILE = "boss\x1b[31m\u202e\n`| " + "x" * 10_000
+
+
+def test_a_name_that_somebody_wrote_while_no_policy_was_there_is_no_persons_for_sure(
+    make: MakeWorld, stamping: OperatorProcess
+) -> None:
+    """What was forged while nobody looked can't be told from a stamp; it is told as bounded, plain text, and as unsure."""
+    w = make()
+    user = User(w)
+    edit(w, ANN, "users", {"spec": {"owner": "ann's"}})
+    eventually(lambda: w.repo.count() == 2)
+    w.in_sync()
+    w.by_hand()
+    stamping.stop()
+    w.kubectl("delete", "mutatingadmissionpolicybinding", "gitintegration-authors")
+    try:
+        eventually(lambda: not stamp_of(w, BOB))
+        edit(w, BOB, "orders", {"spec": {"owner": "x"}, "metadata": {"annotations": {STAMP: HOSTILE}}})
+        edit(w, BOB, "users", {"spec": {"schedule": "@daily"}})
+        assert (stamp(w.get("orders")), stamp(w.get("users"))) == (HOSTILE, ANN)
+    finally:
+        w.plane.kubectl("apply", "--server-side", "-k", str(ROOT / "manifests" / "authors"))
+        eventually(lambda: stamp_of(w, BOB))
+        stamping.start()
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="git")}, author=ZOE)
+    (conflict,) = eventually(lambda: (s := w.sync_now()).get("conflictCount") == 1 and s["conflicts"])
+    (name,) = conflict["ours"]["editors"]
+    assert conflict["ours"]["by"] == "kubectl-patch"
+    assert name.startswith("boss\ufffd[31m\ufffd `| xxx")
+    assert len(name) == 128
+    ours = blamed(w, user, "users")["spec.schedule"]["ours"]
+    assert (ours["by"], ours["editors"]) == ("kubectl-patch", [ANN])
+    shown = [said(w, user, *command) for command in (("blame", "orders"), ("trace", "orders"))]
+    shown += [user.status("gi", code=1, COLUMNS="160"), w.kubectl("describe", "gi", "gi")]
+    assert all("xxx" in text and "x" * 200 not in text and "\u202e" not in text for text in shown)
+    edit(w, BOB, "orders", {"spec": {"description": "once more"}})
+    assert stamp(w.get("orders")) == BOB
+    w.repo.commit({"pipelines/orders.yaml": manifest("orders", owner="x")}, author=ZOE)
+    w.integrate()
+    w.in_sync()
+    log = w.repo.log("-3", "--format=%an|%s|%b")
+    assert "bob|" in log
+    assert "\x1b" not in log
+    assert "x" * 300 not in log
+
+
+def test_a_drift_that_is_taken_back_is_told_with_its_person(make: MakeWorld) -> None:
+    w = make(sync={"mode": "Pull", "drift": "revert"})
+    edit(w, BOB, "orders", {"spec": {"owner": "x"}})
+    eventually(lambda: w.spec("orders")["owner"] == "ann")
+    reverted = ("get", "events", "--field-selector=reason=DriftReverted", "-o", "jsonpath={.items[*].message}")
+    eventually(lambda: "Pipeline/orders (spec.owner by bob)" in w.kubectl(*reverted))

@@ -16,7 +16,8 @@ from tests.laws.world import API, FOLDER, Crash, World, parse
 
 PEOPLE, NAMES, FIELDS = ("ann", "bob", "cid"), ("p0", "p1", "p2"), ("f0", "f1")
 EDITS = st.tuples(st.sampled_from(PEOPLE), st.sampled_from(NAMES), st.sampled_from((*FIELDS, "delete")))
-STEPS = st.lists(st.one_of(EDITS, EDITS, EDITS, st.just(("sync",)), st.just(("git",))), max_size=12)
+TOUCHES = st.tuples(st.just("touch"), st.sampled_from(NAMES))
+STEPS = st.lists(st.one_of(EDITS, EDITS, EDITS, TOUCHES, st.just(("sync",)), st.just(("git",))), max_size=12)
 FILES = {
     f"{FOLDER}/{name}.yaml": f"apiVersion: {API}\nkind: Pipeline\nmetadata: {{name: {name}}}\nspec: {{f0: a}}\n"
     for name in ("p0", "keep")
@@ -31,12 +32,17 @@ class Story:
         self.values = map(str, itertools.count(100))
         self.writers: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         self.touched: dict[str, set[str]] = defaultdict(set)
+        """Who edited what since all was carried last."""
+        self.last: dict[str, str] = {}
+        """Who edited each last."""
+        self.checked = w.git.head
 
     async def act(self, step: Sequence[str]) -> None:
         w = self.w
         match step:
             case ["sync"]:
                 await settled(w)
+                self.check()
             case ["git"]:
                 value = next(self.values)
                 files = w.git.files()
@@ -44,21 +50,28 @@ class Story:
                     files
                     | {f"{FOLDER}/git.yaml": FILES[f"{FOLDER}/p0.yaml"].replace("p0", "git").replace("a}", value + "}")}
                 )
+            case ["touch", name]:
+                w.api.touch(name)
             case [who, name, "delete"]:
                 w.api.remove(name)
+                if name in self.last:  # who deleted it nobody knows
+                    self.touched[name].add(self.last.pop(name))
             case [who, name, field]:
                 value = next(self.values)
+                if name not in w.api.specs():  # made anew, it holds nothing of what it was
+                    self.touched[name].clear()
                 spec = {**w.api.specs().get(name, {}), field: value}
                 w.api.put(name, spec, by=who)
                 self.writers[name, field, value].add(who)
                 self.touched[name].add(who)
+                self.last[name] = who
         w.deliver()
 
     def check(self) -> None:
-        """Of every commit of ours: each field that it changes, and each person that it names."""
+        """Of every commit of ours since the last check: each field that it changes, and each person that it names."""
         w = self.w
         chain = [w.git.head]
-        while chain[-1]:
+        while chain[-1] and chain[-1] != self.checked:
             parents = w.git.parents(chain[-1])
             chain.append(parents[0] if parents else None)
         for commit, parent in itertools.pairwise(chain):
@@ -75,6 +88,8 @@ class Story:
                         assert wrote & people, (name, field, value, people)
             known = set().union(*(self.touched[name] for name in changed))
             assert people <= known | {"GitIntegration"}, (people, changed)
+        self.checked = w.git.head
+        self.touched.clear()
 
 
 async def tell(w: World, steps: Sequence[Sequence[str]]) -> None:
@@ -95,6 +110,8 @@ async def tell(w: World, steps: Sequence[Sequence[str]]) -> None:
 @example([("ann", "p0", "f0"), ("bob", "p1", "f0"), ("ann", "p2", "f0")])
 @example([("ann", "p0", "f0"), ("bob", "p0", "f1")])
 @example([("ann", "p0", "f0"), ("sync",), ("bob", "p0", "f1"), ("ann", "p1", "f0"), ("cid", "p0", "delete")])
+@example([("ann", "p0", "f0"), ("sync",), ("touch", "p0"), ("bob", "p0", "f1")])
+@example([("ann", "p0", "f0"), ("sync",), ("cid", "p0", "delete"), ("bob", "p0", "f1")])
 def test_each_fields_commit_names_who_wrote_it(steps: list[tuple[str, ...]]) -> None:
     run(lambda w: tell(w, steps), FILES)
 
@@ -132,6 +149,39 @@ def test_without_the_policy_nobodys_word_is_taken() -> None:
         assert w.git.head
         assert w.git.people(w.git.head) == {"GitIntegration"}
         assert "edited-by" not in "".join(w.git.files().values())
+
+    run(act, FILES)
+
+
+def test_an_edit_that_nobody_stamped_is_not_whose_name_the_object_bears_still() -> None:
+    """The policy was away for a while, and the operator saw that."""
+
+    async def act(w: World) -> None:
+        def policy(there: bool) -> None:
+            w.api.stamps = there
+            w.kinds._stamped = (0.0, frozenset())  # a minute later
+
+        policy(True)
+        await settled(w)
+        w.configure(mode="Manual")
+        w.api.put("p0", {"f0": "1"}, by="ann")
+        await settled(w)
+        policy(False)
+        w.api.put("p1", {"f0": "2"}, by="the boss")
+        await settled(w)
+        w.api.put("p0", {"f0": "2"})  # it bears ann's name still
+        w.deliver()
+        policy(True)
+        await settled(w)
+        w.api.put("p2", {"f0": "3"}, by="cid")
+        w.configure()
+        base = w.git.head
+        await settled(w)
+        commits, at = list[str](), w.git.head
+        while at and at != base:
+            commits.append(at)
+            (at,) = w.git.parents(at)
+        assert sorted(map(sorted, map(w.git.people, commits))) == [["GitIntegration"], ["cid"]]
 
     run(act, FILES)
 

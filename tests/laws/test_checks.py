@@ -200,6 +200,29 @@ def test_nothing_is_told_twice_not_by_the_next_process_either() -> None:
     run(act)
 
 
+def test_of_many_nothing_is_told_twice_by_the_next_process() -> None:
+    """More than have a row in the status; one of them moved meanwhile, and one is new."""
+
+    async def act(w: World, pulls: Pulls) -> None:
+        change = {path("orders"): manifest("orders", {"f0": "2", "f1": "1"})}
+        for number in range(1, 26):
+            propose(w, pulls, change, number)
+        for _ in range(4):
+            await checked(w)
+        assert pulls.writes == 2 * 25
+        assert len(w.status["pullRequests"]) == 20
+        w.restart(wipe=True)
+        propose(w, pulls, {path("users"): manifest("users", {"f0": "3", "f1": "1"})}, 2)
+        propose(w, pulls, change, 26)
+        for _ in range(4):
+            await checked(w)
+        assert pulls.writes == 2 * 27
+        assert "users" in pulls.comments[2]
+        assert len({sha for sha, _, _ in pulls.statuses}) == len(pulls.statuses) == 27
+
+    run(act)
+
+
 def test_what_a_policy_refused_is_tried_again_though_nothing_moves() -> None:
     async def act(w: World, pulls: Pulls) -> None:
         answer, denies = w.api._answer, ["admission webhook denied the request: no | owner"]

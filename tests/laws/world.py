@@ -31,7 +31,7 @@ from dulwich.pack import write_pack_objects
 
 from gitintegration.api.base_model import AUTHORS_POLICY, CHANGE_REASON, EDITED_BY
 from gitintegration.cluster.client import NotFoundError
-from gitintegration.cluster.informer import Meta, edited_by
+from gitintegration.cluster.informer import Meta, content_of, edited_by
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.operations import OperationObjects
@@ -180,6 +180,12 @@ class ApiServer:
         metadata |= {"ownerReferences": [owner], "resourceVersion": str(next(self._versions))}
         self.changed.add(name)
 
+    def touch(self, name: str) -> None:
+        """A controller writes its status."""
+        if found := self.objects.get(("pipelines", name)):
+            found["metadata"] = {**found["metadata"], "resourceVersion": str(next(self._versions))}
+            self.changed.add(name)
+
     def remove(self, name: str) -> None:
         self.objects.pop(("pipelines", name), None)
         self.changed.add(name)
@@ -218,7 +224,10 @@ class ApiServer:
     def metas(self) -> dict[str, Meta]:
         return {
             name: Meta(
-                o["metadata"]["resourceVersion"], bool(o["metadata"].get("ownerReferences")), edited_by(o["metadata"])
+                o["metadata"]["resourceVersion"],
+                bool(o["metadata"].get("ownerReferences")),
+                edited_by(o["metadata"]),
+                content_of(o["metadata"]),
             )
             for (plural, name), o in self.objects.items()
             if plural == "pipelines"
@@ -339,7 +348,9 @@ class ApiServer:
         if old and {**old, "metadata": None} == {**made, "metadata": None} and _labels(old) == _labels(made):
             return old
         uid = old["metadata"]["uid"] if old else f"uid-{next(self._versions)}"
-        metadata = {**made["metadata"], "uid": uid, "resourceVersion": str(next(self._versions))}
+        generation = old["metadata"]["generation"] + (old.get("spec") != made.get("spec")) if old else 1
+        version = str(next(self._versions))
+        metadata = {**made["metadata"], "uid": uid, "resourceVersion": version, "generation": generation}
         self.objects[(plural, name)] = {**made, "metadata": metadata}
         if plural == "pipelines":
             self.changed.add(name)
@@ -624,6 +635,8 @@ class Watched:
         self.gone: dict[tuple[str, str], Meta] = {}
         self.error: ClusterError | None = None
         self.outages = 0
+        self.before: Meta | None = None
+        self.listing = False
         self.listed = 0.0
         self.listeners: set[Callable[[str, str], None]] = set()
 
@@ -781,6 +794,7 @@ class World:
             self.watched.error = None
             self.kinds.forget(API)  # what was not served is asked for again after a while
         for name in told:
+            self.watched.before = before.get(name)
             for listener in self.watched.listeners:
                 listener(NAMESPACE, name)
 

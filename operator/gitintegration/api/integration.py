@@ -522,15 +522,21 @@ class ConflictValues(Model):
 
 
 class LiveAuthor(Model):
-    """Who holds a field in the cluster, as field managers call themselves."""
+    """Who edited a field in the cluster, as far as that is known."""
 
     by: str | None = Field(
         None,
-        description="The person, where edits are stamped (manifests/authors), else the field manager, kubectl-edit say.",
+        description="The person, where edits are stamped (manifests/authors) and only that one edited the object since git had it; "
+        "else the field manager, kubectl-edit say.",
+    )
+    editors: list[str] | None = Field(
+        None,
+        description="Where by is no person: who is known to have edited the object since git had it, in that order. Whose of them the field "
+        "is nobody can say, and edits that were not seen may be others'.",
     )
     at: str | None = Field(
         None,
-        description="When it edited the object last: the API server keeps no time of single fields.",
+        description="When that field manager wrote last: the API server keeps no time of single fields.",
         json_schema_extra={"format": "date-time"},
     )
 
@@ -756,6 +762,10 @@ class GitIntegrationStatus(Model):
     )
     pull_requests: list[CheckStatus] | None = Field(
         None, description="Open pull requests that are checked, with spec.pullRequests; the newest 20."
+    )
+    pull_requests_told: list[str] | None = Field(
+        None,
+        description="Of others, what their forge was told, as number, commit, digests and comment; it is for the operator alone.",
     )
     signing_key: SigningKeyStatus | None = Field(
         None, description="The key that commits are signed with, with spec.commit.signingSecretRef."

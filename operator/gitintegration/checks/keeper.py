@@ -139,7 +139,8 @@ class Checks:
             memory.failures += 1
             wait = min(_LONGEST, max(_RETRY * 2.0 ** min(memory.failures - 1, 5), error.retry_after or 0.0))
             memory.again_at = self._clock() + wait
-            return CheckReport(memory.to_status(), "False", error.reason, place.told(error)), wait
+            report = CheckReport(memory.to_status(), "False", error.reason, place.told(error), memory.beyond())
+            return report, wait
         memory.failures = 0
         if done:
             memory.again_at = self._clock() + max(0.2, (_SHARE * (self._clock() - began)))
@@ -227,7 +228,8 @@ class Checks:
     def _outside(each: _Round, known: Known) -> Ground:
         """The same, but for the pipelines."""
         base = each.session.index.commit or each.session.last_seen
-        return known.head, base, each.request.generation, known.fork and not each.wanted.forks
+        trusts = (each.request.trust,) if each.request.trust else ()
+        return known.head, base, each.request.generation, known.fork and not each.wanted.forks, *trusts
 
     @classmethod
     def _rest(cls, each: _Round, known: Known) -> str:
@@ -247,7 +249,7 @@ class Checks:
 
     def _due_in(self, each: _Round, known: Known) -> float:
         """Seconds until it is to be looked at; inf where that takes something to move."""
-        if known.merged:
+        if known.merged or not known.url:
             return math.inf
         since = self._clock() - known.looked
         if known.ground is None or known.trouble is not None:
@@ -358,15 +360,15 @@ class Checks:
     # --- how it stands ----------------------------------------------------------------------------------------------
 
     def _report(self, each: _Round) -> CheckReport:
-        rows = each.memory.to_status()
+        rows, told = each.memory.to_status(), each.memory.beyond()
         if each.noted:
             each.memory.list_at = min(each.memory.list_at, self._clock() + _LONGEST)
-            return CheckReport(rows, "False", each.noted[0].reason, each.request.place.told(each.noted[0]))
+            return CheckReport(rows, "False", each.noted[0].reason, each.request.place.told(each.noted[0]), told)
         if why := next((known.why for known in each.memory.known.values() if known.why), None):
-            return CheckReport(rows, "False", why.reason, each.request.place.told(why))
+            return CheckReport(rows, "False", why.reason, each.request.place.told(why), told)
         count = sum(not known.merged for known in each.memory.known.values())
         are = "is" if count == 1 else "are"
-        return CheckReport(rows, "True", Reason.Succeeded, f"{counted(count, 'open pull request')} {are} checked")
+        return CheckReport(rows, "True", Reason.Succeeded, f"{counted(count, 'open pull request')} {are} checked", told)
 
 
 class _Noting:

@@ -1,10 +1,11 @@
 """What is remembered of each pull request, so that a forge is told nothing twice. Pure: the caller brings the time.
 
-It outlives a process in `status.pullRequests`, for the newest; of others a new process tells the forge once more what it has.
+It outlives a process in `status.pullRequests`, for the newest; of others there is in `status.pullRequestsTold` what their forge was told.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,8 @@ from gitintegration.core.values import ObjectKey
 from gitintegration.errors import GitIntegrationError
 from gitintegration.forge.checks import OpenPull
 
-SHOWN = 20
-"""Pull requests in the status."""
+SHOWN, _BEYOND = 20, 100
+"""Pull requests that have a row in the status, and others of which it holds what was told."""
 Ground: TypeAlias = tuple[object, ...]
 """All that a check follows from; another where the result may be another."""
 
@@ -92,6 +93,18 @@ class Known:
             known.verdict = Verdict(CheckState(row["state"]), str(row.get("description", "")))
         return known
 
+    def to_line(self) -> str:
+        """What was told of it, and no more."""
+        return f"{self.number} {self.commit or self.head} {self.told}.{self.commented} {self.comment}".strip()
+
+    @classmethod
+    def of_line(cls, line: str) -> Known:
+        """The same, of an earlier process; it is not known yet where its page is. Raises ValueError where it is nothing of the kind."""
+        number, head, digest, *comment = line.split(" ")
+        known = cls(int(number), "", head, commit=head, comment=comment[0] if comment else "")
+        known.told, _, known.commented = digest.partition(".")
+        return known
+
 
 @dataclass(slots=True)
 class CheckMemory:
@@ -124,11 +137,16 @@ class CheckMemory:
             except (LookupError, TypeError, ValueError, AttributeError):
                 continue
             memory.known[known.number] = known
+        for line in status.get("pullRequestsTold") or ():
+            with contextlib.suppress(ValueError, AttributeError):
+                known = Known.of_line(line)
+                memory.known.setdefault(known.number, known)
         return memory
 
     def take(self, found: Sequence[OpenPull]) -> list[Known]:
         """Note which are open, in the order that they are told in. Gives those that were, and are not any more."""
         there = {pull.number: pull for pull in found}
+        self.known = {number: known for number, known in self.known.items() if known.url or number in there}
         gone = [known for number, known in self.known.items() if number not in there and not known.merged]
         rows = [self._row(pull) for pull in found]
         rest = [known for number, known in self.known.items() if number not in there]
@@ -146,5 +164,14 @@ class CheckMemory:
 
     def to_status(self) -> list[dict[str, Any]]:
         """The newest of them."""
-        newest = sorted(self.known.values(), key=lambda known: -known.number)
-        return [known.to_status() for known in newest[:SHOWN]]
+        return [known.to_status() for known in self._newest[:SHOWN] if known.url]
+
+    def beyond(self) -> list[str]:
+        """What was told of others."""
+        newest = self._newest
+        others = [*(known for known in newest[:SHOWN] if not known.url), *newest[SHOWN:]]
+        return [known.to_line() for known in others[:_BEYOND] if known.told and not known.merged]
+
+    @property
+    def _newest(self) -> list[Known]:
+        return sorted(self.known.values(), key=lambda known: -known.number)

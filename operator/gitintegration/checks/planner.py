@@ -16,7 +16,7 @@ import orjson
 from gitintegration.api.git_names import is_file_of_git, is_unwritable
 from gitintegration.api.integration import Mode
 from gitintegration.commits.files import CommitBase, CommitText, GitItem, ScannedFile
-from gitintegration.core.checks.findings import Brought, Findings, Kept, Unmerged
+from gitintegration.core.checks.findings import Brought, Findings, Kept, Signatures, Unmerged
 from gitintegration.core.diff import Path as FieldPath
 from gitintegration.core.diff import format_path
 from gitintegration.core.invalid import InvalidReason, Problem
@@ -141,15 +141,23 @@ class CheckPlanner:
             branch,
             base,
             brought,
-            await self._with_authors(asked, tally.conflicts),
+            await self._with_authors(there, asked, tally.conflicts),
             tally.kept,
             list(dict.fromkeys(tally.problems)),
             unmerged,
             tally.alike,
             tally.unpruned,
             waits(request),
+            await self._signatures(there, asked, commit),
         )
         return Checked(findings, commit, frozenset(keys), tally.seen)
+
+    async def _signatures(self, there: SyncSession, request: RunRequest, commit: str) -> Signatures | None:
+        found = await self._reconciler.verifier.judged(there, request, commit)
+        if found is None or request.spec.verify is None:
+            return None
+        each = request.spec.verify.mode == "Commits"
+        return Signatures("" if found.flaw else found.signer, found.flaw.value if found.flaw else "", each)
 
     # --- what would be merged ---------------------------------------------------------------------------------------
 
@@ -167,6 +175,7 @@ class CheckPlanner:
         )
         there.scope, there.branch = session.scope, session.branch
         there.ignore_blob, there.ignore_text = session.ignore_blob, session.ignore_text
+        there.edits = dict(session.edits)
         return there
 
     async def _make_room(self, there: SyncSession) -> None:
@@ -269,10 +278,10 @@ class CheckPlanner:
             await self._reconciler.applier.attempt(request, trying)
             tally.seen.update({item.key: item.version for item in items})
             for item in items:
-                await self._count(request, tally, item)
+                await self._count(there, request, tally, item)
         return tally
 
-    async def _count(self, request: RunRequest, tally: _Tally, item: Item) -> None:
+    async def _count(self, there: SyncSession, request: RunRequest, tally: _Tally, item: Item) -> None:
         decision = item.decision
         if item.raced:
             raise Stale(f"{item.key} moved while it was compared")
@@ -284,7 +293,7 @@ class CheckPlanner:
             return
         if decision.local and decision.git is not None:
             paths = tuple(dict.fromkeys(change.path for change in decision.local))
-            tally.kept.append(await self._kept(request, item, paths, len(tally.kept) < SHOWN))
+            tally.kept.append(await self._kept(there, request, item, paths, len(tally.kept) < SHOWN))
         write = decision.cluster
         if write is None:
             tally.alike += not decision.local
@@ -306,18 +315,22 @@ class CheckPlanner:
         shown, more = fields[:_FIELDS], max(0, len(fields) - _FIELDS)
         tally.others.append(Brought(item.key, item.path, action, shown, more))
 
-    async def _kept(self, request: RunRequest, item: Item, paths: tuple[FieldPath, ...], asks: bool) -> Kept:
+    async def _kept(
+        self, there: SyncSession, request: RunRequest, item: Item, paths: tuple[FieldPath, ...], asks: bool
+    ) -> Kept:
         fields = tuple(dict.fromkeys(format_path(path) for path in paths))
         torn = Torn(item.key, item.path, Conflict(ConflictReason.BothModified, paths), "")
-        author = await self._reconciler.authors.ours(request, torn) if asks else {}
+        author = await self._reconciler.authors.ours(there, request, torn) if asks else {}
         return Kept(item.key, fields, author)
 
-    async def _with_authors(self, request: RunRequest, conflicts: Iterable[ConflictEntry]) -> list[ConflictEntry]:
+    async def _with_authors(
+        self, there: SyncSession, request: RunRequest, conflicts: Iterable[ConflictEntry]
+    ) -> list[ConflictEntry]:
         """Who edited what in the cluster, of those that are shown."""
         found = sorted(conflicts, key=ConflictEntry.order)
         for number, entry in enumerate(found[:SHOWN]):
             if entry.torn is not None:
-                ours = await self._reconciler.authors.ours(request, entry.torn)
+                ours = await self._reconciler.authors.ours(there, request, entry.torn)
                 found[number] = replace(entry, authors=Authors(ours, {}))
         return found
 

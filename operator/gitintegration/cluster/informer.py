@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from gitintegration.api.base_model import EDITED_BY
+from gitintegration.api.base_model import CHANGE_REASON, EDITED_BY
 from gitintegration.cluster.client import JSON, METADATA, METADATA_LIST, Cluster, NotFoundError
 from gitintegration.cluster.kinds import ResourceKind
 from gitintegration.errors import ClusterError, Reason, Stale
@@ -33,6 +33,8 @@ class Meta(NamedTuple):
     controlled: bool
     edited_by: str = ""
     """Who edited it last, where that is stamped."""
+    content: int | None = None
+    """The same as long as nobody edits what is synced of it; None: that can't be seen."""
 
 
 Listener = Callable[[str, str], None]
@@ -68,6 +70,10 @@ class Watcher(Generic[T]):
         """As last told. While the kind is not served they stay: that it is not says nothing of them."""
         self.gone: dict[tuple[str, str], T] = {}
         """Of those that were deleted lately, by namespace and name, the last that was told."""
+        self.before: T | None = None
+        """What was told before of the object that is told of."""
+        self.listing = False
+        """Whether a listing tells of it: what it was between the two was told to nobody."""
         self.outages = 0
         """How often it was found that the kind is not served."""
         self.error: ClusterError | None = None
@@ -141,14 +147,16 @@ class Watcher(Generic[T]):
 
     def _replace(self, found: dict[str, dict[str, T]]) -> None:
         self.listed = time.monotonic()
-        before, self.objects = self.objects, found
+        before, self.objects, self.listing = self.objects, found, True
         for namespace in before.keys() | found.keys():
             old, new = before.get(namespace, {}), found.get(namespace, {})
             for name in old.keys() | new.keys():
                 if old.get(name) != new.get(name):
+                    self.before = old.get(name)
                     if name not in new:
                         self._bury(namespace, name, old[name])
                     self._tell(namespace, name)
+        self.listing = False
 
     async def _watch(self, version: str) -> None:
         while True:
@@ -169,12 +177,13 @@ class Watcher(Generic[T]):
             raise Stale(str(item.get("message", "the watch is too old")))
         if event["type"] != "BOOKMARK":
             namespace, name = _place(item)
+            self.before = self.objects.get(namespace, {}).get(name)
             if event["type"] == "DELETED":
                 self.objects.get(namespace, {}).pop(name, None)
                 self._bury(namespace, name, self._read(item))
                 self._tell(namespace, name)
-            elif self.objects.setdefault(namespace, {}).get(name) != (found := self._read(item)):
-                self.objects[namespace][name] = found
+            elif self.before != (found := self._read(item)):
+                self.objects.setdefault(namespace, {})[name] = found
                 self._tell(namespace, name)
         return str(item["metadata"]["resourceVersion"])
 
@@ -201,7 +210,16 @@ def _place(item: Mapping[str, Any]) -> tuple[str, str]:
 def _meta(item: Mapping[str, Any]) -> Meta:
     metadata = item["metadata"]
     controlled = any(owner.get("controller") for owner in metadata.get("ownerReferences", ()))
-    return Meta(metadata["resourceVersion"], controlled, edited_by(metadata))
+    return Meta(metadata["resourceVersion"], controlled, edited_by(metadata), content_of(metadata))
+
+
+def content_of(metadata: Mapping[str, Any]) -> int | None:
+    """Another once somebody edits what is synced of an object, as far as its metadata tell; None: they tell nothing."""
+    if "generation" not in metadata:
+        return None
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    kept = frozenset((k, v) for k, v in annotations.items() if k not in (EDITED_BY, CHANGE_REASON))
+    return hash((metadata["generation"], frozenset(labels.items()), kept))
 
 
 def edited_by(metadata: Mapping[str, Any]) -> str:

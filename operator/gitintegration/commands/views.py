@@ -184,7 +184,7 @@ def trace_view(status: Mapping[str, Any], fields: Sequence[Mapping[str, Any]], n
     last = told.get("theirs") or {}
     facts.add_row("git", _text(": ".join([commit_words(last, now) or "-", *filter(None, [last.get("message")])])))
     live = live_words(told.get("ours"), now)
-    facts.add_row("cluster", _text(f"edited with {live}" if live else "-"))
+    facts.add_row("cluster", _text(f"edited by {live}" if live else "-"))
     by_commit: dict[str, list[Mapping[str, Any]]] = {}
     for field in fields:
         if commit := (field.get("theirs") or {}).get("commit"):
@@ -197,7 +197,7 @@ def trace_view(status: Mapping[str, Any], fields: Sequence[Mapping[str, Any]], n
     edits = (
         (f["field"], f.get("value"), f.get("live"), live_words(f.get("ours"), now)) for f in fields if f.get("differs")
     )
-    parts += _list("NOT THE SAME", ("FIELD", "GIT", "CLUSTER", "EDITED WITH"), edits)
+    parts += _list("NOT THE SAME", ("FIELD", "GIT", "CLUSTER", "EDITED BY"), edits)
     return Group(*parts, *_older(told))
 
 
@@ -212,7 +212,7 @@ def blame_view(status: Mapping[str, Any], fields: Sequence[Mapping[str, Any]], n
         if field.get("differs"):
             ours = field.get("ours") or {}
             when = ago(ours["at"], now) if ours.get("at") else "-"
-            row = ("", field["field"], field.get("live", "-"), "in cluster", when, ours.get("by") or "-")
+            row = ("", field["field"], field.get("live", "-"), "in cluster", when, _whose(ours) or "-")
             table.add_row(*(_text(str(cell)) for cell in row), style=_BAD)
     return Group(table, *_older(status["blame"]))
 
@@ -316,7 +316,13 @@ def _history(status: Mapping[str, Any], now: datetime) -> Iterator[tuple[object,
 
 def live_words(told: Mapping[str, Any] | None, now: datetime) -> str:
     """Who edited the cluster's side, and when; empty where that is not known."""
-    return ", ".join([str(told["by"]), *([ago(told["at"], now)] if told.get("at") else [])]) if told else ""
+    return ", ".join([_whose(told), *([ago(told["at"], now)] if told.get("at") else [])]) if told else ""
+
+
+def _whose(ours: Mapping[str, Any]) -> str:
+    """Who edited it: a person, or a field manager and whom of its object that may be."""
+    people = ", ".join(map(str, ours.get("editors") or ()))
+    return " ".join(filter(None, [str(ours.get("by") or ""), f"(editors: {people})" if people else ""]))
 
 
 def commit_words(told: Mapping[str, Any] | None, now: datetime) -> str:
@@ -333,7 +339,7 @@ def conflict_view(conflict: Mapping[str, Any], now: datetime) -> RenderableType:
         Text(_key(conflict), style="bold"), _text(f"  {conflict.get('reason')}  {conflict.get('path')}")
     )
     ours, theirs = live_words(conflict.get("ours"), now), commit_words(conflict.get("theirs"), now)
-    told = [_text(f"  cluster: edited with {ours}")] if ours else []
+    told = [_text(f"  cluster: edited by {ours}")] if ours else []
     told += [_text(f"  git: {theirs}")] if theirs else []
     return Group(title, *told, *_values([conflict]))
 

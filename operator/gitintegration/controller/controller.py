@@ -23,7 +23,7 @@ from gitintegration.api.durations import parse_duration
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.checks.keeper import Checks
 from gitintegration.cluster.hook_ring import HookRing
-from gitintegration.cluster.informer import Informers
+from gitintegration.cluster.informer import Informers, Meta
 from gitintegration.cluster.integrations import Integrations
 from gitintegration.cluster.kinds import Kinds
 from gitintegration.cluster.operations import OperationObjects
@@ -37,6 +37,7 @@ from gitintegration.controller.status_writer import StatusWriter
 from gitintegration.controller.watches import KindId, Watches
 from gitintegration.controller.webhooks import Webhooks
 from gitintegration.core.layout import folder_of
+from gitintegration.core.people import UNSEEN
 from gitintegration.core.queue import Priority
 from gitintegration.core.state.item import Phase as ItemPhase
 from gitintegration.core.state.table import ABSENT
@@ -68,7 +69,7 @@ from gitintegration.reconcile.mirror import cache_directory
 from gitintegration.reconcile.report import explain
 from gitintegration.reconcile.rivals import Rival, shared, undivided
 from gitintegration.session.connection import Connection, examine
-from gitintegration.session.live_objects import observed_by
+from gitintegration.session.live_objects import Kind, observed_by
 from gitintegration.session.session import SyncSession
 
 _SOON = 2.0
@@ -267,8 +268,22 @@ class Controller:
         if entry.session.table.observe(key, meta.resource_version if meta else ABSENT):
             last = meta or kind.informer.gone.get((name[0], pipeline))
             if entry.session.loaded and last is not None and last.edited_by:
-                entry.session.edited(key, last.edited_by)
+                self._note_editor(entry.session, kind, key, meta, last.edited_by)
             self.dispatcher.add(name, Priority.edited, self._quiet_period(entry))
+
+    @staticmethod
+    def _note_editor(session: SyncSession, kind: Kind, key: ObjectKey, meta: Meta | None, user: str) -> None:
+        """Remember who edited an object, and whether somebody else may have done so unseen before."""
+        before, open_item = kind.informer.before, session.table.open.get(key)
+        if meta and before and meta.content is not None and (meta.content, user) == (before.content, before.edited_by):
+            return  # its status was written, say
+        if before is None:  # it is made anew: what it was is nobody's concern any more
+            session.edits.pop(key, None)
+        agreed = session.table.reconciled(key)
+        is_next = (before.resource_version if before else ABSENT) == (ABSENT if agreed is None else agreed)
+        follows = key in session.edits or (is_next and not (open_item and open_item.local))
+        by = UNSEEN if kind.stamped is False else user
+        session.edited(key, by, follows=follows and not kind.informer.listing)
 
     def _host(self, name: IntegrationKey) -> str:
         """The git server of an integration."""

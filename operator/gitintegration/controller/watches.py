@@ -123,7 +123,9 @@ class Watches:
         await self._note_schema(entry, found, schema)
         redacted = (*map(Pointer.parse, resource.redact or ()), *map(Pointer, schema.passwords))
         redaction = Redaction(redacted, entry.session.uid)
-        stamped = informer.tells_who and await self._kinds.is_stamped(found)
+        stamped = await self._kinds.is_stamped(found) if informer.tells_who else None
+        if stamped is False:
+            entry.session.doubt(*kind_id)
         return Kind(resource, found, informer, schema, pointers, user, definition, outages, redaction, stamped)
 
     async def _resolve(self, resource: Resource) -> ResourceKind | None:

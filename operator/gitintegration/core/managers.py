@@ -53,19 +53,6 @@ def last_writer(managed: Sequence[Mapping[str, Any]], paths: Collection[Path], o
     return max(holders, key=lambda m: str(m.get("time") or ""), default=None)
 
 
-def with_person(managed: Sequence[Mapping[str, Any]], person: str, own: str) -> list[Mapping[str, Any]]:
-    """The same, where the manager that wrote a spec last is called by the `person` whose edit that was.
-
-    Where two wrote in the same second nobody knows which of them it was, and both stay what they are.
-    """
-    theirs = [m for m in managed if m.get("manager") != own and "f:spec" in (m.get("fieldsV1") or {})]
-    newest = max((str(m.get("time") or "") for m in theirs), default="")
-    last = [m for m in theirs if str(m.get("time") or "") == newest and m.get("subresource") != "status"]
-    if not person or len(last) != 1:
-        return list(managed)
-    return [{**m, "manager": person} if m is last[0] else m for m in managed]
-
-
 def _meet(path: Owned, held: Owned) -> bool:
     """Whether one of two fields is the other, or within it."""
     common = min(len(path), len(held))

@@ -24,6 +24,8 @@ _GUESSED = "Who deleted is not known: the author edited last what is deleted."
 _REASON, _REASON_LINES = 2000, 20
 """Characters and lines of a reason."""
 _TRAILER = re.compile(r"[A-Za-z0-9-]+: \S")
+UNSEEN = ""
+"""Stands for whoever edited an item where nobody saw who that was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,20 @@ def people_of(text: str) -> dict[str, str]:
             raise ValueError(f"line {number} is not `user = Name <address>`")
         found[user] = f"{plain(name)[:_LONGEST]} <{plain(address)[:_LONGEST]}>"
     return found
+
+
+def editors(seen: Sequence[str], last: str, own: str = "") -> tuple[str, ...]:
+    """Who edited an item since git had it, in the order of their edits, with UNSEEN for whom nobody saw.
+
+    `seen` by the watch, `last` by the item's stamp; `own`: as whom the operator writes, which is no editor.
+    """
+    if not seen:
+        found: Sequence[str] = (UNSEEN, last)
+    elif seen[-1] in (UNSEEN, last):  # a stamp is of an older edit, where the last one was not stamped
+        found = seen
+    else:
+        found = (*(user for user in seen if user != last), last)
+    return tuple(user for user in found if user == UNSEEN or user != own)
 
 
 class Edit(NamedTuple):

@@ -31,6 +31,8 @@ SHOWN = 50
 CHECKED = "PullRequestsChecked"
 _CHECKED_BYTES = 16 << 10
 """Of the rows of pull requests."""
+_TOLD_BYTES = 16 << 10
+"""Of what was told of pull requests that have no row."""
 _HELD_BYTES = 10 << 10
 """Of the names of what is held, for one reason."""
 _WITH_VALUES = 20
@@ -177,6 +179,8 @@ class CheckReport:
     status: str = "Unknown"
     reason: Reason | None = None
     message: str = ""
+    told: Sequence[str] = ()
+    """What was told of pull requests that have no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +291,7 @@ def build_status(
 
 def with_checks(status: Mapping[str, Any], report: CheckReport, generation: int, now: datetime) -> dict[str, Any]:
     """The status with what the checks of pull requests came to; the same where nothing is worth a write."""
-    kept = {name: value for name, value in status.items() if name != "pullRequests"}
+    kept = {name: value for name, value in status.items() if name not in ("pullRequests", "pullRequestsTold")}
     before = {c["type"]: c for c in status.get("conditions", ())}
     conditions = [c for kind, c in before.items() if kind != CHECKED]
     if report.reason is not None:
@@ -295,6 +299,8 @@ def with_checks(status: Mapping[str, Any], report: CheckReport, generation: int,
         conditions.append(_condition(CHECKED, before.get(CHECKED), verdict, generation, now))
         if rows := fitting(plain_values(list(report.rows)), _CHECKED_BYTES):
             kept["pullRequests"] = rows
+        if report.told:
+            kept["pullRequestsTold"] = fitting(plain_values(list(report.told)), _TOLD_BYTES)
     return {**kept, "conditions": conditions}
 
 

@@ -282,9 +282,12 @@ class ConflictValue(BaseModel):
 
 
 class LiveAuthor(BaseModel):
-    """Who made the cluster's change, as field managers call themselves, and when he edited the object last."""
+    """Who made the cluster's change: the person where that is known, else the field manager, and when that wrote last."""
 
-    by: str
+    by: str | None = None
+    editors: list[str] | None = Field(
+        None, description="There where by is no person: who edited it, one of whom it may have been."
+    )
     at: str | None = None
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gitintegration import messages
-from gitintegration.cluster.client import FIELD_MANAGER
 from gitintegration.commits import origins
 from gitintegration.commits.origins import Asked, Origin, Traced
 from gitintegration.core.diff import ORDER, ListKeys, Path, diff, format_path, get, is_within
-from gitintegration.core.managers import last_writer
 from gitintegration.core.merge import Decision
 from gitintegration.core.plan.detail import field_name
 from gitintegration.core.redaction import Redaction
@@ -21,7 +19,7 @@ from gitintegration.errors import OperationError, Reason
 from gitintegration.git.workers import Workers
 from gitintegration.messages import named
 from gitintegration.operations.result import OperationContext, OperationResult, chosen
-from gitintegration.reconcile.authors import git_edit, live_edit
+from gitintegration.reconcile.authors import LiveEdits, git_edit
 from gitintegration.reconcile.branches import SECONDS
 from gitintegration.reconcile.checkpoint import rests
 from gitintegration.reconcile.heads import RemoteHeads
@@ -70,9 +68,9 @@ class Blame:
             line, lines = await self._workers.run(SECONDS, origins.lines, session.directory, item.git, paths, limits)
         traced = await self._traced(session, request, item, shown, versions)
         last, *its = traced.origins or [None] * (len(shown) + 1)
-        managed = await self._reconciler.authors.managers(request, item.key) if item.live else ()
+        live = await self._reconciler.authors.live_edits(session, request, item.key) if item.live else LiveEdits()
         rows = [
-            _row(field, at, origin, managed, item.kind.redaction)
+            _row(field, at, origin, live, item.kind.redaction)
             for field, at, origin in zip(shown, lines, its, strict=True)
         ]
         await order.pages.tell(rows)
@@ -80,7 +78,7 @@ class Blame:
             "id": item.id,
             "path": item.path,
             "line": line,
-            "ours": live_edit(last_writer(managed, [_WHOLE], FIELD_MANAGER)),
+            "ours": live.last(),
             "theirs": told_commit(last),
             "fields": len(fields),
             "whole": traced.whole or all(traced.origins),
@@ -171,7 +169,7 @@ def _standing(
 
 
 def _row(
-    field: Field, line: int | None, origin: Origin | None, managed: Sequence[Mapping[str, Any]], redaction: Redaction
+    field: Field, line: int | None, origin: Origin | None, live: LiveEdits, redaction: Redaction
 ) -> dict[str, Any]:
     told: dict[str, Any] = {
         "field": field_name(format_path(field.path)),
@@ -180,8 +178,7 @@ def _row(
         "theirs": told_commit(origin),
     }
     if field.differs:
-        ours = live_edit(last_writer(managed, [field.path], FIELD_MANAGER))
-        told |= {"differs": True, "live": redaction.shown(field.path, field.live), "ours": ours}
+        told |= {"differs": True, "live": redaction.shown(field.path, field.live), "ours": live.of([field.path])}
     return {name: value for name, value in told.items() if value not in (None, {})}
 
 

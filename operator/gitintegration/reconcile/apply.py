@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from gitintegration.core.invalid import InvalidReason, Problem
+from gitintegration.core.plan.authors import shown_name
 from gitintegration.core.values import Json
 from gitintegration.errors import Forbidden, GitIntegrationError, KindUnavailable, Refused, Stale
 from gitintegration.messages import named
@@ -99,7 +100,7 @@ class Applier:
         stats.pulled.setdefault(verb, []).append(item.key.name)
         if item.drift:
             person = (before.edited_by if item.kind.stamped else "") or before.manager if before is not None else ""
-            who = f" by {person}" if person else ""
+            who = f" by {shown_name(person)}" if person else ""
             stats.reverted.append(f"{item.key} ({named(item.drift, 3)}{who})")
         if verb is Verb.update and before is not None:
             session.contest.wrote(item.key, before.view)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 from gitintegration.cluster.client import FIELD_MANAGER
 from gitintegration.commits.files import Scope
 from gitintegration.commits.origins import Asked, Origin, Traced, origins
+from gitintegration.core.diff import Path as FieldPath
 from gitintegration.core.managers import last_writer
 from gitintegration.core.merge import ConflictReason
+from gitintegration.core.people import UNSEEN, editors
 from gitintegration.core.plan.authors import Authors, Told, Torn, shown_name
 from gitintegration.core.status import SHOWN, ConflictEntry, parse_timestamp, timestamp
 from gitintegration.core.text import plain_values
@@ -60,7 +63,7 @@ class AuthorFinder:
         new = [entry.torn for entry in shown if entry.torn and not _is_known(session, entry.torn)]
         if new and asks:
             try:
-                ours = {torn.key: await self.ours(request, torn) for torn in new}
+                ours = {torn.key: await self.ours(session, request, torn) for torn in new}
                 theirs = await self._theirs(session, request, new)
             except GitIntegrationError as error:
                 if not error.is_passing:
@@ -78,13 +81,12 @@ class AuthorFinder:
             for entry in conflicts
         ]
 
-    async def ours(self, request: RunRequest, torn: Torn) -> Told:
+    async def ours(self, session: SyncSession, request: RunRequest, torn: Torn) -> Told:
         """Who made the cluster's change."""
         kind = request.kinds.get((torn.key.group, torn.key.kind))
         if kind is None or torn.conflict.reason is ConflictReason.DeletedInCluster:
             return {}
-        managed = await self.managers(request, torn.key)
-        return live_edit(last_writer(managed, torn.conflict.paths, FIELD_MANAGER))
+        return (await self.live_edits(session, request, torn.key)).of(torn.conflict.paths)
 
     async def _theirs(self, session: SyncSession, request: RunRequest, torn: Sequence[Torn]) -> dict[ObjectKey, Told]:
         found: dict[ObjectKey, Told] = {each.key: {} for each in torn}
@@ -147,21 +149,50 @@ class AuthorFinder:
             found = await walk()
         return found
 
-    async def managers(self, request: RunRequest, key: ObjectKey) -> Sequence[Mapping[str, Any]]:
-        """Who holds which fields of an object, as the server tells it."""
+    async def live_edits(self, session: SyncSession, request: RunRequest, key: ObjectKey) -> LiveEdits:
+        """Who edited an object in the cluster."""
         kind = request.kinds[key.group, key.kind]
-        return await self._objects.managers(kind, request.namespace, key.name)
+        managed, last = await self._objects.managers(kind, request.namespace, key.name)
+        return LiveEdits(managed, editors(session.edits.get(key, ()), last, kind.user) if kind.stamped else ())
 
 
-def live_edit(entry: Mapping[str, Any] | None) -> Told:
-    """What an entry of managedFields tells of its manager."""
-    name = shown_name(str((entry or {}).get("manager") or ""))
-    if not entry or not name:
-        return {}
-    try:
-        return {"by": name, "at": timestamp(parse_timestamp(str(entry.get("time"))))}
-    except ValueError:
-        return {"by": name}
+@dataclass(frozen=True, slots=True)
+class LiveEdits:
+    """Who edited an object since git had it, as far as that is known."""
+
+    managed: Sequence[Mapping[str, Any]] = ()
+    """Which field manager holds which fields, and when each wrote last."""
+    editors: tuple[str, ...] = ()
+    """People in the order of their edits, where these are stamped."""
+
+    def of(self, paths: Collection[FieldPath]) -> Told:
+        """Of fields that were edited: the person, where only one edited at all; else the field manager, and those whom it may be.
+
+        Nothing says whose single fields are: a stamp is of the object, and people share field managers.
+        """
+        entry = last_writer(self.managed, paths, FIELD_MANAGER)
+        if len(self.editors) == 1 and self.editors[0] != UNSEEN:
+            return _edit(self.editors[0], entry)
+        people = list(filter(None, map(shown_name, self.editors)))
+        return {**_edit(str((entry or {}).get("manager") or ""), entry), **({"editors": people} if people else {})}
+
+    def last(self) -> Told:
+        """Of the object: who edited it last, also before git had that."""
+        entry = last_writer(self.managed, _EDITED, FIELD_MANAGER) or last_writer(self.managed, [()], FIELD_MANAGER)
+        person = self.editors[-1] if self.editors else UNSEEN
+        return _edit(person or str((entry or {}).get("manager") or ""), entry)
+
+
+_EDITED = (("spec",), ("metadata", "labels"), ("metadata", "annotations"))
+"""What is looked for first: whoever writes a finalizer edits nothing."""
+
+
+def _edit(name: str, entry: Mapping[str, Any] | None) -> Told:
+    """Whose it is, and when that field manager wrote last."""
+    told = {"by": shown_name(name)}
+    with contextlib.suppress(ValueError):
+        told["at"] = timestamp(parse_timestamp(str((entry or {}).get("time"))))
+    return told if told["by"] else {}
 
 
 def git_edit(origin: Origin | None) -> Told:

@@ -16,7 +16,7 @@ from gitintegration.core.diff import get
 from gitintegration.core.invalid import Problem
 from gitintegration.core.layout import Summary, commit_message
 from gitintegration.core.merge import Decision
-from gitintegration.core.people import Credit, Directory, Edit
+from gitintegration.core.people import UNSEEN, Credit, Directory, Edit, editors
 from gitintegration.core.plan.conflict_values import ConflictValue, conflict_values
 from gitintegration.core.plan.policy import Policy, Side
 from gitintegration.core.state.record import Intent, ItemRecord
@@ -206,11 +206,11 @@ class Item:
         """Who edited it in the cluster since git had it. Of one that is gone it is who did so last."""
         if not self.decision.local_ahead or self.handed_over:
             return Edit()
-        people = session.edits.get(self.key, ()) if self.kind.stamped else ()
-        if self.live is not None and self.kind.stamped:
-            last = self.live.edited_by
-            people = (*(user for user in people if user != last), last) if last else ()
-        people = tuple(user for user in people if user != self.kind.user)  # as whom the operator writes
+        seen = session.edits.get(self.key, ()) if self.kind.stamped else ()
+        last = self.live.edited_by if self.live else seen[-1] if seen else UNSEEN
+        everybody = editors(seen, last, self.kind.user) if self.kind.stamped else ()
+        known = everybody and everybody[-1] != UNSEEN  # else nobody knows whose the last edit is, and so the commit
+        people = tuple(user for user in everybody if user != UNSEEN) if known else ()
         if self.live is None:
             return Edit(people, is_delete=True)
         brought = session.restored.get(self.key, ("", ""))[0] == self.version

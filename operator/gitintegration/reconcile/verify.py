@@ -57,10 +57,12 @@ class Verifier:
 
     async def check(self, session: SyncSession, request: RunRequest, commit: str | None) -> None:
         """Raises Unverified for a commit, of whatever branch, that nothing is to be taken from or put onto."""
-        if request.trust is not None and commit is not None:
-            found = await self._verdict(session.directory, request, commit, None)
-            if found.flaw is not None:
-                raise unverified(found)
+        if commit is not None and (found := await self.judged(session, request, commit)) and found.flaw is not None:
+            raise unverified(found)
+
+    async def judged(self, session: SyncSession, request: RunRequest, commit: str) -> Verdict | None:
+        """What is found of one commit, of whatever branch; None where nothing is to be verified."""
+        return await self._verdict(session.directory, request, commit, None) if request.trust is not None else None
 
     async def _verdict(self, directory: Path, request: RunRequest, commit: str, since: str | None) -> Verdict:
         assert request.trust is not None

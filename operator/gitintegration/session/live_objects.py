@@ -17,7 +17,7 @@ from gitintegration.cluster.client import FIELD_MANAGER
 from gitintegration.cluster.informer import Informer, edited_by
 from gitintegration.cluster.kinds import Kinds, ResourceKind
 from gitintegration.cluster.objects import Objects, of_kind
-from gitintegration.core.managers import Owned, owned_by, with_person
+from gitintegration.core.managers import Owned, owned_by
 from gitintegration.core.redaction import NOTHING_REDACTED, Redaction
 from gitintegration.core.schema import Schema
 from gitintegration.core.selection import selects
@@ -93,8 +93,8 @@ class Kind:
     outages: int = 0
     """Of its informer, when this was made ready."""
     redaction: Redaction = NOTHING_REDACTED
-    stamped: bool = False
-    """Whether the API server says on each object who edited it."""
+    stamped: bool | None = None
+    """Whether the API server says on each object who edited it; None: nothing was seen that says so."""
 
     @property
     def id(self) -> tuple[str, str]:
@@ -214,18 +214,12 @@ class LiveObjects:
         ignored = owned_by(managed, kind.resource.ignore_managers or ())
         return LiveObject(whole, kind.view(whole), _last_writer(managed), ignored)
 
-    async def managers(self, kind: Kind, namespace: str, name: str) -> Sequence[Mapping[str, Any]]:
-        """Who holds which fields of an object, as the server tells it; nobody, where it is not there.
-
-        Who edited it last is called by his own name, where that is stamped.
-        """
+    async def managers(self, kind: Kind, namespace: str, name: str) -> tuple[Sequence[Mapping[str, Any]], str]:
+        """Who holds which fields of an object, as the server tells it, and who edited it last, where that is stamped."""
         whole = await self._objects.acting_as(kind.user).get(kind.kind, namespace, name)
         if whole is None:
-            return ()
-        person = edited_by(whole["metadata"]) if kind.stamped else ""
-        return with_person(
-            whole["metadata"].get("managedFields") or (), "" if person == kind.user else person, FIELD_MANAGER
-        )
+            return (), ""
+        return whole["metadata"].get("managedFields") or (), edited_by(whole["metadata"])
 
     async def as_stored(self, kind: Kind, namespace: str, manifest: Json, live: LiveObject) -> Json:
         """The manifest as the API server would store it in place of the live object: a dry run, which writes nothing.

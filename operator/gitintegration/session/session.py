@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from gitintegration.core.people import UNSEEN
 from gitintegration.core.plan.authors import Authors
 from gitintegration.core.state.contest import Contest
 from gitintegration.core.state.evidence import Behind
@@ -110,7 +111,8 @@ class SyncSession:
     """The commit in which that was looked for, and the scope."""
     history: list[dict[str, object]] | None = None
     edits: dict[ObjectKey, tuple[str, ...]] = field(default_factory=dict)
-    """Who edited what is not carried yet, each in the order of their edits; what was edited last stands last."""
+    """Who edited what is not carried yet, each in the order of their edits, UNSEEN in front where there may have been others;
+    what was edited last stands last."""
     verified: str | None = None
     """The last commit that was verified, or made of our own."""
     own: Verdict | None = None
@@ -132,12 +134,18 @@ class SyncSession:
         self.scope = ""
         self.ignore_blob = None
 
-    def edited(self, key: ObjectKey, user: str) -> None:
-        """Somebody edited it."""
+    def edited(self, key: ObjectKey, user: str, *, follows: bool = True) -> None:
+        """Somebody edited it. `follows`: nobody did between what was known of it and this."""
         before = self.edits.pop(key, ())
-        self.edits[key] = (*(other for other in before if other != user), user)[-_EDITORS:]
+        known = [other for other in before if other not in (UNSEEN, user)]
+        unseen = [UNSEEN] if not follows or UNSEEN in before or len(known) >= _EDITORS else []
+        self.edits[key] = (*unseen, *known[1 - _EDITORS :], user)
         if len(self.edits) > _EDITED:  # what is none of the integration's is never carried
             del self.edits[next(iter(self.edits))]
+
+    def doubt(self, group: str, kind: str) -> None:
+        """Nobody is to be believed that says who edited these."""
+        self.edits |= {key: (UNSEEN,) for key in self.edits if (key.group, key.kind) == (group, kind)}
 
     def release(self, key: ObjectKey) -> None:
         """It is synced no more; what both sides hold of it stays."""

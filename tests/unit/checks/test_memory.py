@@ -72,6 +72,34 @@ def test_the_newest_are_told() -> None:
     assert [row["number"] for row in rows] == list(range(59, 59 - SHOWN, -1))
 
 
+def test_of_others_the_next_process_knows_what_was_told() -> None:
+    """No row, and so nothing that it could show; and nothing of those that are open no more."""
+    memory = CheckMemory()
+    pulls = [pull(number) for number in range(1, 200)]
+    memory.take(pulls)
+    for known in memory.known.values():
+        known.judge(A, B, Verdict(CheckState.success, "well"), "2026-01-01T00:00:00Z")
+        known.told, known.commented, known.comment = known.mark, "c" * 16, "7/8"
+    lines = memory.beyond()
+    assert [int(line.split()[0]) for line in lines] == list(range(199 - SHOWN, 99 - SHOWN, -1))
+    later = CheckMemory.of({"pullRequests": memory.to_status(), "pullRequestsTold": lines})
+    assert (later.to_status(), later.beyond()) == (memory.to_status(), lines)
+    assert later.take([each for each in pulls if each.number != 150]) == []
+    known = later.known[151]
+    assert (known.url, known.told, known.commented, known.comment) == (
+        "https://git.example.com/pulls/151",
+        memory.known[151].mark,
+        "c" * 16,
+        "7/8",
+    )
+    assert 150 not in later.known
+
+
+@pytest.mark.parametrize("lines", [["x"], ["1"], ["x a b"], [""], [1], ["1 a"], [None]])
+def test_a_line_that_is_none_is_left_out(lines: list[Any]) -> None:
+    assert CheckMemory.of({"pullRequestsTold": lines}).known == {}
+
+
 _rows = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (

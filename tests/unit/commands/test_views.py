@@ -284,7 +284,16 @@ FIELDS: list[dict[str, Any]] = [
         "ours": {"by": "kubectl-edit", "at": "2026-11-27T11:57:00Z"},
     },
     {"field": "spec.token", "line": 8, "value": "••• 1a2b3c4d"},
-    {"field": "spec.retries", "differs": True, "live": "3"},
+    {
+        "field": "spec.retries",
+        "differs": True,
+        "live": "3",
+        "ours": {
+            "by": "kubectl-patch",
+            "editors": ["ann@example.com", "[red]bob\x1b[31m"],
+            "at": "2026-11-27T11:57:00Z",
+        },
+    },
 ]
 SAME: dict[str, Any] = {**BLAMED, "blame": {"kind": "Pipeline", "name": "orders", "inSync": True, "theirs": BY_ANN}}
 SETTLED: list[dict[str, Any]] = [

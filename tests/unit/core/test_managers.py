@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gitintegration.core.diff import ORDER, Item, Path, diff
-from gitintegration.core.managers import is_owned, last_writer, owned_by, with_person
+from gitintegration.core.managers import is_owned, last_writer, owned_by
 
 MANAGED = [
     {
@@ -93,21 +93,3 @@ def test_who_wrote_a_field_last(paths: list[Path], manager: str | None) -> None:
     """Nobody is named who does not hold it, neither the operator itself nor who writes the status."""
     found = last_writer(HELD, paths, "gitintegration")
     assert (found["manager"] if found else None) == manager
-
-
-def test_who_wrote_last_is_called_by_his_name_where_it_is_sure_who_that_was() -> None:
-    def wrote(manager: str, time: str, **more: Any) -> dict[str, Any]:
-        return {"manager": manager, "time": time, "fieldsV1": {"f:spec": {"f:owner": {}}}, **more}
-
-    def named(*entries: dict[str, Any], person: str = "ann") -> list[str]:
-        return [entry["manager"] for entry in with_person(entries, person, "us")]
-
-    early, late = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
-    assert named(wrote("a", early), wrote("b", late)) == ["a", "ann"]
-    assert named(wrote("a", late), wrote("b", early)) == ["ann", "b"]
-    assert named(wrote("a", late), wrote("b", late)) == ["a", "b"]
-    assert named(wrote("a", early), wrote("us", late)) == ["ann", "us"]
-    assert named(wrote("a", early), person="") == ["a"]
-    assert named(wrote("a", early), {"manager": "b", "time": late, "fieldsV1": {"f:metadata": {}}}) == ["ann", "b"]
-    assert named(wrote("a", late, subresource="status"), wrote("b", early)) == ["a", "b"]
-    assert named() == []

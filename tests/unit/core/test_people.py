@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitintegration.api.git_names import identity
-from gitintegration.core.people import Credit, Directory, Edit, identity_of, people_of, with_trailers
+from gitintegration.core.people import UNSEEN, Credit, Directory, Edit, editors, identity_of, people_of, with_trailers
 
 
 @pytest.mark.parametrize(
@@ -116,3 +116,23 @@ def test_trailers_are_one_block_that_git_reads(message: str, whole: str) -> None
     assert made == whole
     read = subprocess.run(["git", "interpret-trailers", "--parse"], input=made, capture_output=True, text=True)
     assert "GitIntegration: n/i" in read.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("seen", "last", "wanted"),
+    [
+        (("ann",), "ann", ("ann",)),
+        (("ann", "bob"), "bob", ("ann", "bob")),
+        (("ann",), "bob", ("ann", "bob")),  # the watch has not told of it yet
+        (("bob", "ann"), "bob", ("ann", "bob")),
+        ((), "ann", (UNSEEN, "ann")),  # before this process began
+        ((UNSEEN, "bob"), "bob", (UNSEEN, "bob")),
+        (("ann", UNSEEN), "ann", ("ann", UNSEEN)),  # stamped, then edited while nobody stamped
+        (("ann",), "", ("ann", UNSEEN)),
+        (("ann", "operator"), "operator", ("ann",)),
+        ((), "operator", (UNSEEN,)),
+        ((), "", (UNSEEN, UNSEEN)),
+    ],
+)
+def test_who_edited_it_and_whether_others_may_have(seen: tuple[str, ...], last: str, wanted: tuple[str, ...]) -> None:
+    assert editors(seen, last, "operator") == wanted

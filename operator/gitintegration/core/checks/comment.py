@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 
-from gitintegration.core.checks.findings import CheckState, Findings, Verdict
+from gitintegration.core.checks.findings import CheckState, Findings, Signatures, Verdict
 from gitintegration.core.plan.authors import Told
 from gitintegration.core.status import ConflictEntry
 from gitintegration.core.text import plain
@@ -88,6 +88,8 @@ def comment_text(
         "",
         _summary(findings),
     )
+    if findings.signatures:
+        page.put("", _signatures(findings.signatures))
     _unmerged(page, findings)
     _conflicts(page, findings)
     _problems(page, findings)
@@ -134,6 +136,16 @@ def _summary(findings: Findings) -> str:
             f"{counted(findings.unpruned)} that it deletes will stay in the cluster, for `spec.sync.prune` is false."
         )
     return " ".join(told)
+
+
+def _signatures(asked: Signatures) -> str:
+    """What is not known before it is merged is told as what is to be done."""
+    each = ", and each that it brings onto the branch" if asked.each else ""
+    head = f"is signed by {code(asked.signer)}" if asked.signer else f"is not: {code(asked.flaw)}"
+    return (
+        f"**Commits are verified here**: a trusted key must sign the commit that this is merged as{each}, or nothing is synced "
+        f"from then on. The head of this pull request {head}."
+    )
 
 
 def _unmerged(page: _Page, findings: Findings) -> None:
@@ -217,6 +229,8 @@ def _value(text: str | None) -> str:
 
 
 def _who(told: Told) -> str:
-    if not told.get("by"):
+    by, people = told.get("by"), told.get("editors") or ()
+    if not by and not people:
         return "unknown"
-    return code(told["by"]) + (f", {code(told['at'])}" if told.get("at") else "")
+    found = [code(text) for text in (by, told.get("at")) if text]
+    return ", ".join([*found, *([f"editors: {_some(people, code)}"] if people else [])])

@@ -82,6 +82,21 @@ class Unmerged:
 
 
 @dataclass(frozen=True, slots=True)
+class Signatures:
+    """What is asked of the commits that are pulled (`spec.verify`), and what the head of the pull request has of it.
+
+    The commit that it is merged as is not there yet: whose signature that has nobody can say before.
+    """
+
+    signer: str = ""
+    """Whose trusted key signed the head; empty: nobody's."""
+    flaw: str = ""
+    """Why not, as the condition's reason."""
+    each: bool = False
+    """Whether each commit that comes onto the branch is to be signed, and not the last alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """All that merging would do. `branch` and `base`: what it would be merged into."""
 
@@ -99,6 +114,8 @@ class Findings:
     """Pipelines that it deletes in git, and that stay in the cluster: the spec prunes nothing."""
     waits: str = ""
     """Why nothing of it goes live by itself, in words."""
+    signatures: Signatures | None = None
+    """Where commits are verified."""
 
     @property
     def touches(self) -> bool:
@@ -117,7 +134,7 @@ class Findings:
         would never let them be.
         """
         if not self.touches:
-            return Verdict.of(CheckState.success, "no pipeline is touched")
+            return Verdict.of(CheckState.success, self._signed("no pipeline is touched"))
         wrong = []
         if self.unmerged:
             wrong.append(f"git can't merge {named([one.path for one in self.unmerged], 2)}")
@@ -128,7 +145,10 @@ class Findings:
             wrong.append(f"{counted(len(self.problems), 'manifest')} would be left alone")
         if wrong:
             return Verdict.of(CheckState.failure, "; ".join(wrong))
-        return Verdict.of(CheckState.success, self._words)
+        return Verdict.of(CheckState.success, self._signed(self._words))
+
+    def _signed(self, words: str) -> str:
+        return f"{words}; a trusted key must sign the merge" if self.signatures else words
 
     @property
     def deeds(self) -> str:

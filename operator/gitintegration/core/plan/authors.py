@@ -13,8 +13,9 @@ from gitintegration.core.values import ObjectKey
 _NAME = 128
 """Characters of a name: others chose it."""
 
-Told: TypeAlias = Mapping[str, str]
-"""`by` whom, `at` what time, in git by which `commit`; what is not known is left out."""
+Told: TypeAlias = Mapping[str, Any]
+"""`by` whom, `at` what time, in git by which `commit`; what is not known is left out. In the cluster, where several people
+may be meant: the `editors`."""
 
 
 @dataclass(frozen=True, slots=True)

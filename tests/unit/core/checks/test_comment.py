@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitintegration.core.checks.comment import LARGEST, code, comment_text, digest, marker
-from gitintegration.core.checks.findings import DESCRIPTION, Brought, CheckState, Findings, Kept, Unmerged, Verdict
+from gitintegration.core.checks.findings import (
+    DESCRIPTION,
+    Brought,
+    CheckState,
+    Findings,
+    Kept,
+    Signatures,
+    Unmerged,
+    Verdict,
+)
 from gitintegration.core.diff import no_list_keys
 from gitintegration.core.invalid import InvalidReason, Problem
 from gitintegration.core.plan.authors import Authors
@@ -28,6 +37,7 @@ NOW = datetime(2026, 11, 28, 2, 14, tzinfo=UTC)
 BASE = "9f8e7d6c5b4a39281706f5e4d3c2b1a098765432"
 GOLDEN = Path(__file__).parent / "golden"
 ALICE = {"by": "kubectl-edit", "at": "2026-11-12T09:30:00Z"}
+SEVERAL = {**ALICE, "editors": ["ann@example.com", "bob"]}
 
 
 def key(name: str) -> ObjectKey:
@@ -43,7 +53,7 @@ def update(name: str, *values: FieldValue, more: int = 0) -> Brought:
 
 
 def conflict(
-    name: str, reason: str = "BothModified", *values: ConflictValue, by: dict[str, str] = ALICE
+    name: str, reason: str = "BothModified", *values: ConflictValue, by: dict[str, Any] = ALICE
 ) -> ConflictEntry:
     fields = tuple(value.field for value in values) or ("spec.owner",)
     return ConflictEntry("Pipeline", name, name, path(name), reason, fields, values, None, Authors(by, {}))
@@ -85,9 +95,12 @@ CASES: dict[str, Findings] = {
     ),
     "unmerged": made(unmerged=[Unmerged(path("orders"), "Pipeline/orders: changed on both branches (spec.schedule)")]),
     "held": made(brought=[Brought(key(f"p{n}"), path(f"p{n}"), "delete", held=True) for n in range(4)]),
-    "kept": made(brought=[update("orders", SCHEDULE)], kept=[Kept(key("orders"), ("spec.owner", "spec.enabled"), ALICE)]),
+    "kept": made(brought=[update("orders", SCHEDULE)], kept=[Kept(key("orders"), ("spec.owner", "spec.enabled"), ALICE), Kept(key("users"), ("spec.owner",), SEVERAL)]),
     "alike": made(alike=2),
     "manual": made(brought=[update("orders", SCHEDULE)], unpruned=1, waits="mode Manual pulls nothing by itself"),
+    "signed": made(brought=[update("orders", SCHEDULE)], signatures=Signatures("ann@example.com | @acme", each=True)),
+    "unsigned": made(brought=[update("orders", SCHEDULE)], signatures=Signatures(flaw="Unsigned")),
+    "untouched-unsigned": made(signatures=Signatures(flaw="UntrustedKey")),
     "redacted": made(brought=[update("orders", *REDACTED)]),
     "many-fields": made(brought=[update("orders", *(FieldValue(f"spec.f{n}", "1", "2") for n in range(20)), more=3)]),
     "hostile": made(
@@ -95,7 +108,7 @@ CASES: dict[str, Findings] = {
         conflicts=[conflict(HOSTILE, "BothModified", ConflictValue(HOSTILE, HOSTILE, HOSTILE, None), by={"by": HOSTILE})],
         problems=[Problem(HOSTILE, InvalidReason.Refused, HOSTILE)],
         unmerged=[Unmerged(HOSTILE, HOSTILE)],
-        kept=[Kept(key(HOSTILE), [HOSTILE], {"by": HOSTILE, "at": HOSTILE})],
+        kept=[Kept(key(HOSTILE), [HOSTILE], {"by": HOSTILE, "at": HOSTILE, "editors": [HOSTILE] * 20})],
     ),
 }  # fmt: skip
 
