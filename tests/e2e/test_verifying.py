@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.bed.gpg import Gpg
+from tests.bed.gpg import verified as verified_by_gpg
 from tests.bed.operator import OperatorProcess
 from tests.bed.signing import signed_commit, ssh_key, verified
 from tests.bed.world import World, eventually, manifest
@@ -177,6 +179,43 @@ def test_keys_may_be_out_of_a_config_map(world: MakeWorld) -> None:
         w.integrate(**{**trusting(), "verify": {"configMapRef": {"name": "x"}, "secretRef": {"name": "x"}}})
 
 
+@pytest.mark.parametrize("kind", ["Secret", "ConfigMap"])
+def test_openpgp_keys_are_trusted_as_flux_has_them(world: MakeWorld, kind: str) -> None:
+    """Those of a file each, beside SSH keys; and the operator's own, with an OpenPGP key, without a file."""
+    ring = Gpg()
+    try:
+        ann, own, other = (ring.key(f"{name} <{name}@example.com>") for name in ("ann", "own", "other"))
+        w = world(FILES)
+        first = ring.commit(w.repo, ann, {})
+        w.secret()
+        w.secret("signing", **{"git.asc": ring.private(own).decode()})
+        data = {"ann.asc": ring.public(ann), "nobody.asc": ring.public(ring.key("nobody"))}
+        if kind == "Secret":
+            w.secret("signers", **data)
+        else:
+            w.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "signers"}, "data": data})
+        ref = "secretRef" if kind == "Secret" else "configMapRef"
+        w.integrate(**{**trusting(), "verify": {ref: {"name": "signers"}}})
+        status = w.in_sync()
+        assert status["verified"]["commit"] == first
+        assert (status["verified"]["key"], status["verified"]["signer"]) == (ann, "ann <ann@example.com>")
+
+        w.patch("orders", {"owner": "cluster"})
+        eventually(lambda: w.repo.count() == 3)
+        verified_by_gpg(w.repo.path, w.repo.head() or "", w.in_sync()["signingKey"]["publicKey"])
+        assert w.in_sync()["verified"]["key"] == own
+
+        bad = ring.commit(w.repo, other, orders("mallory"))
+        told = eventually(lambda: (w.sync_now(), (c := w.condition("Verified"))["reason"] == "UntrustedKey" and c)[1])
+        assert bad[:12] in told["message"]
+        assert other in told["message"]
+        assert w.spec("orders")["owner"] == "cluster"
+        ring.commit(w.repo, ann, orders("zoe"))
+        eventually(lambda: (w.sync_now(), w.spec("orders")["owner"] == "zoe")[1])
+    finally:
+        ring.close()
+
+
 @pytest.mark.parametrize(
     ("spec", "data", "reason", "words"),
     [
@@ -192,3 +231,15 @@ def test_what_can_not_be_verified_is_told(
     w.secret("signers", allowed_signers=data)
     told = eventually(lambda: (c := w.condition("Ready"))["reason"] == reason and c)
     assert words in told["message"]
+
+
+def test_a_file_that_holds_no_openpgp_key_is_told(world: MakeWorld) -> None:
+    w = started(world(FILES), **trusting())
+    w.secret("signers", **{"allowed_signers": f"ann {ANN[1]}", "ann.asc": "no key"})
+    told = eventually(lambda: (c := w.condition("Ready"))["reason"] == "InvalidSecret" and c)
+    assert "`ann.asc` holds no armoured OpenPGP public key" in told["message"]
+    data = {"bob.asc": "no key"}
+    w.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "signers"}, "data": data})
+    w.integrate(**{**trusting(), "verify": {"configMapRef": {"name": "signers"}}})
+    told = eventually(lambda: (c := w.condition("Ready"))["reason"] == "InvalidConfigMap" and c)
+    assert "`bob.asc`" in told["message"]

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from gitintegration import messages
+from gitintegration.controller.remotes import openpgp_files
 from gitintegration.core.people import people_of
 from gitintegration.errors import CredentialError, Reason
+from gitintegration.git import openpgp
 from gitintegration.git.verifying import Trust, keys_of
 
 T = TypeVar("T")
@@ -21,15 +23,26 @@ def people_in(found: Mapping[str, Any] | None, name: str) -> dict[str, str]:
     return _read(found, name, PEOPLE, "authors", people_of)
 
 
-def trust_in(found: Mapping[str, Any] | None, name: str, authors: Sequence[str], own: str) -> Trust:
-    """Whose commits are taken, out of key `allowed_signers`. Raises CredentialError."""
+def trust_in(
+    found: Mapping[str, Any] | None, name: str, authors: Sequence[str], own: str | openpgp.PublicKey
+) -> tuple[Trust, dict[str, str]]:
+    """Whose commits are taken, out of key `allowed_signers`, and the files of OpenPGP keys beside it. Raises CredentialError."""
 
     def trust(text: str) -> Trust:
         made = Trust(text, tuple(authors), own)
         keys_of(made)
         return made
 
-    return _read(found, name, SIGNERS, "allowed_signers", trust)
+    data = (found or {}).get("data") or {}
+    files = openpgp_files(data)
+    if files and "allowed_signers" not in data:
+        return trust(""), files
+    return _read(found, name, SIGNERS, "allowed_signers", trust), files
+
+
+def no_keys(name: str, key: str, words: str) -> CredentialError:
+    """Of a file of a ConfigMap that holds no OpenPGP keys."""
+    return _wrong({"map": name, "field": SIGNERS, "key": key}, words)
 
 
 def _read(found: Mapping[str, Any] | None, name: str, field: str, key: str, parse: Callable[[str], T]) -> T:
@@ -44,6 +57,8 @@ def _read(found: Mapping[str, Any] | None, name: str, field: str, key: str, pars
         return parse(text)
     except ValueError as error:
         words = str(error) if text is None else f"can't be used: {error}"
-        raise CredentialError(
-            Reason.InvalidConfigMap, messages.CONFIG_MAP_KEY(**facts, words=words), retry=True
-        ) from None
+        raise _wrong(facts, words) from None
+
+
+def _wrong(facts: Mapping[str, str], words: str) -> CredentialError:
+    return CredentialError(Reason.InvalidConfigMap, messages.CONFIG_MAP_KEY(**facts, words=words), retry=True)

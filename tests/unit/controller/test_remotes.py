@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from gitintegration.api.integration import GitIntegrationSpec, Provider
-from gitintegration.controller.remotes import app_of, build_remote, proxy_of
+from gitintegration.controller.config_maps import trust_in
+from gitintegration.controller.remotes import (
+    app_of,
+    build_remote,
+    openpgp_files,
+    openpgp_key_of,
+    proxy_of,
+    signing_key_of,
+    trust_of,
+)
 from gitintegration.errors import CredentialError, GitIntegrationError, SpecError
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.target import target_of
@@ -136,3 +145,40 @@ async def test_plain_http_is_refused_where_tls_is_required() -> None:
     egress.check_proxy(Proxy("http://127.0.0.1:1"))
     egress.check_scheme("https", "x")
     egress.check_scheme("ssh", "x")
+
+
+PRIVATE, OWN = "-----BEGIN PGP PRIVATE KEY BLOCK-----", "ssh-ed25519 AAAA"
+
+
+@pytest.mark.parametrize(
+    ("secret", "openpgp"),
+    [
+        ({"identity": "ssh", "passphrase": "p"}, None),
+        ({"git.asc": "pgp"}, (b"pgp", None)),
+        ({"git.asc": "pgp", "passphrase": "p"}, (b"pgp", "p")),
+        ({"git.asc": "pgp", "identity": "of the login", "password": "of the login"}, (b"pgp", None)),
+    ],
+)
+def test_which_key_signs(secret: dict[str, str], openpgp: object) -> None:
+    """A Secret that logs in by SSH as well has that key as `identity`."""
+    assert openpgp_key_of(secret) == openpgp
+
+
+@pytest.mark.parametrize("near", ["git-asc", "identity.pem"])
+def test_a_signing_key_by_another_name(near: str) -> None:
+    with pytest.raises(CredentialError, match=f"it has `{near}`: is that meant for"):
+        signing_key_of({near: "x"})
+
+
+def test_which_files_hold_keys_that_are_trusted() -> None:
+    """As Flux has them, and not the key that the operator signs with, where one Secret has both."""
+    data = {"ann.asc": "a", "bob.asc": "b", "ann.pub": "c", "asc": "d", "git.asc": f"x\n{PRIVATE}"}
+    assert openpgp_files(data) == {"ann.asc": "a", "bob.asc": "b"}
+    assert openpgp_files({"git.asc": "public", "ann.asc": PRIVATE}) == {"git.asc": "public", "ann.asc": PRIVATE}
+    assert trust_of({"ann.asc": "a"}, ["*@a"], OWN).signers == ""
+    with pytest.raises(CredentialError, match=r"`allowed_signers`, and none that ends in `\.asc`"):
+        trust_of({"git.asc": PRIVATE}, [], "")
+    trust, files = trust_in({"data": {"ann.asc": "a"}}, "map", ["*@a"], OWN)
+    assert (trust.signers, trust.authors, trust.own, files) == ("", ("*@a",), OWN, {"ann.asc": "a"})
+    with pytest.raises(CredentialError, match="allowed_signers"):
+        trust_in({"data": {"ann.pub": "a"}}, "map", [], "")
