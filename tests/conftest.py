@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -25,6 +26,10 @@ settings.register_profile("hunt", deadline=None)
 if "HISTORIES" not in os.environ:  # examples would follow from the strings of whatever else this process has imported
     providers._get_local_constants = lambda: providers._local_constants
 settings.load_profile("hunt" if "HISTORIES" in os.environ else "repeatable")
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # begun in the background: what is started here would ignore Ctrl-C too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 _LINES, _NEWEST = 60, 6
 _READY = '.status.conditions[?(@.type=="Ready")]'
 _COLUMNS = f"NAMESPACE:.metadata.namespace,NAME:.metadata.name,READY:{_READY}.reason,SAID:{_READY}.message"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -23,6 +24,8 @@ fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
 """Makes the terminal the program's own, so that Ctrl-C is a signal to it."""
+_PIECE = 4
+"""Bytes that are taken at a time: what is shown for a moment only is seen, however late who looks."""
 _PATIENCE = 60.0
 """Seconds for something to be seen."""
 
@@ -119,6 +122,7 @@ class Terminal:
         )
         os.close(follower)
         self.screen = Screen(columns, rows)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.said = ""
         """All of its output, as it came."""
 
@@ -136,6 +140,17 @@ class Terminal:
     def interrupt(self) -> None:
         """Ctrl-C, as it is typed."""
         self.type("\x03")
+
+    def left(self) -> int:
+        """The exit code after Ctrl-C. It is typed again, as people do: one between a question and its reading is seen at the next key only."""
+        end = time.monotonic() + _PATIENCE
+        while True:
+            self.interrupt()
+            again = time.monotonic() + 2.0
+            while time.monotonic() < again:
+                if not self._read(0.5):
+                    return self._process.wait(_PATIENCE)
+            assert time.monotonic() < end, self.screen.text
 
     def ended(self) -> int:
         """The exit code, once it has ended by itself."""
@@ -156,10 +171,10 @@ class Terminal:
         if not ready:
             return True
         try:
-            piece = os.read(self._leader, 1 << 16)
+            piece = os.read(self._leader, _PIECE)
         except OSError:  # nobody has the other side open any more
             return False
-        text = piece.decode(errors="replace")
+        text = self._decoder.decode(piece)
         self.said += text
         self.screen.put(text)
         return bool(piece)

@@ -85,6 +85,11 @@ class World:
             namespace=self.namespace,
         )
 
+    def by_hand(self, **spec: Any) -> None:
+        """Switches to mode Manual, and returns once that is in force: nothing edited from here on is synced by itself."""
+        self.integrate(sync={"mode": "Manual"}, **spec)
+        self.sync_now()
+
     def kubectl(self, *args: str, **options: Any) -> str:
         return self.plane.kubectl("-n", self.namespace, *args, **options)
 

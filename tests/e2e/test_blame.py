@@ -101,7 +101,7 @@ def test_a_pipeline_is_traced_to_its_file_and_to_who_edited_it(user: User) -> No
     assert "in sync" in text
     assert f"{made[:12]} by Alice Art, " in text
     assert ": Daily" in text
-    w.integrate(sync={"mode": "Manual"})
+    w.by_hand()
     edited(w, "orders", {"owner": "cluster"}, "hand-of-bob")
     eventually(lambda: w.sync_now().get("localAheadCount") == 1)
     found = told(user, 1, "trace", "orders")
@@ -133,7 +133,7 @@ def test_each_field_is_blamed_on_its_commit_or_its_live_edit(user: User) -> None
     w.repo.commit({"pipelines/orders.yaml": f"# moved down\n{manifest('orders', schedule='@daily')}"}, author=BOB)
     owned = w.repo.commit({"pipelines/orders.yaml": manifest("orders", schedule="@daily", owner="git")}, author=BOB)
     w.in_sync()
-    w.integrate(sync={"mode": "Manual"})
+    w.by_hand()
     edited(w, "orders", {"schedule": "@hourly", "retries": "3"}, "hand-of-bob")
     rows = blamed(user, 1, "orders")
     assert {name: row.get("theirs", {}).get("commit") for name, row in rows.items()} == {

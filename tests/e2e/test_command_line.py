@@ -77,7 +77,7 @@ def test_status_shows_a_conflict_and_a_file_that_is_left_alone(user: User) -> No
 
 def test_a_push_and_a_pull_are_planned_carried_out_and_told(user: User) -> None:
     w = user.w
-    w.integrate(sync={"mode": "Manual"})
+    w.by_hand()
     w.patch("orders", {"owner": "cluster"})
     eventually(lambda: w.sync_now().get("localAheadCount") == 1)
     planned = user.run("push", "-n", w.namespace, "--dry-run", COLUMNS="140")
@@ -203,7 +203,7 @@ def torn(w: World) -> None:
     """Two pipelines in conflict, one of them in two fields."""
     w.repo.commit({"pipelines/users.yaml": manifest("users")})
     w.in_sync()
-    w.integrate(sync={"mode": "Manual"})
+    w.by_hand()
     w.patch("orders", {"owner": "cluster", "schedule": "@daily"})
     w.patch("users", {"owner": "cluster"})
     files = {"orders": manifest("orders", owner="git", schedule="@hourly"), "users": manifest("users", owner="git")}

@@ -41,8 +41,7 @@ def started(w: World, repo: ForgeRepo, token: str | None = None, **sync: Any) ->
 
 def test_a_push_of_one_pipeline_with_its_pull_request(world: MakeWorld, repo: ForgeRepo) -> None:
     w = started(world(), repo)
-    w.integrate(repositoryURL=repo.url, provider="gitea", sync={"mode": "Manual"})
-    w.sync_now()
+    w.by_hand(repositoryURL=repo.url, provider="gitea")
     w.patch("orders", {"owner": "cluster"})
     w.patch("users", {"owner": "cluster"})
     block = {

@@ -55,7 +55,7 @@ def test_it_syncs_and_reviews_with_tokens_that_it_renews(
     assert len(github.made) == 2
     w.patch("users", {"owner": "review"})
     w.in_sync()
-    w.integrate(repositoryURL=w.repo.url("https"), provider="github", sync={"mode": "Manual"})
+    w.by_hand(repositoryURL=w.repo.url("https"), provider="github")
     w.patch("users", {"owner": "reviewed"})
     done = ask(w, "push", branch="feature", createPullRequest=True)
     assert why(done)[0] == "Succeeded", done

@@ -97,8 +97,7 @@ def test_keyed_lists_merge_in_the_version_that_the_file_names(kinds: Kinds) -> N
     assert w.in_sync()["pipelineCount"] == 2
     assert kinds.get("flows", "build")["spec"]["tasks"][0]["retries"] == 0  # defaulted, and no change to git
     assert w.repo.count() == 1
-    w.integrate(resources=kinds.resources, sync={"mode": "Manual"})
-    w.sync_now()
+    w.by_hand(resources=kinds.resources)
     plural = f"flows.{kinds.group}"
     patch = '[{"op": "replace", "path": "/spec/tasks/0/params/0/value", "value": "b"}]'
     w.kubectl("patch", plural, "build", "--type=json", "-p", patch)

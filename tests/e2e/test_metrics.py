@@ -47,8 +47,7 @@ def test_each_integration_and_each_request_is_told(world: MakeWorld, operator: O
     assert (value(operator, "sync_duration_seconds_count", result="synced") or 0) > 0
     assert (value(operator, "kube_requests_total", method="GET", code="200") or 0) > 0
 
-    w.integrate(sync={"mode": "Manual"})
-    w.sync_now()
+    w.by_hand()
     w.patch("orders", {"owner": "cluster"})
     w.patch("users", {"owner": "cluster"})
     w.repo.commit({"pipelines/users.yaml": manifest("users", owner="git")})

@@ -27,8 +27,7 @@ def started(world: MakeWorld, files: Mapping[str, str] | None = None, **spec: An
 
 def diverge(w: World) -> None:
     """One edit on each side, of different pipelines, while nothing is carried."""
-    w.integrate(sync={"mode": "Manual"})
-    w.sync_now()
+    w.by_hand()
     w.patch("orders", {"owner": "cluster"})
     w.repo.commit({"pipelines/users.yaml": manifest("users", owner="git")})
 
@@ -80,8 +79,7 @@ def test_drift_is_brought_back_where_git_always_wins(world: MakeWorld) -> None:
 @pytest.mark.parametrize("winner", ["ours", "theirs"])
 def test_a_strategy_settles_conflicts_only(world: MakeWorld, winner: str) -> None:
     w = started(world)
-    w.integrate(sync={"mode": "Manual"})
-    w.sync_now()
+    w.by_hand()
     w.patch("orders", {"owner": "cluster"})
     w.repo.commit({"pipelines/orders.yaml": manifest("orders", "1 1 * * *", owner="git")})
     w.integrate(sync={"strategy": winner})

@@ -230,7 +230,7 @@ def test_doctor_of_somebody_without_rights_is_no_alarm(new: User, world: MakeWor
 
 def test_a_diff_is_shown_by_a_program_of_ones_own(new: User, tmp_path: Path) -> None:
     w = integrated(new)
-    w.integrate(sync={"mode": "Manual"})
+    w.by_hand()
     w.patch("orders", {"owner": "cluster"})
     command = ("diff", "-n", w.namespace, "--side", "push")
     done = eventually(lambda: (d := new.run(*command, KUBECTL_EXTERNAL_DIFF="diff -u -N")).returncode == 1 and d)

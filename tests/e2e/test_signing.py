@@ -46,8 +46,7 @@ def test_every_commit_is_signed(world: MakeWorld, operator: OperatorProcess) -> 
     assert verified(w.repo.path, head, public) == f"G bot@example.com {key['fingerprint']}"
     told = w.repo.log("-1", "--format=%an <%ae>|%cn <%ce>").strip()
     assert told == "GitIntegration <gitintegration@planasonix.com>|Signing Bot <bot@example.com>"
-    w.integrate(commit=commit_spec(), sync={"mode": "Manual"})
-    w.sync_now()
+    w.by_hand(commit=commit_spec())
     w.patch("users", {"owner": "cluster"})
     done = ask(w, "push", branch="feature", pipelines=["users"])
     assert why(done)[0] == "Succeeded", done

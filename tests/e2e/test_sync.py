@@ -61,7 +61,7 @@ def test_different_fields_merge_and_the_same_field_conflicts(world: MakeWorld) -
     assert w.status()["remoteAheadCount"] == 2
     w.integrate(sync={"mode": "Bidirectional"})
     w.in_sync()
-    w.integrate(sync={"mode": "Manual"})
+    w.by_hand()
     w.patch("orders", {"owner": "cluster"})
     w.patch("users", {"owner": "cluster"})
     w.repo.commit(

@@ -52,7 +52,7 @@ def torn(w: World) -> None:
     """A pipeline in conflict in two fields, and one in one."""
     w.repo.commit({"pipelines/users.yaml": manifest("users")})
     w.in_sync()
-    w.integrate(sync={"mode": "Manual"})
+    w.by_hand()
     w.patch("orders", {"owner": "cluster", "schedule": "@daily"})
     w.patch("users", {"owner": "cluster"})
     files = {"orders": manifest("orders", owner="git", schedule="@hourly"), "users": manifest("users", owner="git")}
@@ -163,8 +163,7 @@ def test_a_question_is_left_by_ctrl_c_and_nothing_is_settled(w: World) -> None:
     torn(w)
     with terminal(w, "resolve") as shown:
         shown.until(lambda lines: "spec.owner:" in lines[-1])
-        shown.interrupt()
-        assert shown.ended() == 130
+        assert shown.left() == 130
         assert "Traceback" not in shown.said
     assert w.spec("orders")["owner"] == "cluster"
     assert w.kubectl("get", "gitop", "-o", "name") == ""
@@ -182,8 +181,8 @@ def slow(w: World) -> Iterator[None]:
 
 
 def test_progress_is_shown_and_gives_way_to_the_end(w: World) -> None:
+    w.by_hand()
     w.repo.commit({"pipelines/users.yaml": manifest("users")})
-    w.integrate(sync={"mode": "Manual"})
     with terminal(w, "pull") as shown:
         shown.until(lambda lines: re.search(r"^\S (waits|Pending|Running)", lines[0]))
         assert not shown.screen.cursor
@@ -197,8 +196,7 @@ def test_progress_is_shown_and_gives_way_to_the_end(w: World) -> None:
 
 
 def test_who_leaves_an_operation_is_told_where_it_is(w: World) -> None:
-    w.integrate(sync={"mode": "Manual"})
-    w.sync_now()
+    w.by_hand()
     with slow(w), terminal(w, "pull") as shown:
         shown.until(lambda lines: re.search(r"^\S (waits|Pending|Running)", lines[0]))
         eventually(lambda: w.kubectl("get", "gitop", "-o", "name"))
@@ -213,7 +211,7 @@ def test_who_leaves_an_operation_is_told_where_it_is(w: World) -> None:
 
 @pytest.mark.parametrize("rows", [50, 8])
 def test_what_is_watched_is_shown_in_one_place_until_ctrl_c(w: World, rows: int) -> None:
-    w.integrate(sync={"mode": "Manual"})
+    w.by_hand()
     with terminal(w, "status", "--watch", rows=rows) as shown:
         shown.until(lambda lines: any(w.namespace in line for line in lines))
         w.patch("orders", {"owner": "cluster"})
@@ -231,7 +229,7 @@ def test_what_is_watched_is_shown_in_one_place_until_ctrl_c(w: World, rows: int)
 
 @pytest.mark.parametrize("form", ["text", "json", "name"])
 def test_what_is_watched_in_a_pipe_is_a_line_for_each_change(w: World, form: str) -> None:
-    w.integrate(sync={"mode": "Manual"})
+    w.by_hand()
     process = subprocess.Popen(
         [SCRIPT, "status", "-n", w.namespace, "--watch", "-o", form],
         env={**os.environ, "KUBECONFIG": str(w.plane.kubeconfig), "COLUMNS": "140"},

@@ -163,8 +163,7 @@ def test_accounts_controllers_and_operations(make: MakeWorld) -> None:
     tool.kubectl("patch", "pipeline", "orders", "--type=merge", "-p", '{"spec": {"owner": "tool"}}')
     eventually(lambda: w.repo.count() == 2)
     assert authors(w, 1) == [f"{w.namespace}/tool <tool@{w.namespace}.serviceaccounts.kubernetes.invalid>"]
-    w.integrate(sync={"mode": "Manual"})
-    w.sync_now()
+    w.by_hand()
     edit(w, "bob", "orders", {"spec": {"owner": "bob"}})
     body = {
         "apiVersion": API,

@@ -430,7 +430,10 @@ class GitIntegrationSpec(Model):
         "Default: what --default-service-account names, else the operator itself.",
     )
     author: Author = Field(Author(), description="Who the operator's commits are by.")
-    authors: Authors = Field(Authors(), description="Whose commits are that carry edits of the cluster.")
+    authors: Authors | None = Field(
+        None,
+        description="Whose commits are that carry edits of the cluster. Absent: who edited, as far as that is known.",
+    )  # no default of the CRD's: the release before would refuse a spec that holds it
     commit: Commit | None = Field(None, description="Signatures of the operator's commits, and who commits.")
     verify: Verify | None = Field(None, description="Whose commits are taken from git, by their signatures.")
     resources: list[Resource] = Field(
@@ -459,6 +462,11 @@ class GitIntegrationSpec(Model):
                 "verify needs commit.signingSecretRef, or mode Pull: commits of its own must be signed as well"
             )
         return self
+
+    @property
+    def authorship(self) -> Authors:
+        """Whose commits are, also where nobody said so."""
+        return self.authors or Authors()
 
     def suspended_for(self, now: datetime) -> float:
         """Seconds for which nothing is synced from now on: 0 where it is not suspended, inf where no end is known."""

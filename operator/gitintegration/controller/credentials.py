@@ -80,7 +80,7 @@ class CredentialResolver:
 
     async def _people(self, namespace: str, spec: GitIntegrationSpec) -> Mapping[str, str]:
         """How users are called in commits. Raises CredentialError: a wrong author stays wrong in git."""
-        ref = spec.authors.map_ref
+        ref = spec.authorship.map_ref
         return people_in(await self._config_map(namespace, ref.name), ref.name) if ref else {}
 
     async def _trust(self, namespace: str, login: Login, spec: GitIntegrationSpec) -> Trust | None:

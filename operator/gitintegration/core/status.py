@@ -467,8 +467,7 @@ def _signed(outcome: Outcome) -> dict[str, _Verdict | None]:
         return {}
     told = f"commit {found.commit[:12]} by {found.author}"
     if found.flaw is not None:
-        by = f", by key {found.key}" if found.key else ""
-        return {"Verified": _Verdict("False", Reason(found.flaw.value), f"{told} {found.words}{by}")}
+        return {"Verified": _Verdict("False", Reason(found.flaw.value), f"{told} {found.words}{found.by}")}
     whose = f" of {found.signer}" if found.signer else ""
     return {"Verified": _Verdict("True", Reason.Succeeded, f"{told} is signed by key {found.key}{whose}")}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
@@ -19,6 +20,11 @@ class ObjectKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
+
+
+def digest_of(value: Json) -> str:
+    """Names a value, whatever the order of its keys."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def to_bytes(value: Json) -> bytes:

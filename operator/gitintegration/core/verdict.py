@@ -28,3 +28,8 @@ class Verdict:
     signer: str = ""
     flaw: Flaw | None = None
     words: str = ""
+
+    @property
+    def by(self) -> str:
+        """Which key signed it, as the end of a sentence; empty where none did."""
+        return f", by key {self.key}" if self.key else ""

@@ -126,7 +126,7 @@ class RunRequest:
 
     def text_of(self, message: str, edits: Iterable[Edit], moment: int) -> CommitText:
         """What a commit with these edits says, with its author."""
-        authors = self.spec.authors
+        authors = self.spec.authorship
         credit = Credit.of(edits if authors.mode == "person" else ())
         directory = Directory(authors.domain, self.people)
         text = credit.message(message, directory, f"{self.namespace}/{self.name}")

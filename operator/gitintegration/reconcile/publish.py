@@ -136,7 +136,7 @@ class Branch:
         if message is not None:
             edits = [staged.edit for staged in self.staged]
             return [(self._request.text_of(message, edits, moment), frozenset())]
-        parts = parted(self.staged, list(self._session.edits), apart=self._request.spec.authors.mode == "person")
+        parts = parted(self.staged, list(self._session.edits), apart=self._request.spec.authorship.mode == "person")
         return [(self._text(part, moment), frozenset(staged.target for staged in part)) for part in parts]
 
     def _text(self, part: Sequence[Staged], moment: int) -> CommitText:

@@ -78,6 +78,5 @@ class Verifier:
 def unverified(found: Verdict) -> Unverified:
     """What is told of a commit that is not taken."""
     assert found.flaw is not None
-    key = f", by key {found.key}" if found.key else ""
-    facts = {"commit": found.commit[:12], "author": found.author, "words": found.words, "by": key}
+    facts = {"commit": found.commit[:12], "author": found.author, "words": found.words, "by": found.by}
     return Unverified(Reason(found.flaw.value), messages.UNVERIFIED(**facts))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 
-import orjson
-
 from gitintegration.core.invalid import InvalidReason, Problem
-from gitintegration.core.values import Json, ObjectKey
+from gitintegration.core.values import Json, ObjectKey, digest_of
 
 _KEPT_FOR = 600.0
 """Seconds for which what was declined is not tried again: the server's rules may change."""
@@ -26,14 +23,14 @@ class Declined:
     def add(self, key: ObjectKey, value: Json | None, path: str, words: str) -> Problem:
         """Note that the server declined a value at `path`. Gives it as the item's problem."""
         problem = Problem(path, InvalidReason.PushRefused, f"{key}: {words}")
-        self._known[key] = _digest(value), problem, self._now + _KEPT_FOR
+        self._known[key] = digest_of(value), problem, self._now + _KEPT_FOR
         self.paths.add(path)
         return problem
 
     def problem(self, key: ObjectKey, value: Json | None) -> Problem | None:
         """Why this value is not pushed."""
         known = self._known.get(key)
-        return known[1] if known and known[0] == _digest(value) else None
+        return known[1] if known and known[0] == digest_of(value) else None
 
     def expire(self, now: float) -> None:
         """Begin a run: what was declined long ago is tried again."""
@@ -43,7 +40,3 @@ class Declined:
     def clear(self) -> None:
         """Somebody asks for another try."""
         self._known.clear()
-
-
-def _digest(value: Json | None) -> str:
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()

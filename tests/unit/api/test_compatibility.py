@@ -46,6 +46,29 @@ def test_every_kind_that_was_released_is_there() -> None:
     assert RELEASED.keys() <= NOW.keys()
 
 
+def added(before: Node, now: Node, path: str = "") -> Iterator[str]:
+    """Fields with a default that a release lacks where it has what they stand in: every object holds them, and it refuses what it does not know."""
+    for name, field in now.get("properties", {}).items():
+        known = before.get("properties", {}).get(name)
+        if known is not None:
+            yield from added(known, field, f"{path}.{name}")
+        elif "default" in field:
+            yield f"{path}.{name}"
+    if "items" in now and "items" in before:
+        yield from added(before["items"], now["items"], f"{path}[]")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_new_field_is_filled_in_that_the_release_before_would_refuse(name: str) -> None:
+    assert list(added(schema(RELEASED[name]), schema(NOW[name]))) == []
+
+
+def test_a_new_default_is_found() -> None:
+    before: Node = {"properties": {"spec": {"properties": {"old": {}}}}}
+    now: Node = {"properties": {"spec": {"properties": {"old": {}, "new": {"default": 1}, "bare": {}}}}}
+    assert list(added(before, now)) == [".spec.new"]
+
+
 def _narrowings(node: Node) -> Iterator[Node]:
     """The node, narrowed in one way each time."""
     for name in node.get("properties", {}):

@@ -159,7 +159,11 @@ def test_the_operators_own_commits_are_by_whoever_edited(repository: Path) -> No
     assert judged(repository, commit(repository, "bob"), trust).flaw is Flaw.AuthorNotAllowed
 
 
-@pytest.mark.parametrize("line", ["nonsense", "ann@example.com", f"* cert-authority {ANN[1]}", "ann ssh-ed25519 %%%"])
+@pytest.mark.parametrize(
+    "line",
+    ["nonsense", "ann@example.com", f"* cert-authority {ANN[1]}", "ann ssh-ed25519 %%%"],
+    ids=["nonsense", "no key", "authority", "no base64"],
+)
 def test_a_line_that_is_no_key_is_told(line: str) -> None:
     with pytest.raises(ValueError, match="line 2"):
         keys_of(Trust(f"ann {ANN[1]}\n{line}\n"))

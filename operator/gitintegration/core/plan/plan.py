@@ -13,7 +13,7 @@ from gitintegration.core.bounds import bounded
 from gitintegration.core.diff import ListKeys, diff, format_path
 from gitintegration.core.status import SHOWN, ConflictEntry, told_conflicts
 from gitintegration.core.text import plain
-from gitintegration.core.values import Json, ObjectKey
+from gitintegration.core.values import Json, ObjectKey, digest_of
 
 CHANGES_SHOWN = 200
 
@@ -60,7 +60,7 @@ class PlannedChange:
 
 
 def _digest(value: Json | None) -> str:
-    return "" if value is None else hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return "" if value is None else digest_of(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,10 @@ Only what undoes a write of ours counts, so that a person who changes a value to
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-import orjson
-
-from gitintegration.core.values import Json, ObjectKey
+from gitintegration.core.values import Json, ObjectKey, digest_of
 
 ROUNDS, WITHIN = 3, 600.0
 """So often a write may be undone in so many seconds."""
@@ -37,7 +34,7 @@ class Contest:
     def wrote(self, key: ObjectKey, before: Json) -> None:
         """An object was written that held `before`."""
         known = self._items.get(key) or _Writes("")
-        self._items[key] = replace(known, before=_digest(before))
+        self._items[key] = replace(known, before=digest_of(before))
 
     def saw(self, key: ObjectKey, live: Json, manager: str, now: float) -> bool:
         """Whether an object, as it is now, makes its item rest; `manager` wrote it last."""
@@ -48,7 +45,7 @@ class Contest:
         if known is None:
             return False
         undone = tuple(at for at in known.undone if now - at < WITHIN)
-        if known.before and known.before == _digest(live):
+        if known.before and known.before == digest_of(live):
             known = replace(known, before="", rival=manager)
             undone = (*undone, now)
         self._items[key] = replace(known, undone=undone)
@@ -63,7 +60,3 @@ class Contest:
         """Who undoes what is written, where that makes an item rest; None: it does not. Empty: nobody knows."""
         known = self._items.get(key)
         return known.rival if known and len(known.undone) >= ROUNDS else None
-
-
-def _digest(value: Json) -> str:
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
