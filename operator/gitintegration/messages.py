@@ -362,12 +362,6 @@ SIGNING_NO_KEY = Message(
     _PUT_FILE.replace("$key=FILE", "identity=KEYFILE"),
     {"near": " (it has `identity.pem`: is that meant for `identity`?)"},
 )
-VERIFYING_NO_KEYS = Message(
-    "InvalidSecret",
-    "Secret $SECRET has no key `allowed_signers`, and none that ends in `.asc`, with the SSH or OpenPGP public keys that spec.verify is to trust$near",
-    _PUT_FILE.replace("$key=FILE", "allowed_signers=FILE"),
-    {"near": " (it has `allowedSigners`: is that meant for `allowed_signers`?)"},
-)
 CONFIG_MAP_MISSING = Message(
     "ConfigMapNotFound",
     "ConfigMap '$map', which $field names, is not there",

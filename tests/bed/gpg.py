@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.bed.build import cache_root, can_install, install, locked
 from tests.bed.gitserver import Repo, git
+from tests.bed.signing import pushed
 
 _PACKAGES = ("gpg", "gpg-agent")
 
@@ -78,6 +79,11 @@ class Gpg:
         lines = self.run("--list-keys", "--with-colons", key).decode().splitlines()
         return [line.split(":")[9] for line in lines if line.startswith("fpr:")]
 
+    def edit(self, key: str, *words: str) -> None:
+        """What somebody answers who edits a key, line by line."""
+        answers = "".join(f"{word}\n" for word in words).encode()
+        self.run("--no-batch", "--no-tty", "--command-fd", "0", "--expert", "--edit-key", key, stdin=answers)
+
     def revoke(self, key: str) -> None:
         """By the certificate that was made with the key."""
         made = (self.folder / "openpgp-revocs.d" / f"{key}.rev").read_text()
@@ -97,20 +103,7 @@ class Gpg:
 
     def commit(self, repo: Repo, key: str, files: Mapping[str, str], who: str = "Ann <ann@example.com>") -> str:
         """A commit that git made and signed in a clone, and pushed; its name."""
-        name, _, address = who.rstrip(">").partition(" <")
-        env = {f"GIT_{role}_NAME": name for role in ("AUTHOR", "COMMITTER")}
-        env |= {f"GIT_{role}_EMAIL": address for role in ("AUTHOR", "COMMITTER")}
-        with tempfile.TemporaryDirectory() as folder:
-            clone = Path(folder, "clone")
-            git("clone", "--quiet", str(repo.path), str(clone))
-            for path, text in files.items():
-                (clone / path).parent.mkdir(parents=True, exist_ok=True)
-                (clone / path).write_text(text)
-            git("add", "--all", cwd=clone)
-            words = ("commit", "--quiet", "--allow-empty", f"-S{key}", "-m", "signed")
-            git(*words, cwd=clone, env={**env, **self.env})
-            git("push", "--quiet", "origin", f"HEAD:{repo.branch}", cwd=clone)
-            return git("rev-parse", "HEAD", cwd=clone).strip()
+        return pushed(repo, files, who, ("-c", f"user.signingKey={key}"), self.env)
 
 
 def verified(repository: Path, commit: str, public: str) -> str:

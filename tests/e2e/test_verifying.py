@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.bed.gitserver import git
 from tests.bed.gpg import Gpg
 from tests.bed.gpg import verified as verified_by_gpg
 from tests.bed.operator import OperatorProcess
@@ -87,6 +88,51 @@ def test_a_head_that_was_never_verified_brings_nothing(world: MakeWorld) -> None
     w.secret("signers", allowed_signers=f"ann@example.com {ANN[1]}\nbob@example.com {OTHER[1]}\n")
     w.in_sync()
     assert w.names() == {"orders", "users"}
+
+
+def test_a_key_that_is_taken_out_of_the_list_is_not_trusted_any_more(world: MakeWorld) -> None:
+    """Not for what it signed before either; what is live stays, and waits."""
+    w = started(world(FILES), **trusting())
+    w.secret("signers", allowed_signers=f"ann@example.com {ANN[1]}\nbob@example.com {OTHER[1]}\n")
+    head = signed_commit(w.repo, OTHER[0], {})
+    w.in_sync()
+    for lines, reason in (
+        (f"ann@example.com {ANN[1]}\n", "UntrustedKey"),
+        (f'bob@example.com valid-before="20250101" {OTHER[1]}\n', "SignatureInvalid"),
+    ):
+        w.secret("signers", allowed_signers=lines)
+        told = eventually(lambda: (c := w.condition("Verified"))["reason"] == reason and c)  # noqa: B023 - asked at once
+        assert head[:12] in told["message"]
+    w.patch("orders", {"owner": "cluster"})
+    eventually(lambda: w.sync_now()["localAheadCount"] == 1)
+    assert w.repo.head() == head
+    signed_commit(w.repo, ANN[0], {})
+    w.secret("signers", allowed_signers=f"ann@example.com {ANN[1]}\n")
+    eventually(lambda: w.repo.count() == 4)
+    w.in_sync()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["on top", "in its place"])
+def test_the_same_tree_by_who_is_not_trusted_is_not_believed(world: MakeWorld, again: bool) -> None:
+    """Though there is nothing to pull: what is pushed onto it would vouch for it."""
+    w = world(FILES)
+    before = w.repo.head() or ""
+    good = signed_commit(w.repo, ANN[0], {})
+    started(w, **trusting()).in_sync()
+    if again:
+        w.repo.force(before)
+    bad = signed_commit(w.repo, OTHER[0], {})
+    assert w.repo.log("-1", "--format=%T").strip() == git("rev-parse", f"{good}^{{tree}}", cwd=w.repo.path).strip()
+    told = eventually(lambda: (w.sync_now(), (c := w.condition("Verified"))["reason"] == "UntrustedKey" and c)[1])
+    assert bad[:12] in told["message"]
+    w.patch("orders", {"owner": "cluster"})
+    status = eventually(lambda: (s := w.sync_now())["localAheadCount"] == 1 and s)
+    assert status["verified"]["commit"] == good
+    assert w.repo.head() == bad
+    w.repo.force(good)
+    eventually(lambda: w.repo.head() != good)
+    assert w.repo.log("-1", "--format=%P").strip() == good
+    w.in_sync()
 
 
 def test_with_mode_commits_every_one_is_asked_for(world: MakeWorld) -> None:
@@ -190,10 +236,14 @@ def test_openpgp_keys_are_trusted_as_flux_has_them(world: MakeWorld, kind: str) 
         w.secret()
         w.secret("signing", **{"git.asc": ring.private(own).decode()})
         data = {"ann.asc": ring.public(ann), "nobody.asc": ring.public(ring.key("nobody"))}
-        if kind == "Secret":
-            w.secret("signers", **data)
-        else:
-            w.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "signers"}, "data": data})
+
+        def put(**data: str) -> None:
+            if kind == "Secret":
+                w.secret("signers", **data)
+            else:
+                w.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "signers"}, "data": data})
+
+        put(**data)
         ref = "secretRef" if kind == "Secret" else "configMapRef"
         w.integrate(**{**trusting(), "verify": {ref: {"name": "signers"}}})
         status = w.in_sync()
@@ -210,8 +260,18 @@ def test_openpgp_keys_are_trusted_as_flux_has_them(world: MakeWorld, kind: str) 
         assert bad[:12] in told["message"]
         assert other in told["message"]
         assert w.spec("orders")["owner"] == "cluster"
-        ring.commit(w.repo, ann, orders("zoe"))
+        last = ring.commit(w.repo, ann, orders("zoe"))
         eventually(lambda: (w.sync_now(), w.spec("orders")["owner"] == "zoe")[1])
+
+        ring.revoke(ann)
+        put(**{**data, "ann.asc": ring.public(ann)})
+        told = eventually(
+            lambda: (w.sync_now(), (c := w.condition("Verified"))["reason"] == "SignatureInvalid" and c)[1]
+        )
+        assert last[:12] in told["message"]
+        w.patch("orders", {"owner": "cluster"})
+        eventually(lambda: w.sync_now()["localAheadCount"] == 1)
+        assert w.repo.head() == last
     finally:
         ring.close()
 

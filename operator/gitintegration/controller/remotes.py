@@ -23,6 +23,7 @@ _LOGIN = 16 << 10
 _IDENTITY = ("identity", "ssh-privatekey", "sshPrivateKey")
 _OPENPGP, _OPENPGP_KEYS = "git.asc", ".asc"
 """The private key, and how files of public keys end."""
+_SIGNERS = "allowed_signers"
 _LOGINS = ("token", "bearerToken", "username", "password", "ca.crt", "tls.crt", "tls.key")
 _APP_KEYS = ("githubAppID", "githubAppPrivateKey", "githubAppInstallationID", "githubAppBaseURL")
 _GITHUB = "https://api.github.com"
@@ -215,18 +216,17 @@ def openpgp_files(data: Mapping[str, str]) -> dict[str, str]:
     return {name: data[name] for name in names if name != _OPENPGP or not openpgp.is_private(data[name])}
 
 
-def trust_of(secret: Mapping[str, str], authors: Sequence[str], own: str | openpgp.PublicKey) -> Trust:
-    """Whose commits are taken, but for OpenPGP keys. Raises CredentialError, also where there are none of either kind."""
-    signers = secret.get("allowed_signers")
-    if signers is None and not openpgp_files(secret):
-        near = nearly(["allowed_signers"], list(secret))
-        raise CredentialError(Reason.InvalidSecret, messages.VERIFYING_NO_KEYS(near=near))
+def trust_of(data: Mapping[str, str], authors: Sequence[str], own: str | openpgp.PublicKey) -> Trust:
+    """Whose commits are taken, but for OpenPGP keys, out of a Secret or a ConfigMap. Raises BadFile, also where neither kind is there."""
+    signers = data.get(_SIGNERS)
+    if signers is None and not openpgp_files(data):
+        near = nearly([_SIGNERS], list(data))
+        raise openpgp.BadFile(_SIGNERS, f"is not there, and no key that ends in `{_OPENPGP_KEYS}`{near}")
     trust = Trust(signers or "", tuple(authors), own)
     try:
         keys_of(trust)
     except ValueError as error:
-        words = messages.SECRET_FILE(key="allowed_signers", words=f"can't be read: {error}")
-        raise CredentialError(Reason.InvalidSecret, words) from None
+        raise openpgp.BadFile(_SIGNERS, f"can't be used: {error}") from None
     return trust
 
 

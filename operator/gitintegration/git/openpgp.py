@@ -1,7 +1,7 @@
 """OpenPGP keys and signatures, by Sequoia. What reads and signs runs in a worker: keys and signatures are whatever somebody made.
 
-Sequoia asks whether a key served when a signature says that it was made, which is for whoever has the key to say. Here it must
-serve now as well, as git has it. Of a signature nothing is computed before its key was found among those that are trusted.
+A key must serve now, as git has it by gpg, and not when a signature says that it was made, which is for whoever has the key to say. Of a
+signature nothing is computed before its key was found among those that are trusted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from gitintegration.git.slices import uncounted
 
 if TYPE_CHECKING:
     from pysequoia import Cert, PySigner, Tsk
+    from pysequoia.packet import Packet
 
 BEGIN = b"-----BEGIN PGP SIGNATURE-----"
 _END = b"-----END PGP SIGNATURE-----"
@@ -34,7 +35,8 @@ _KEY = 1100
 """Bytes of one key of a certificate; one of RSA with 8192 bits has 1035."""
 _HEADER = 6
 """Bytes before what a packet holds, at most."""
-_NEVER = datetime.min.replace(tzinfo=UTC)
+_SKEW = timedelta(minutes=30)
+"""By which the clock of who signs may be ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +112,17 @@ def _certificates(text: str) -> list[Cert]:
 
 
 def _public(cert: Cert) -> PublicKey:
-    from pysequoia.packet import PacketPile, Tag
+    from pysequoia.packet import Tag
 
     usual = [Tag.PublicKey, Tag.PublicSubkey, Tag.UserID, Tag.UserAttribute, Tag.Signature]
     data = bytes(cert)
-    packets = list(PacketPile.from_bytes(data))
+    packets = _packets(data)
     parts = [packet.fingerprint for packet in packets if packet.fingerprint]
     largest = max(len(packet.body) for packet in packets if packet.fingerprint)
     if any(packet.tag not in usual for packet in packets):
         raise Unfit("holds what is no part of a key")
+    if len(parts[0]) != 40:
+        raise Unfit("holds a key of a version of OpenPGP that git's gpg can't read: version 4 can be")
     if largest > _KEY:
         raise Unfit(f"holds a key of {largest} bytes, more than {_KEY}")
     if len(data) > _CERTIFICATE:
@@ -133,32 +137,53 @@ def _public(cert: Cert) -> PublicKey:
 
 
 @lru_cache(maxsize=64)
-def _opened(data: bytes) -> tuple[Cert, dict[str, datetime | None]]:
-    """A certificate, and when each of its subkeys ends, or has ended."""
+def _opened(data: bytes) -> Cert:
     from pysequoia import Cert
-    from pysequoia.packet import PacketPile, SignatureType, Tag
 
-    ends, bound, created, at = dict[str, datetime | None](), _NEVER, _NEVER, ""
-    for packet in PacketPile.from_bytes(data):
-        made = packet.signature_created or _NEVER
-        if packet.fingerprint:
-            at, created, bound = packet.fingerprint, packet.key_created or _NEVER, _NEVER
-            ends[at] = None
-        elif packet.tag != Tag.Signature or ends[at] == _NEVER:
+    return Cert.from_bytes(data)
+
+
+@lru_cache(maxsize=64)
+def _packets(data: bytes) -> tuple[Packet, ...]:
+    from pysequoia.packet import PacketPile
+
+    return tuple(PacketPile.from_bytes(data))
+
+
+@lru_cache(maxsize=64)
+def _feigned(data: bytes, part: str) -> Tsk:
+    """A certificate one key of which has a secret half, of zeros and ones: whether a key serves now Sequoia tells of such alone."""
+    from pysequoia import Tsk
+    from pysequoia.packet import PublicKeyAlgorithm as Algorithm
+    from pysequoia.packet import Tag
+
+    made = list[bytes]()
+    for packet in _packets(data):
+        if packet.fingerprint != part:
+            made.append(bytes(packet))
             continue
-        elif packet.signature_type == SignatureType.SubkeyRevocation:
-            ends[at] = _NEVER
-        elif packet.signature_type == SignatureType.SubkeyBinding and made >= bound:
-            bound, valid = made, packet.key_validity_period
-            ends[at] = created + valid if valid else None
-    return Cert.from_bytes(data), ends
+        numbers = 4 if packet.key_algorithm in [Algorithm.RSAEncryptSign, Algorithm.RSASign] else 1
+        secret = b"\0\1\1" * numbers
+        body = bytes(packet.body) + b"\0" + secret + sum(secret).to_bytes(2, "big")
+        made.append(bytes([0xC5 if packet.tag == Tag.PublicKey else 0xC7, 0xFF]) + len(body).to_bytes(4, "big") + body)
+    return Tsk.from_bytes(b"".join(made))
+
+
+def _alive(key: PublicKey) -> bool:
+    """Whether a certificate as a whole has its time now."""
+    with suppress(Unfit), _sequoia("does not serve"):
+        cert = _opened(key.data)
+        end = cert.expiration
+        return not cert.is_revoked and (end is None or end > datetime.now(UTC))
+    return False
 
 
 def _serves(key: PublicKey, part: str) -> bool:
-    """Whether this key of a certificate has its time now, as far as the certificate says."""
-    cert, ends = _opened(key.data)
-    now = datetime.now(UTC)
-    return not cert.is_revoked and not any(end is not None and end <= now for end in (cert.expiration, ends[part]))
+    """Whether this key of a certificate may sign now, by what its owner signed and not by what others put beside it."""
+    with suppress(Unfit), _sequoia("does not serve"):
+        _feigned(key.data, part).signer()
+        return _alive(key)
+    return False
 
 
 @_sequoia("holds a private key that can't be read: is it whole?")
@@ -174,13 +199,13 @@ def read_private(armoured: bytes, passphrase: str | None) -> tuple[PublicKey, st
         raise Unfit("holds several private keys, and one is to sign (gpg --armor --export-secret-keys KEY)")
     cert = Tsk.from_bytes(armoured).extract_certificate()
     public, shown = _public(cert), str(cert)
-    if len(public.fingerprint) != 40:
-        raise Unfit("is of a version of OpenPGP that git's gpg can't read: version 4 can be")
     if len(shown) > _SHOWN:
         words = f"has {len(shown)} bytes of public key, more than {_SHOWN}"
         raise Unfit(f"{words}: export-minimal leaves others' signatures out")
-    if not _serves(public, public.parts[0]):
-        raise Unfit("holds a key that serves no more: it has expired, or is revoked")
+    if not _alive(public):
+        raise Unfit(
+            "holds a key that serves no more: it has expired, is revoked, or is too weak (SHA-1, or RSA below 2048 bits)"
+        )
     try:
         signature = sign(b"", armoured, passphrase)
     except Unfit:
@@ -232,12 +257,13 @@ def sign(data: bytes, armoured: bytes, passphrase: str | None) -> bytes:
 def judge(data: bytes, armoured: bytes, keys: Sequence[PublicKey]) -> tuple[str, PublicKey | None, bool]:
     """Which key a signature says that it is of, which of these that is, and whether it holds. Raises Unfit for what is not one signature."""
     with uncounted():
-        import pysequoia
-        from pysequoia.packet import HashAlgorithm as Hash
-        from pysequoia.packet import PacketPile, SignatureType
+        from pysequoia import Sig
+        from pysequoia.packet import PacketPile
+
+        from gitintegration.git.detached import holds
 
     blob = _dearmoured(armoured)
-    signature = pysequoia.Sig.from_bytes(blob)
+    signature = Sig.from_bytes(blob)
     (packet,) = PacketPile.from_bytes(bytes(signature))
     issuer = signature.issuer_fingerprint or signature.issuer_key_id
     if not issuer or len(blob) - len(packet.body) > _HEADER:
@@ -246,16 +272,10 @@ def judge(data: bytes, armoured: bytes, keys: Sequence[PublicKey]) -> tuple[str,
     if found is None:
         return issuer.upper(), None, False
     key, part = found
-    good = signature.signature_type == SignatureType.Binary
-    good &= signature.hash_algorithm in [Hash.SHA256, Hash.SHA384, Hash.SHA512, Hash.SHA3_256, Hash.SHA3_512]
-    try:
-        with _sequoia("does not hold"):
-            cert = _opened(key.data)[0]
-            valid = pysequoia.verify(bytes=data, store=lambda _: [cert], signature=signature).valid_sigs
-            good &= [each.signing_key for each in valid] == [part] and _serves(key, part)
-    except Unfit:
-        good = False
-    return part.upper(), key, good
+    (own,) = (each for each in _packets(key.data) if each.fingerprint == part)
+    made, end, now = signature.created, signature.expiration, datetime.now(UTC)
+    timely = made and own.key_created and own.key_created <= made <= now + _SKEW and (end is None or now < end)
+    return part.upper(), key, bool(timely) and holds(data, packet.body, own.body) and _serves(key, part)
 
 
 def _key_id(fingerprint: str) -> str:

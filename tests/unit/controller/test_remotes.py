@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from gitintegration.api.integration import GitIntegrationSpec, Provider
-from gitintegration.controller.config_maps import trust_in
 from gitintegration.controller.remotes import (
     app_of,
     build_remote,
@@ -22,6 +22,7 @@ from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.target import target_of
 from gitintegration.git.client import GitClient
 from gitintegration.git.egress import Egress
+from gitintegration.git.openpgp import BadFile
 from gitintegration.git.remote import Bearer, Proxy
 
 APP = {"githubAppID": "1", "githubAppInstallationID": "2", "githubAppPrivateKey": "key"}
@@ -175,10 +176,21 @@ def test_which_files_hold_keys_that_are_trusted() -> None:
     data = {"ann.asc": "a", "bob.asc": "b", "ann.pub": "c", "asc": "d", "git.asc": f"x\n{PRIVATE}"}
     assert openpgp_files(data) == {"ann.asc": "a", "bob.asc": "b"}
     assert openpgp_files({"git.asc": "public", "ann.asc": PRIVATE}) == {"git.asc": "public", "ann.asc": PRIVATE}
-    assert trust_of({"ann.asc": "a"}, ["*@a"], OWN).signers == ""
-    with pytest.raises(CredentialError, match=r"`allowed_signers`, and none that ends in `\.asc`"):
-        trust_of({"git.asc": PRIVATE}, [], "")
-    trust, files = trust_in({"data": {"ann.asc": "a"}}, "map", ["*@a"], OWN)
-    assert (trust.signers, trust.authors, trust.own, files) == ("", ("*@a",), OWN, {"ann.asc": "a"})
-    with pytest.raises(CredentialError, match="allowed_signers"):
-        trust_in({"data": {"ann.pub": "a"}}, "map", [], "")
+    trust = trust_of({"ann.asc": "a"}, ["*@a"], OWN)
+    assert (trust.signers, trust.authors, trust.own) == ("", ("*@a",), OWN)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"git.asc": PRIVATE}, r"is not there, and no key that ends in `\.asc`$"),
+        ({"allowedSigners": ""}, "it has `allowedSigners`: is that meant for `allowed_signers`"),
+        ({"allowed_signers": f"ann {OWN}\nann nonsense", "ann.asc": "a"}, "line 2"),
+    ],
+    ids=["private", "near", "nonsense"],
+)
+def test_what_trusts_nobody_is_told(data: dict[str, str], words: str) -> None:
+    with pytest.raises(BadFile) as error:
+        trust_of(data, [], "")
+    assert error.value.args[0] == "allowed_signers"
+    assert re.search(words, error.value.args[1])

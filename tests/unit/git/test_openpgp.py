@@ -10,25 +10,24 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pysequoia
 import pytest
-from pysequoia.packet import PacketPile, Tag
+from pysequoia.packet import PacketPile, SignatureType, Tag
 
 from gitintegration.core.verdict import OWN, Flaw, Verdict
 from gitintegration.errors import CredentialError, Reason
-from gitintegration.git import openpgp
+from gitintegration.git import detached, openpgp
 from gitintegration.git.keys import Keys
 from gitintegration.git.openpgp import BadFile, PublicKey, judge, public_keys
 from gitintegration.git.signing import Signer, is_signed, unsigned
-from gitintegration.git.verifying import Trust, keys_of, verdict
+from gitintegration.git.verifying import Trust, keys_of, verdict, verify
 from gitintegration.git.workers import Workers
 from tests.bed.gitserver import git
 from tests.bed.gpg import Gpg, verified
 from tests.bed.signing import ssh_key
 from tests.unit.git.test_signing import made, raw, with_signature
-from tests.unit.git.test_verifying import _WHO, commit, repository
+from tests.unit.git.test_verifying import _WHO, commit, packed, repository
 
 __all__ = ["repository"]
 
@@ -79,6 +78,10 @@ def blob(armoured: bytes) -> bytes:
     return bytes(pysequoia.Sig.from_bytes(armoured))
 
 
+def packet(tag: int, body: bytes) -> bytes:
+    return bytes([0xC0 | tag, 0xFF]) + len(body).to_bytes(4, "big") + body
+
+
 def judged(raw: bytes, *texts: str, **more: object) -> Verdict:
     trust = Trust("", keys=key_of(*texts), **more)  # type: ignore[arg-type]
     return verdict("x", raw, trust, keys_of(trust))
@@ -94,8 +97,10 @@ async def test_git_says_that_a_signature_is_good(tmp_path: Path, gpg: Gpg, keys:
     signer = await keys.openpgp_signer(private, PASSPHRASE)
     assert signer.to_status() == {"type": "openpgp", "fingerprint": key, "publicKey": signer.public}
     assert "PRIVATE" not in signer.public
-    for secret in (private.decode().splitlines()[3], PASSPHRASE):
-        assert secret not in repr(signer) + signer.public
+    secrets = set(private.decode().splitlines()[2:]) - set(signer.public.splitlines())
+    assert len(secrets) > 3
+    for each in (*secrets, PASSPHRASE):
+        assert each not in repr(signer) + signer.public
     name = made(tmp_path / "x.git", signer)
     git("fsck", "--strict", cwd=tmp_path / "x.git")
     assert verified(tmp_path / "x.git", name, signer.public) == f"G {key} {key}"
@@ -192,6 +197,34 @@ async def test_a_wrong_passphrase_is_told(gpg: Gpg, keys: Keys, passphrase: str 
     assert error.value.reason is Reason.InvalidSecret
 
 
+def slow(octets: bytes) -> bytes:
+    """A private key whose passphrase is to be derived so: `octets` say how, as a secret key packet has it."""
+    parts = list[bytes]()
+    for each in PacketPile.from_bytes(bytes(tsk().extract_certificate())):
+        if each.fingerprint:
+            parts.append(packet(5 if each.tag == Tag.PublicKey else 7, bytes(each.body) + octets + b"x" * 64))
+        else:
+            parts.append(bytes(each))
+    return secret(b"".join(parts))
+
+
+@pytest.mark.parametrize("memory", [17, 31], ids=["128 MiB", "2 TiB"])
+async def test_a_passphrase_that_takes_for_ever_is_given_up(keys: Keys, memory: int) -> None:
+    """By Argon2, which a key may ask for 255 passes of: half a minute of the processor, or more memory than there is."""
+    passes = slow(bytes([253, 9, 2, 4]) + b"salt" * 4 + bytes([255, 1, memory]))
+    with pytest.raises(CredentialError, match=r"of the processor|`passphrase`") as error:
+        await keys.openpgp_signer(passes, "x")
+    assert error.value.reason is Reason.InvalidSecret
+    assert ("within 3 s of the processor" in error.value.message) == (memory == 17)
+    assert (await keys.openpgp_signer(str(tsk()).encode(), None)).openpgp
+
+
+async def test_all_the_rounds_that_gpg_can_ask_for_are_gone_through(gpg: Gpg, keys: Keys) -> None:
+    key = gpg.key("Rounds <bot@example.com>", passphrase=PASSPHRASE)
+    private = gpg.run("--s2k-count", "65011712", *("--passphrase", PASSPHRASE, "--armor", "--export-secret-keys"), key)
+    assert (await keys.openpgp_signer(private, PASSPHRASE)).fingerprint == key
+
+
 # --- made by others -----------------------------------------------------------------------------------------------------
 
 
@@ -252,14 +285,119 @@ def test_a_key_must_serve_now(gpg: Gpg) -> None:
     assert judged(backdated, gpg.public(early)).flaw is Flaw.SignatureInvalid
 
 
+def revoke_subkey(gpg: Gpg, key: str) -> None:
+    gpg.edit(key, "key 1", "revkey", "y", "0", "", "y", "save")
+
+
 def test_a_subkey_that_was_revoked(gpg: Gpg) -> None:
     key = gpg.key("Parted <ann@example.com>", use="cert")
     gpg.subkey(key)
     data = with_signature(DATA, gpg.sign(key, DATA))
     assert judged(data, gpg.public(key)).flaw is None
-    words = "key 1\nrevkey\ny\n0\n\ny\nsave\n"
-    gpg.run("--no-batch", "--no-tty", "--command-fd", "0", "--edit-key", key, stdin=words.encode())
+    revoke_subkey(gpg, key)
     assert judged(data, gpg.public(key)).flaw is Flaw.SignatureInvalid
+
+
+def test_a_key_that_was_extended(gpg: Gpg) -> None:
+    """What is trusted says until when: a signature that was made after that holds once its key was fetched again."""
+    key = gpg.key("Longer <ann@example.com>", ends="30d", at=THEN)
+    ended = gpg.public(key)
+    gpg.run("--quick-set-expire", key, "0")
+    for data in (gpg.sign(key, DATA), gpg.sign(key, DATA, at=LATER)):
+        assert judged(with_signature(DATA, data), ended).flaw is Flaw.SignatureInvalid
+        assert judged(with_signature(DATA, data), gpg.public(key)).flaw is None
+        assert judged(with_signature(DATA, data), gpg.public(key), ended).flaw is None
+
+
+def spoilt(text: str, *kinds: SignatureType) -> str:
+    """A certificate whose last signature of one of these types holds no more."""
+    packets = list(PacketPile.from_bytes(text.encode()))
+    at = max(n for n, each in enumerate(packets) if each.tag == Tag.Signature and each.signature_type in kinds)
+    changed = bytes(packets[at])
+    parts = [*map(bytes, packets[:at]), changed[:-1] + bytes([changed[-1] ^ 1]), *map(bytes, packets[at + 1 :])]
+    return pysequoia.armor(b"".join(parts), pysequoia.ArmorKind.PublicKey)
+
+
+def test_nobody_but_its_owner_says_until_when_a_key_serves(gpg: Gpg) -> None:
+    """A server of keys, say, adds what it was sent: that counts for as little as gpg has it."""
+    key = gpg.key("Kept <ann@example.com>", use="cert", at=THEN)
+    part = gpg.subkey(key, ends="30d", at=THEN)
+    data = with_signature(DATA, gpg.sign(key, DATA, at=LATER))
+    ended = gpg.public(key)
+    gpg.run("--quick-set-expire", key, "0", part)
+    extended = gpg.public(key)
+    assert judged(data, ended).flaw is Flaw.SignatureInvalid
+    assert judged(data, extended).flaw is None
+    assert judged(data, ended, spoilt(extended, SignatureType.SubkeyBinding)).flaw is Flaw.SignatureInvalid
+    revoke_subkey(gpg, key)
+    for_ever = gpg.public(key)
+    assert judged(data, for_ever).flaw is Flaw.SignatureInvalid
+    assert judged(data, spoilt(for_ever, SignatureType.SubkeyRevocation)).flaw is None
+    gpg.revoke(key)
+    assert judged(data, extended, spoilt(gpg.public(key), SignatureType.KeyRevocation)).flaw is Flaw.SignatureInvalid
+    other = gpg.key("Kept too <ann@example.com>")
+    signed, before = with_signature(DATA, gpg.sign(other, DATA)), gpg.public(other)
+    gpg.revoke(other)
+    assert judged(signed, before, spoilt(gpg.public(other), SignatureType.KeyRevocation)).flaw is None
+    assert judged(signed, before, gpg.public(other)).flaw is Flaw.SignatureInvalid
+
+
+def test_a_key_that_is_for_something_else(gpg: Gpg) -> None:
+    key = tsk()
+    certified = pysequoia.sign(key.certifier(), DATA, mode=pysequoia.SignatureMode.DETACHED).rstrip()
+    found = judged(with_signature(DATA, certified), public(key))
+    assert (found.flaw, found.key) == (Flaw.SignatureInvalid, key.extract_certificate().fingerprint.upper())
+    usage = gpg.key("Usage <ann@example.com>", use="cert")
+    gpg.subkey(usage)
+    data = with_signature(DATA, gpg.sign(usage, DATA))
+    assert judged(data, gpg.public(usage)).flaw is None
+    gpg.edit(usage, "key 1", "change-usage", "S", "A", "Q", "save")
+    assert judged(data, gpg.public(usage)).flaw is Flaw.SignatureInvalid
+
+
+def test_a_signature_has_its_time(gpg: Gpg) -> None:
+    key = gpg.key("Timed <ann@example.com>", at=THEN)
+    for words, at in ((("--default-sig-expire", "30d"), LATER), ((), "20990101T000000")):
+        data = with_signature(DATA, gpg.sign(key, DATA, *words, at=at))
+        assert judged(data, gpg.public(key)).flaw is Flaw.SignatureInvalid
+    within = with_signature(DATA, gpg.sign(key, DATA, "--default-sig-expire", "30d"))
+    assert judged(within, gpg.public(key)).flaw is None
+
+
+def test_the_same_commit_but_for_its_signature(repository: Path, gpg: Gpg) -> None:
+    """What is trusted is a signature, and not the tree that it was once put to."""
+    ann, mallory = gpg.key("Ann again <ann@example.com>"), gpg.key("Mallory <ann@example.com>")
+    heads = list[str]()
+    for key in (ann, mallory):
+        words = ("commit", "-q", "--allow-empty", "--amend", "-m", "edit", f"-S{key}")
+        if not heads:
+            commit(repository)
+        git(*words, cwd=repository, env={**_WHO, **gpg.env})
+        heads.append(git("rev-parse", "HEAD", cwd=repository).strip())
+    good, bad = (raw(repository, head) for head in heads)
+    assert unsigned(good)[0] == unsigned(bad)[0]
+    directory, trust = packed(repository), Trust("", keys=key_of(gpg.public(ann)))
+    git("update-ref", "refs/heads/good", heads[0], cwd=repository)
+    directory = packed(repository)
+    for head, flaw in zip((*heads, *heads), (None, Flaw.UntrustedKey) * 2, strict=True):
+        assert verify(directory, head, None, trust).flaw is flaw
+    swapped = with_signature(unsigned(bad)[0], unsigned(good)[1][0])
+    assert swapped == good
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "words"),
+    [((), "rsa1024", "too weak"), (("--cert-digest-algo", "SHA1"), "ed25519", "too weak")],
+    ids=["RSA 1024", "SHA-1"],
+)
+async def test_a_key_that_is_too_weak(gpg: Gpg, more: tuple[str, ...], kind: str, words: str) -> None:
+    """Such as was made with an old gpg: it signs nothing, and is not trusted."""
+    who = f"Weak {kind} <ann@example.com>"
+    gpg.run(*more, "--passphrase", "", "--quick-gen-key", who, kind, "sign", "never")
+    with pytest.raises(CredentialError, match=words):
+        await Keys().openpgp_signer(gpg.private(f"={who}"), None)
+    data = with_signature(DATA, gpg.sign(f"={who}", DATA))
+    assert judged(data, gpg.public(f"={who}")).flaw is Flaw.SignatureInvalid
 
 
 @pytest.mark.parametrize("how", [("--digest-algo", "SHA1"), ("--textmode",)], ids=["SHA-1", "text"])
@@ -298,20 +436,23 @@ def test_what_only_looks_like_a_signature() -> None:
         openpgp.BEGIN + b"\n\n%%%\n-----END PGP SIGNATURE-----",
         good.replace(b"\n\n", b"\n"),
         good + b"\n" + foreign,
+        good + b"\nand more",
+        good.replace(b"\n\n", b"\n\nmore\n\n", 1),
     ):
         assert judged(with_signature(DATA, wrong), public(key)).flaw is Flaw.SignatureInvalid
     assert judged(with_signature(with_signature(DATA, good), good), public(key)).flaw is Flaw.SignatureInvalid
-    assert judged(with_signature(DATA, b"-----BEGIN PGP MESSAGE-----"), public(key)).flaw is Flaw.UntrustedKey
+    for other_kind in (b"-----BEGIN PGP MESSAGE-----", b"text\n" + good):
+        assert judged(with_signature(DATA, other_kind), public(key)).flaw is Flaw.UntrustedKey
 
 
 def test_nothing_is_computed_with_a_key_that_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, verify = list[object](), pysequoia.verify
+    asked, real = list[object](), detached.holds
 
-    def counted(**words: Any) -> pysequoia.Decrypted:
+    def counted(*words: bytes) -> bool:
         asked.append(words)
-        return verify(**words)
+        return real(*words)
 
-    monkeypatch.setattr(pysequoia, "verify", counted)
+    monkeypatch.setattr(detached, "holds", counted)
     key, other = tsk(), tsk()
     assert judge(DATA, signature(other), key_of(public(key)))[1:] == (None, False)
     assert not asked
@@ -349,6 +490,13 @@ def test_a_file_may_hold_several_keys() -> None:
     ]
 
 
+def huge_rsa() -> bytes:
+    """A public key whose modulus has 64,800 bits."""
+    size = 8100
+    numbers = (size * 8).to_bytes(2, "big") + b"\xff" * size + b"\0\x11\1\0\1"
+    return packet(6, b"\4\0\0\0\1\1" + numbers) + packet(13, b"x")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -360,15 +508,19 @@ def test_a_file_may_hold_several_keys() -> None:
         (public(tsk()).replace("x", "y"), "can't be read"),
         (pysequoia.armor(b"\xff" * 99, pysequoia.ArmorKind.PublicKey), "can't be read"),
         (pysequoia.armor(signature(tsk()), pysequoia.ArmorKind.PublicKey), "can't be read"),
+        (public(tsk(profile=pysequoia.Profile.RFC9580)), "version 4"),
+        (pysequoia.armor(huge_rsa(), pysequoia.ArmorKind.PublicKey), "holds a key of 8"),
+        (pysequoia.armor(bytes(tsk().extract_certificate()) * 400, pysequoia.ArmorKind.PublicKey), "bytes together"),
     ],
-    ids=["empty", "ssh", "private", "private too", "cut", "changed", "junk", "signature"],
+    ids=["empty", "ssh", "private", "private too", "cut", "changed", "junk", "signature", "version 6", "huge", "many"],
 )
 async def test_a_file_that_holds_no_keys_is_named(text: str, words: str) -> None:
-    found = await Keys().openpgp_public({"ann.asc": public(tsk()), "bob.asc": text})
-    assert isinstance(found, BadFile)
-    assert found.args[0] == "bob.asc"
-    assert words in found.args[1]
-    assert "backtrace" not in found.args[1]
+    with pytest.raises(BadFile) as error:
+        await Keys().openpgp_public({"ann.asc": public(tsk()), "bob.asc": text})
+    name, told = error.value.args
+    assert name == "bob.asc"
+    assert words in told
+    assert "backtrace" not in told
 
 
 async def test_a_file_that_unfolds_to_much_is_refused_where_it_is_alone(keys: Keys) -> None:
@@ -378,19 +530,15 @@ async def test_a_file_that_unfolds_to_much_is_refused_where_it_is_alone(keys: Ke
         bomb = zlib.compress(b"\xa3\x01" + bomb, 9)[2:-4]
     text = pysequoia.armor(b"\xa3\x01" + bomb, pysequoia.ArmorKind.PublicKey)
     assert len(text) < 64 << 10
-    try:
-        found = await keys.openpgp_public({"bob.asc": text})
-        assert isinstance(found, BadFile)
-    except CredentialError as error:
-        assert error.reason is Reason.InvalidSecret
-    assert len(await keys.openpgp_public({"ann.asc": public(tsk())})) == 1  # type: ignore[arg-type]
-    large = await keys.openpgp_public({"a.asc": "x", "b.asc": "x" * (256 << 10)})
-    assert isinstance(large, BadFile)
-    assert large.args[0] == "b.asc"
+    with pytest.raises((BadFile, CredentialError)):
+        await keys.openpgp_public({"bob.asc": text})
+    assert len(await keys.openpgp_public({"ann.asc": public(tsk())})) == 1
+    with pytest.raises(BadFile, match=r"b\.asc"):
+        await keys.openpgp_public({"a.asc": "x", "b.asc": "x" * (256 << 10)})
 
 
 _PANICS = """
-from gitintegration.git import openpgp
+from gitintegration.git import detached, openpgp
 
 class PanicException(BaseException):
     "As a library in Rust raises it."
