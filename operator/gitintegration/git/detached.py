@@ -19,7 +19,13 @@ _UNDERSTOOD = {2, 3, 16, 28, 33}
 """Kinds of what a signature says that may be marked as critical: its times, and who made it."""
 
 
-_HASHES = {8: hashes.SHA256, 9: hashes.SHA384, 10: hashes.SHA512, 12: hashes.SHA3_256, 14: hashes.SHA3_512}
+_HASHES: dict[int, hashes.HashAlgorithm] = {
+    8: hashes.SHA256(),
+    9: hashes.SHA384(),
+    10: hashes.SHA512(),
+    12: hashes.SHA3_256(),
+    14: hashes.SHA3_512(),
+}
 """Those for which nobody finds two texts that have one."""
 _ED25519 = "2b06010401da470f01"
 _CURVES: dict[str, ec.EllipticCurve] = {
@@ -41,7 +47,7 @@ def holds(data: bytes, signature: bytes, key: bytes) -> bool:
         or not _is_understood(said[6:])
     ):
         return False
-    digest, signed = _HASHES[said[3]](), data + said + b"\4\xff" + end.to_bytes(4)
+    digest, signed = _HASHES[said[3]], data + said + b"\4\xff" + end.to_bytes(4)
     numbers = [*_numbers(rest[4 + int.from_bytes(rest[:2]) :])]
     try:
         if algorithm in _RSA:

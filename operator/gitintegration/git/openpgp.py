@@ -130,7 +130,7 @@ def _public(cert: Cert) -> PublicKey:
         raise Unfit(f"{words}: export-minimal leaves others' out")
     try:
         with _sequoia("names nobody"):
-            who = plain(str(next(iter(cert.user_ids), "")))[:200]
+            who = plain(str(next(iter(_opened(data).user_ids), "")))[:200]
     except Unfit:
         who = ""
     return PublicKey(data, parts[0].upper(), tuple(parts), who)

@@ -537,6 +537,25 @@ async def test_a_file_that_unfolds_to_much_is_refused_where_it_is_alone(keys: Ke
         await keys.openpgp_public({"a.asc": "x", "b.asc": "x" * (256 << 10)})
 
 
+def tangled() -> str:
+    """A certificate within the limits that takes minutes to read: of each signature it is asked whose of 2000 names it may be."""
+    parts = [
+        bytes(each) for each in PacketPile.from_bytes(public(tsk(cipher_suite=pysequoia.CipherSuite.P521)).encode())
+    ]
+    names = [packet(13, b"u%d" % n) for n in range(2000)]
+    signatures = [parts[3][:-3] + n.to_bytes(3, "big") for n in range(150)]
+    return pysequoia.armor(b"".join((*parts, *names, *signatures)), pysequoia.ArmorKind.PublicKey)
+
+
+async def test_a_certificate_that_takes_for_ever_is_given_up(keys: Keys) -> None:
+    text = tangled()
+    assert len(text) < 64 << 10
+    with pytest.raises(CredentialError, match="within 3 s of the processor") as error:
+        await keys.openpgp_public({"bob.asc": text})
+    assert error.value.reason is Reason.InvalidSecret
+    assert len(await keys.openpgp_public({"ann.asc": public(tsk())})) == 1
+
+
 _PANICS = """
 from gitintegration.git import detached, openpgp
 
