@@ -9,25 +9,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.bed.build import cache_root, can_install, install, locked
+from tests.bed import build
 from tests.bed.gitserver import Repo, git
 from tests.bed.signing import pushed
-
-_PACKAGES = ("gpg", "gpg-agent")
-
-
-def _have() -> None:
-    """gpg and its agent; on a Debian-like machine without them, root installs them."""
-
-    def missing() -> bool:
-        return not all(map(shutil.which, _PACKAGES))
-
-    if missing() and can_install():
-        with locked(cache_root() / "gpg.lock"):
-            if missing():
-                install(*_PACKAGES)
-    if missing():
-        raise SystemExit("the tests need gpg, which judges OpenPGP signatures: install gpg and gpg-agent")
 
 
 class Gpg:
@@ -37,7 +21,7 @@ class Gpg:
     """
 
     def __init__(self, quick: bool = True) -> None:
-        _have()
+        build.gpg()
         self.folder = Path(tempfile.mkdtemp(prefix="gpg-"))
         (self.folder / "gpg.conf").write_text("batch\nquiet\ntrust-model always\npinentry-mode loopback\n")
         (self.folder / "gpg-agent.conf").write_text("s2k-count 65536\n" if quick else "")
