@@ -130,7 +130,7 @@ def test_the_same_tree_by_who_is_not_trusted_is_not_believed(world: MakeWorld, a
     assert status["verified"]["commit"] == good
     assert w.repo.head() == bad
     w.repo.force(good)
-    eventually(lambda: w.repo.head() != good)
+    eventually(lambda: (w.sync_now(), w.repo.head() != good)[1])
     assert w.repo.log("-1", "--format=%P").strip() == good
     w.in_sync()
 
