@@ -190,7 +190,7 @@ def _serves(key: PublicKey, part: str) -> bool:
 def read_private(armoured: bytes, passphrase: str | None) -> tuple[PublicKey, str]:
     """The public half of a private key that signs, and the same armoured. Raises Unfit."""
     with uncounted():
-        from pysequoia import Cert, Sig, Tsk
+        from pysequoia import ArmorKind, Cert, Sig, Tsk, armor
         from pysequoia.packet import PublicKeyAlgorithm as Algorithm
 
     if armoured.count(_PRIVATE.encode()) != 1:
@@ -198,7 +198,8 @@ def read_private(armoured: bytes, passphrase: str | None) -> tuple[PublicKey, st
     if len(Cert.split_bytes(armoured)) > 1:
         raise Unfit("holds several private keys, and one is to sign (gpg --armor --export-secret-keys KEY)")
     cert = Tsk.from_bytes(armoured).extract_certificate()
-    public, shown = _public(cert), str(cert)
+    public = _public(cert)
+    shown = armor(public.data, ArmorKind.PublicKey)
     if len(shown) > _SHOWN:
         words = f"has {len(shown)} bytes of public key, more than {_SHOWN}"
         raise Unfit(f"{words}: export-minimal leaves others' signatures out")

@@ -97,6 +97,7 @@ async def test_git_says_that_a_signature_is_good(tmp_path: Path, gpg: Gpg, keys:
     signer = await keys.openpgp_signer(private, PASSPHRASE)
     assert signer.to_status() == {"type": "openpgp", "fingerprint": key, "publicKey": signer.public}
     assert "PRIVATE" not in signer.public
+    assert "Bot" not in signer.public, "a comment of whose it is would be his text in a status"
     secrets = set(private.decode().splitlines()[2:]) - set(signer.public.splitlines())
     assert len(secrets) > 3
     for each in (*secrets, PASSPHRASE):
