@@ -34,6 +34,9 @@ _ENVIRONMENT = {
 }
 """Where the image runs: which packages it takes does not depend on who asks."""
 
+_COMPILED_IN = {"pysequoia": "LGPL-2.0-or-later"}
+"""Licences of what a package has compiled in, where they ask for more than its own (NOTICE): of Sequoia."""
+
 
 class Locked(NamedTuple):
     version: str
@@ -92,7 +95,7 @@ def _licence(name: str, locked: Locked) -> str | None:
     if told["Version"] != locked.version:
         raise RuntimeError(f"{name} {told['Version']} is installed, and {locked.version} is locked: make install")
     if expression := told.get("License-Expression"):
-        return str(expression)
+        return " AND ".join(filter(None, (str(expression), _COMPILED_IN.get(name))))
     classified = [
         each.rpartition(" :: ")[2] for each in told.get_all("Classifier", ()) if each.startswith("License ::")
     ]

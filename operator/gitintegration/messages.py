@@ -358,21 +358,9 @@ SIGNING_MISSING = Message(
 )
 SIGNING_NO_KEY = Message(
     "InvalidSecret",
-    "Secret $SECRET has no key `identity`, the SSH private key that spec.commit.signingSecretRef is to sign with$near",
+    "Secret $SECRET has no key `identity` and no `git.asc`, the SSH or OpenPGP private key that spec.commit.signingSecretRef is to sign with$near",
     _PUT_FILE.replace("$key=FILE", "identity=KEYFILE"),
     {"near": " (it has `identity.pem`: is that meant for `identity`?)"},
-)
-SIGNING_OPENPGP = Message(
-    "InvalidSecret",
-    "Secret $SECRET holds an OpenPGP key (`git.asc`), and commits are signed with SSH keys only, which forges take as well",
-    _PUT_FILE.replace("$key=FILE", "identity=KEYFILE"),
-    {},
-)
-VERIFYING_NO_KEYS = Message(
-    "InvalidSecret",
-    "Secret $SECRET has no key `allowed_signers`, the public keys that spec.verify is to trust$near",
-    _PUT_FILE.replace("$key=FILE", "allowed_signers=FILE"),
-    {"near": " (it has `allowedSigners`: is that meant for `allowed_signers`?)"},
 )
 CONFIG_MAP_MISSING = Message(
     "ConfigMapNotFound",

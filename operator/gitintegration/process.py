@@ -46,7 +46,7 @@ _IN_WORKERS = ("gitintegration.commits.files", "gitintegration.git.log")
 
 _KEY_MEMORY = 256 << 20
 """Bytes of address space for a process that reads keys."""
-_OF_KEYS = ("asyncssh", "gitintegration.git.keys")
+_OF_KEYS = ("asyncssh", "pysequoia", "gitintegration.git.keys")
 """Modules that are there before a key is read, for to import them takes as long as a key may."""
 
 _DRAIN = 6.0

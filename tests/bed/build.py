@@ -72,6 +72,21 @@ def sshd() -> str:
     return found
 
 
+def gpg() -> None:
+    """Sees to gpg and its agent as to sshd."""
+    names = ("gpg", "gpg-agent")
+
+    def missing() -> bool:
+        return not all(map(shutil.which, names))
+
+    if missing() and can_install():
+        with locked(cache_root() / "gpg.lock"):
+            if missing():
+                install(*names)
+    if missing():
+        raise SystemExit("the tests need gpg, which judges OpenPGP signatures: install gpg and gpg-agent")
+
+
 def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
@@ -220,4 +235,5 @@ def say(words: str) -> None:
 
 if __name__ == "__main__":
     sshd()
+    gpg()
     print(node_binaries() if sys.argv[1:] == ["node"] else binaries())

@@ -360,6 +360,7 @@ _INGREDIENTS = (
     "pyproject.toml",
     "README.md",
     "LICENSE",
+    "NOTICE",
     "*.lock",
     "image/*",
     "manifests/image/*",

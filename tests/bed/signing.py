@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,18 @@ def verified(repository: Path, commit: str, public: str, who: str = "bot@example
 
 
 def signed_commit(repo: Repo, private: bytes, files: Mapping[str, str], author: str = "Ann <ann@example.com>") -> str:
-    """A commit that somebody made and signed in a clone, and pushed; its name."""
+    """A commit that somebody made and signed in a clone with this key, and pushed; its name."""
+    with tempfile.TemporaryDirectory() as folder:
+        key = Path(folder, "key")
+        key.write_bytes(private)
+        key.chmod(0o600)
+        return pushed(repo, files, author, ("-c", "gpg.format=ssh", "-c", f"user.signingKey={key}"))
+
+
+def pushed(
+    repo: Repo, files: Mapping[str, str], author: str, signing: Sequence[str], env: Mapping[str, str] | None = None
+) -> str:
+    """The same; `signing`: what git is told of the key."""
     name, _, address = author.rstrip(">").partition(" <")
     who = {
         f"GIT_{role}_{field}": text
@@ -36,15 +47,13 @@ def signed_commit(repo: Repo, private: bytes, files: Mapping[str, str], author: 
         for field, text in (("NAME", name), ("EMAIL", address))
     }
     with tempfile.TemporaryDirectory() as folder:
-        clone, key = Path(folder, "clone"), Path(folder, "key")
-        key.write_bytes(private)
-        key.chmod(0o600)
+        clone = Path(folder, "clone")
         git("clone", "--quiet", str(repo.path), str(clone))
         for path, text in files.items():
             (clone / path).parent.mkdir(parents=True, exist_ok=True)
             (clone / path).write_text(text)
         git("add", "--all", cwd=clone)
-        signing = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={key}"]
-        git(*signing, "commit", "--quiet", "--allow-empty", "-S", "-m", "signed", cwd=clone, env=who)
+        words = ("commit", "--quiet", "--allow-empty", "-S", "-m", "signed")
+        git(*signing, *words, cwd=clone, env={**who, **(env or {})})
         git("push", "--quiet", "origin", f"HEAD:{repo.branch}", cwd=clone)
         return git("rev-parse", "HEAD", cwd=clone).strip()

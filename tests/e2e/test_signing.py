@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.bed import gpg
 from tests.bed.forge import OWNER, Forge
 from tests.bed.operator import OperatorProcess
 from tests.bed.signing import ssh_key, verified
@@ -66,6 +67,36 @@ def test_the_review_branch_is_signed_with_its_merges(world: MakeWorld) -> None:
     assert [len(line.split()) for line in made] == [3, 2], "a merge on a change"
     for line in made:
         verified(w.repo.path, line.split()[0], public)
+
+
+def test_commits_are_signed_with_an_openpgp_key(world: MakeWorld, operator: OperatorProcess) -> None:
+    """By a subkey, as gpg has it; another Secret has it signed by SSH again, and a key that is revoked signs nothing."""
+    ring = gpg.Gpg(quick=False)
+    try:
+        key = ring.key("Signing Bot <bot@example.com>", passphrase="the key's passphrase")
+        part = ring.subkey(key, passphrase="the key's passphrase")
+        private = ring.private(key, "the key's passphrase").decode()
+        w = world(FILES)
+        w.secret()
+        w.secret("signing", **{"git.asc": private, "passphrase": "the key's passphrase"})
+        w.integrate(commit=commit_spec())
+        status = w.in_sync()["signingKey"]
+        assert (status["type"], status["fingerprint"]) == ("openpgp", key)
+        w.patch("orders", {"owner": "cluster"})
+        eventually(lambda: w.repo.count() == 2)
+        assert gpg.verified(w.repo.path, w.repo.head() or "", status["publicKey"]) == f"G {part} {key}"
+        for secret in (private.splitlines()[3], "the key's passphrase"):
+            assert secret not in operator.log() + str(w.get("gi", "gi"))
+        ring.revoke(key)
+        revoked = ring.private(key, "the key's passphrase").decode()
+        w.secret("signing", **{"git.asc": revoked, "passphrase": "the key's passphrase"})
+        ready = eventually(lambda: (c := w.condition("Ready"))["reason"] == "InvalidSecret" and c)
+        assert "`git.asc` holds a key that serves no more" in ready["message"]
+        w.patch("orders", {"owner": "again"})
+        w.sync_now()
+        assert w.repo.count() == 2
+    finally:
+        ring.close()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.bed.gitserver import git
+from tests.bed.gpg import Gpg
+from tests.bed.gpg import verified as verified_by_gpg
 from tests.bed.operator import OperatorProcess
 from tests.bed.signing import signed_commit, ssh_key, verified
 from tests.bed.world import World, eventually, manifest
@@ -85,6 +88,51 @@ def test_a_head_that_was_never_verified_brings_nothing(world: MakeWorld) -> None
     w.secret("signers", allowed_signers=f"ann@example.com {ANN[1]}\nbob@example.com {OTHER[1]}\n")
     w.in_sync()
     assert w.names() == {"orders", "users"}
+
+
+def test_a_key_that_is_taken_out_of_the_list_is_not_trusted_any_more(world: MakeWorld) -> None:
+    """Not for what it signed before either; what is live stays, and waits."""
+    w = started(world(FILES), **trusting())
+    w.secret("signers", allowed_signers=f"ann@example.com {ANN[1]}\nbob@example.com {OTHER[1]}\n")
+    head = signed_commit(w.repo, OTHER[0], {})
+    w.in_sync()
+    for lines, reason in (
+        (f"ann@example.com {ANN[1]}\n", "UntrustedKey"),
+        (f'bob@example.com valid-before="20250101" {OTHER[1]}\n', "SignatureInvalid"),
+    ):
+        w.secret("signers", allowed_signers=lines)
+        told = eventually(lambda: (c := w.condition("Verified"))["reason"] == reason and c)  # noqa: B023 - asked at once
+        assert head[:12] in told["message"]
+    w.patch("orders", {"owner": "cluster"})
+    eventually(lambda: w.sync_now()["localAheadCount"] == 1)
+    assert w.repo.head() == head
+    signed_commit(w.repo, ANN[0], {})
+    w.secret("signers", allowed_signers=f"ann@example.com {ANN[1]}\n")
+    eventually(lambda: w.repo.count() == 4)
+    w.in_sync()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["on top", "in its place"])
+def test_the_same_tree_by_who_is_not_trusted_is_not_believed(world: MakeWorld, again: bool) -> None:
+    """Though there is nothing to pull: what is pushed onto it would vouch for it."""
+    w = world(FILES)
+    before = w.repo.head() or ""
+    good = signed_commit(w.repo, ANN[0], {})
+    started(w, **trusting()).in_sync()
+    if again:
+        w.repo.force(before)
+    bad = signed_commit(w.repo, OTHER[0], {})
+    assert w.repo.log("-1", "--format=%T").strip() == git("rev-parse", f"{good}^{{tree}}", cwd=w.repo.path).strip()
+    told = eventually(lambda: (w.sync_now(), (c := w.condition("Verified"))["reason"] == "UntrustedKey" and c)[1])
+    assert bad[:12] in told["message"]
+    w.patch("orders", {"owner": "cluster"})
+    status = eventually(lambda: (s := w.sync_now())["localAheadCount"] == 1 and s)
+    assert status["verified"]["commit"] == good
+    assert w.repo.head() == bad
+    w.repo.force(good)
+    eventually(lambda: (w.sync_now(), w.repo.head() != good)[1])
+    assert w.repo.log("-1", "--format=%P").strip() == good
+    w.in_sync()
 
 
 def test_with_mode_commits_every_one_is_asked_for(world: MakeWorld) -> None:
@@ -177,6 +225,57 @@ def test_keys_may_be_out_of_a_config_map(world: MakeWorld) -> None:
         w.integrate(**{**trusting(), "verify": {"configMapRef": {"name": "x"}, "secretRef": {"name": "x"}}})
 
 
+@pytest.mark.parametrize("kind", ["Secret", "ConfigMap"])
+def test_openpgp_keys_are_trusted_as_flux_has_them(world: MakeWorld, kind: str) -> None:
+    """Those of a file each, beside SSH keys; and the operator's own, with an OpenPGP key, without a file."""
+    ring = Gpg()
+    try:
+        ann, own, other = (ring.key(f"{name} <{name}@example.com>") for name in ("ann", "own", "other"))
+        w = world(FILES)
+        first = ring.commit(w.repo, ann, {})
+        w.secret()
+        w.secret("signing", **{"git.asc": ring.private(own).decode()})
+        data = {"ann.asc": ring.public(ann), "nobody.asc": ring.public(ring.key("nobody"))}
+
+        def put(**data: str) -> None:
+            if kind == "Secret":
+                w.secret("signers", **data)
+            else:
+                w.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "signers"}, "data": data})
+
+        put(**data)
+        ref = "secretRef" if kind == "Secret" else "configMapRef"
+        w.integrate(**{**trusting(), "verify": {ref: {"name": "signers"}}})
+        status = w.in_sync()
+        assert status["verified"]["commit"] == first
+        assert (status["verified"]["key"], status["verified"]["signer"]) == (ann, "ann <ann@example.com>")
+
+        w.patch("orders", {"owner": "cluster"})
+        eventually(lambda: w.repo.count() == 3)
+        verified_by_gpg(w.repo.path, w.repo.head() or "", w.in_sync()["signingKey"]["publicKey"])
+        assert w.in_sync()["verified"]["key"] == own
+
+        bad = ring.commit(w.repo, other, orders("mallory"))
+        told = eventually(lambda: (w.sync_now(), (c := w.condition("Verified"))["reason"] == "UntrustedKey" and c)[1])
+        assert bad[:12] in told["message"]
+        assert other in told["message"]
+        assert w.spec("orders")["owner"] == "cluster"
+        last = ring.commit(w.repo, ann, orders("zoe"))
+        eventually(lambda: (w.sync_now(), w.spec("orders")["owner"] == "zoe")[1])
+
+        ring.revoke(ann)
+        put(**{**data, "ann.asc": ring.public(ann)})
+        told = eventually(
+            lambda: (w.sync_now(), (c := w.condition("Verified"))["reason"] == "SignatureInvalid" and c)[1]
+        )
+        assert last[:12] in told["message"]
+        w.patch("orders", {"owner": "cluster"})
+        eventually(lambda: w.sync_now()["localAheadCount"] == 1)
+        assert w.repo.head() == last
+    finally:
+        ring.close()
+
+
 @pytest.mark.parametrize(
     ("spec", "data", "reason", "words"),
     [
@@ -192,3 +291,15 @@ def test_what_can_not_be_verified_is_told(
     w.secret("signers", allowed_signers=data)
     told = eventually(lambda: (c := w.condition("Ready"))["reason"] == reason and c)
     assert words in told["message"]
+
+
+def test_a_file_that_holds_no_openpgp_key_is_told(world: MakeWorld) -> None:
+    w = started(world(FILES), **trusting())
+    w.secret("signers", **{"allowed_signers": f"ann {ANN[1]}", "ann.asc": "no key"})
+    told = eventually(lambda: (c := w.condition("Ready"))["reason"] == "InvalidSecret" and c)
+    assert "`ann.asc` holds no armoured OpenPGP public key" in told["message"]
+    data = {"bob.asc": "no key"}
+    w.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "signers"}, "data": data})
+    w.integrate(**{**trusting(), "verify": {"configMapRef": {"name": "signers"}}})
+    told = eventually(lambda: (c := w.condition("Ready"))["reason"] == "InvalidConfigMap" and c)
+    assert "`bob.asc`" in told["message"]

@@ -7,6 +7,7 @@ import base64
 from typing import Any
 
 import asyncssh
+import pysequoia
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
@@ -16,6 +17,7 @@ from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.controller.remotes import app_of, build_remote, proxy_of
 from gitintegration.controller.secrets import read_secret
 from gitintegration.errors import GitIntegrationError
+from gitintegration.git import openpgp
 from gitintegration.git.keys import Keys
 from gitintegration.git.remote import SshKey, Tls
 from tests.fuzz.budget import fuzzed
@@ -81,6 +83,36 @@ def test_any_data(data: dict[str, str]) -> None:
         read_secret({"data": data, "metadata": {"name": "s", "uid": "u", "resourceVersion": "1"}}, "s")
     except GitIntegrationError:
         return
+
+
+TSK = pysequoia.Tsk.generate("Ann <ann@example.com>")
+SIGNATURE = pysequoia.sign(TSK.signer(), b"x", mode=pysequoia.SignatureMode.DETACHED, armor=False)
+CHANGES = st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 3), st.binary(max_size=3)), min_size=1, max_size=4)
+
+
+@fuzzed
+@given(CHANGES)
+def test_any_openpgp(changes: list[tuple[int, int, bytes]]) -> None:
+    """Bytes that nearly are a private key, a public one, a signature: each is read, or told in words of ours."""
+
+    def changed(data: bytes) -> bytes:
+        for at, size, new in changes:
+            data = data[: at % len(data)] + new + data[at % len(data) + size :]
+        return data
+
+    public = openpgp.public_keys({"a.asc": str(TSK.extract_certificate())})
+    private = pysequoia.armor(changed(bytes(TSK)), pysequoia.ArmorKind.SecretKey).encode()
+    file = pysequoia.armor(changed(bytes(TSK.extract_certificate())), pysequoia.ArmorKind.PublicKey)
+    signature = pysequoia.armor(changed(SIGNATURE), pysequoia.ArmorKind.Signature).encode()
+    for read in (
+        lambda: openpgp.read_private(private, None),
+        lambda: openpgp.public_keys({"a.asc": file}),
+        lambda: openpgp.judge(b"x", signature, public),
+    ):
+        try:
+            read()
+        except (openpgp.Unfit, openpgp.BadFile) as error:
+            assert "backtrace" not in str(error.args)
 
 
 CUTS = st.tuples(st.sampled_from([SSH, PEM]), st.lists(st.tuples(st.integers(0, 400), st.characters()), max_size=4))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,22 @@ def test_the_bill_of_materials_is_valid_and_whole(released: Path) -> None:
         waiting += (new := needs[waiting.pop()] - reached)
         reached |= new
     assert reached == {c["bom-ref"] for c in told["components"]}
+
+
+def test_what_a_package_has_compiled_in_is_told_where_it_has_other_terms(released: Path) -> None:
+    """As the package's own bill of materials has it (PEP 770): where none of what may be chosen is as free as ours."""
+    told = json.loads(dist(released)[f"gitintegration-{VERSION}.cdx.json"])
+    ours = {c["name"]: str(c["licenses"]) for c in told["components"]}
+    found = set[tuple[str, str]]()
+    for name in ours:
+        for file in metadata.files(name) or ():
+            if ".dist-info/sboms/" in str(file):
+                for each in json.loads(file.read_text()).get("components", ()):
+                    licence = "".join(one.get("expression", "") for one in each.get("licenses", ()))
+                    if all("GPL" in choice for choice in licence.split(" OR ")):
+                        found.add((name, licence))
+    assert found == {("pysequoia", "LGPL-2.0-or-later")}
+    assert all(licence in ours[name] and licence in (ROOT / "NOTICE").read_text() for name, licence in found)
 
 
 @pytest.mark.parametrize(

@@ -134,8 +134,8 @@ class Commit(Model):
 
     signing_secret_ref: SecretRef | None = Field(
         None,
-        description="Secret with the SSH private key that every commit is signed with, as `identity`, and its `passphrase` where it "
-        "has one. Nothing is pushed unsigned then.",
+        description="Secret with the private key that every commit is signed with, of SSH as `identity` or of OpenPGP as `git.asc`, and "
+        "its `passphrase` where it has one. Nothing is pushed unsigned then.",
     )
     committer: Committer | None = Field(
         None, description="Who commits, for a forge that asks for the signing key's account. Default: spec.author."
@@ -152,8 +152,8 @@ class Verify(Model):
     )
     secret_ref: SecretRef | None = Field(
         None,
-        description="Secret with the key `allowed_signers`: public keys, in the form of OpenSSH's file of that name. The operator's own "
-        "commits are taken without.",
+        description="Secret with the key `allowed_signers`: public keys, in the form of OpenSSH's file of that name. Each key that ends in "
+        "`.asc` holds OpenPGP public keys. The operator's own commits are taken without.",
     )
     config_map_ref: ConfigMapRef | None = Field(
         None, description="The same in a ConfigMap. Either this one or secretRef is set."
@@ -705,8 +705,8 @@ class CheckStatus(Model):
 class SigningKeyStatus(Model):
     """What commits are signed with."""
 
-    type: str | None = Field(None, description="ssh.")
-    fingerprint: str | None = Field(None, description="As ssh-keygen -l tells it.")
+    type: str | None = Field(None, description="ssh or openpgp.")
+    fingerprint: str | None = Field(None, description="As ssh-keygen -l tells it; with OpenPGP the primary key's.")
     public_key: str | None = Field(None, description="What the forge is given as a signing key.")
 
 
@@ -716,7 +716,7 @@ class VerifiedStatus(Model):
     commit: str | None = Field(None, description="The commit.")
     author: str | None = Field(None, description="Its author.")
     key: str | None = Field(None, description="Fingerprint of the key that signed it.")
-    signer: str | None = Field(None, description="Whose key that is, as allowed_signers has it.")
+    signer: str | None = Field(None, description="Whose key that is, as allowed_signers or the OpenPGP key has it.")
 
 
 class GitIntegrationStatus(Model):

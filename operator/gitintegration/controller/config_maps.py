@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from gitintegration import messages
 from gitintegration.core.people import people_of
 from gitintegration.errors import CredentialError, Reason
-from gitintegration.git.verifying import Trust, keys_of
-
-T = TypeVar("T")
 
 PEOPLE, SIGNERS = "spec.authors.mapRef", "spec.verify.configMapRef"
 """The fields that name one."""
@@ -18,32 +15,24 @@ PEOPLE, SIGNERS = "spec.authors.mapRef", "spec.verify.configMapRef"
 
 def people_in(found: Mapping[str, Any] | None, name: str) -> dict[str, str]:
     """Identities by user, out of key `authors`. Raises CredentialError."""
-    return _read(found, name, PEOPLE, "authors", people_of)
-
-
-def trust_in(found: Mapping[str, Any] | None, name: str, authors: Sequence[str], own: str) -> Trust:
-    """Whose commits are taken, out of key `allowed_signers`. Raises CredentialError."""
-
-    def trust(text: str) -> Trust:
-        made = Trust(text, tuple(authors), own)
-        keys_of(made)
-        return made
-
-    return _read(found, name, SIGNERS, "allowed_signers", trust)
-
-
-def _read(found: Mapping[str, Any] | None, name: str, field: str, key: str, parse: Callable[[str], T]) -> T:
-    """A key of a ConfigMap, as the API server gave it. Looked at again by itself: nobody watches it."""
-    facts = {"map": name, "field": field, "key": key}
-    if found is None:
-        raise CredentialError(Reason.ConfigMapNotFound, messages.CONFIG_MAP_MISSING(**facts), retry=True)
-    text = (found.get("data") or {}).get(key)
+    text = data_in(found, name, PEOPLE, "authors").get("authors")
+    if text is None:
+        raise unfit(name, PEOPLE, "authors", "is not there")
     try:
-        if text is None:
-            raise ValueError("is not there")
-        return parse(text)
+        return people_of(text)
     except ValueError as error:
-        words = str(error) if text is None else f"can't be used: {error}"
-        raise CredentialError(
-            Reason.InvalidConfigMap, messages.CONFIG_MAP_KEY(**facts, words=words), retry=True
-        ) from None
+        raise unfit(name, PEOPLE, "authors", f"can't be used: {error}") from None
+
+
+def data_in(found: Mapping[str, Any] | None, name: str, field: str, key: str) -> Mapping[str, str]:
+    """What a ConfigMap holds, as the API server gave it. Raises CredentialError where there is none, which is to have this key."""
+    if found is None:
+        words = messages.CONFIG_MAP_MISSING(map=name, field=field, key=key)
+        raise CredentialError(Reason.ConfigMapNotFound, words, retry=True)
+    return found.get("data") or {}
+
+
+def unfit(name: str, field: str, key: str, words: str) -> CredentialError:
+    """Of a key of a ConfigMap, which is looked at again by itself: nobody watches it."""
+    told = messages.CONFIG_MAP_KEY(map=name, field=field, key=key, words=words)
+    return CredentialError(Reason.InvalidConfigMap, told, retry=True)

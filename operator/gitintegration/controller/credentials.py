@@ -11,11 +11,13 @@ from gitintegration import messages
 from gitintegration.api.integration import GitIntegrationSpec
 from gitintegration.cluster.informer import Informer, Informers
 from gitintegration.cluster.integrations import SECRETS, Integrations
-from gitintegration.controller.config_maps import people_in, trust_in
+from gitintegration.controller.config_maps import SIGNERS, data_in, people_in, unfit
 from gitintegration.controller.remotes import (
     app_of,
     build_remote,
     check_hosts,
+    openpgp_files,
+    openpgp_key_of,
     proxy_of,
     signing_key_of,
     tls_of,
@@ -27,6 +29,7 @@ from gitintegration.errors import CredentialError, Forbidden, GitIntegrationErro
 from gitintegration.forge.github_app import AppTokens, GitHubApp
 from gitintegration.forge.target import target_if_known
 from gitintegration.git.keys import Keys
+from gitintegration.git.openpgp import BadFile
 from gitintegration.git.signing import Signer
 from gitintegration.git.verifying import Trust
 from gitintegration.session.connection import Connection
@@ -85,14 +88,26 @@ class CredentialResolver:
         verify = spec.verify
         if verify is None:
             return None
-        own, authors = login.signer.public if login.signer else "", verify.allowed_authors or ()
+        own, authors = login.signer.own if login.signer else "", verify.allowed_authors or ()
         if verify.config_map_ref is not None:
             ref = verify.config_map_ref.name
-            return trust_in(await self._config_map(namespace, ref), ref, authors, own)
-        assert verify.secret_ref is not None
-        secret = await self._kept(namespace, login, verify.secret_ref.name)
+            secret, data = None, data_in(await self._config_map(namespace, ref), ref, SIGNERS, "allowed_signers")
+        else:
+            assert verify.secret_ref is not None
+            secret = await self._kept(namespace, login, verify.secret_ref.name)
+            data = secret.data
         with _naming(secret):
-            return trust_of(secret.data, authors, own)
+            try:
+                trust, files = trust_of(data, authors, own), openpgp_files(data)
+                return replace(trust, keys=await self._keys.openpgp_public(files)) if files else trust
+            except BadFile as bad:
+                key, words = bad.args
+                if secret is None:
+                    raise unfit(ref, SIGNERS, key, words) from None
+                raise CredentialError(Reason.InvalidSecret, messages.SECRET_FILE(key=key, words=words)) from None
+            except CredentialError as slow:
+                reason = Reason.InvalidSecret if secret else Reason.InvalidConfigMap
+                raise CredentialError(reason, slow.words, retry=slow.retry) from None
 
     async def _signer(self, namespace: str, login: Login, spec: GitIntegrationSpec) -> Signer | None:
         """What commits are signed with. Raises CredentialError: where they can't be, nothing is pushed."""
@@ -106,6 +121,8 @@ class CredentialResolver:
                 error.words = messages.SIGNING_MISSING(secret=ref)
             raise
         with _naming(secret):
+            if openpgp := openpgp_key_of(secret.data):
+                return replace(await self._keys.openpgp_signer(*openpgp), secret=ref)
             return replace(await self._keys.signer(*signing_key_of(secret.data)), secret=ref)
 
     async def hook_secret(self, name: tuple[str, str], login: Login, spec: GitIntegrationSpec) -> Secret | None:

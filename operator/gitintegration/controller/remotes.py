@@ -10,6 +10,7 @@ from gitintegration.api.integration import CredentialType, GitIntegrationSpec
 from gitintegration.controller.secrets import Secret
 from gitintegration.errors import CredentialError, Reason, SpecError
 from gitintegration.forge.github_app import GitHubApp
+from gitintegration.git import openpgp
 from gitintegration.git.remote import Anonymous, Auth, Basic, Bearer, Proxy, Remote, SshKey, Tls
 from gitintegration.git.url import RemoteURL, parse_base, parse_url
 from gitintegration.git.verifying import Trust, keys_of
@@ -20,6 +21,9 @@ _APP_ID = 64
 _LOGIN = 16 << 10
 """Bytes of a token, a user name or a password; a server takes no longer header."""
 _IDENTITY = ("identity", "ssh-privatekey", "sshPrivateKey")
+_OPENPGP, _OPENPGP_KEYS = "git.asc", ".asc"
+"""The private key, and how files of public keys end."""
+_SIGNERS = "allowed_signers"
 _LOGINS = ("token", "bearerToken", "username", "password", "ca.crt", "tls.crt", "tls.key")
 _APP_KEYS = ("githubAppID", "githubAppPrivateKey", "githubAppInstallationID", "githubAppBaseURL")
 _GITHUB = "https://api.github.com"
@@ -191,29 +195,38 @@ def _ssh(secret: Mapping[str, str]) -> SshKey:
     return SshKey(f"{identity.strip()}\n".encode(), secret["known_hosts"].encode(), secret.get("password") or None)
 
 
+def openpgp_key_of(secret: Mapping[str, str]) -> tuple[bytes, str | None] | None:
+    """The OpenPGP key that commits are signed with, and its passphrase; None where there is none."""
+    key = secret.get(_OPENPGP)
+    return (key.encode(), secret.get("passphrase") or None) if key is not None else None
+
+
 def signing_key_of(secret: Mapping[str, str]) -> tuple[bytes, str | None]:
-    """The private key that commits are signed with, and its passphrase. Raises CredentialError."""
+    """The SSH key that commits are signed with, and its passphrase. Raises CredentialError."""
     identity = next((secret[key] for key in _IDENTITY if key in secret), None)
     if identity is None:
-        if "git.asc" in secret:
-            raise CredentialError(Reason.InvalidSecret, messages.SIGNING_OPENPGP())
-        near = nearly(_IDENTITY, list(secret))
+        near = nearly([_OPENPGP, *_IDENTITY], list(secret))
         raise CredentialError(Reason.InvalidSecret, messages.SIGNING_NO_KEY(near=near))
     return f"{identity.strip()}\n".encode(), secret.get("passphrase") or secret.get("password") or None
 
 
-def trust_of(secret: Mapping[str, str], authors: Sequence[str], own: str) -> Trust:
-    """Whose commits are taken. Raises CredentialError."""
-    signers = secret.get("allowed_signers")
-    if signers is None:
-        near = nearly(["allowed_signers"], list(secret))
-        raise CredentialError(Reason.InvalidSecret, messages.VERIFYING_NO_KEYS(near=near))
-    trust = Trust(signers, tuple(authors), own)
+def openpgp_files(data: Mapping[str, str]) -> dict[str, str]:
+    """The files of public OpenPGP keys, by name. What the operator itself signs with is none of them."""
+    names = [name for name in data if name.endswith(_OPENPGP_KEYS)]
+    return {name: data[name] for name in names if name != _OPENPGP or not openpgp.is_private(data[name])}
+
+
+def trust_of(data: Mapping[str, str], authors: Sequence[str], own: str | openpgp.PublicKey) -> Trust:
+    """Whose commits are taken, but for OpenPGP keys, out of a Secret or a ConfigMap. Raises BadFile, also where neither kind is there."""
+    signers = data.get(_SIGNERS)
+    if signers is None and not openpgp_files(data):
+        near = nearly([_SIGNERS], list(data))
+        raise openpgp.BadFile(_SIGNERS, f"is not there, and no key that ends in `{_OPENPGP_KEYS}`{near}")
+    trust = Trust(signers or "", tuple(authors), own)
     try:
         keys_of(trust)
     except ValueError as error:
-        words = messages.SECRET_FILE(key="allowed_signers", words=f"can't be read: {error}")
-        raise CredentialError(Reason.InvalidSecret, words) from None
+        raise openpgp.BadFile(_SIGNERS, f"can't be used: {error}") from None
     return trust
 
 

@@ -283,7 +283,9 @@ def build_status(
         status |= {"webhook": dict(outcome.hook.told), "webhookPath": outcome.hook.told.get("path")}
         status = {k: v for k, v in status.items() if v or k not in ("webhook", "webhookPath")}
     if outcome.observed and not outcome.suspended:
-        status.update(bounded(plain_values(_observed(previous, outcome))))
+        # a public key has lines, and is nobody's text
+        key = {"signingKey": dict(outcome.signing_key)} if outcome.signing_key is not None else {}
+        status.update(bounded(plain_values(_observed(previous, outcome)) | key))
     if outcome.suspended:
         return _same_or(previous, status)
     return _stamped(previous, status, outcome, now)
@@ -333,8 +335,6 @@ def _observed(previous: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
         status["pullRequest"] = dict(outcome.pull_request)
     if outcome.verdict is not None and outcome.verified is not None:
         status["verified"] = _verified(previous.get("verified") or {}, outcome.verdict, outcome.verified)
-    if outcome.signing_key is not None:
-        status["signingKey"] = dict(outcome.signing_key)
     if outcome.source is not None:
         status["observedSource"] = outcome.source
     if outcome.prefix is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gitintegration import messages
 from gitintegration.errors import CredentialError, LimitExceeded, Reason, RemoteUnavailable
+from gitintegration.git import openpgp
 from gitintegration.git.recent import Recent
 from gitintegration.git.remote import SshKey, Tls
 from gitintegration.git.signing import Signer
@@ -36,6 +37,10 @@ _AUTHORITIES = 512 << 10
 """Bytes of ca.crt; all that a system trusts take 220 KB."""
 _QUICK = 16 << 10
 """Bytes of ca.crt that are read within 10 ms, whatever they are (measured: 38 certificates; one of 120,000 bits; junk)."""
+_OPENPGP = 64 << 10
+"""Bytes of an OpenPGP private key with what others signed of it; with that left out one of RSA has 7 KB."""
+_OPENPGP_PUBLIC = 256 << 10
+"""Bytes of all that are trusted together, which is what a Secret may have."""
 _PASSPHRASE = 1 << 10
 _RSA_BITS = 8192
 """A signature with 8192 bits takes 20 ms, and it is made on the event loop."""
@@ -81,20 +86,41 @@ class Keys:
         _bound("identity", len(key.private_key), _KEY)
         _bound("known_hosts", len(key.known_hosts), _KNOWN_HOSTS)
         _bound("password", len(key.passphrase or ""), _PASSPHRASE)
-        made: bytes = await self._once("the private key", read_ssh, key.private_key, key.passphrase, key.known_hosts)
+        made: bytes = await self._once(
+            "the private key of the Secret", read_ssh, key.private_key, key.passphrase, key.known_hosts
+        )
         return made
 
     async def signer(self, private_key: bytes, passphrase: str | None) -> Signer:
         """Signs commits with this private key. Raises CredentialError."""
         _bound("identity", len(private_key), _KEY)
         _bound("passphrase", len(passphrase or ""), _PASSPHRASE)
-        made: Signer = await self._once("the signing key", read_signing, private_key, passphrase)
+        made: Signer = await self._once("the signing key of the Secret", read_signing, private_key, passphrase)
+        return made
+
+    async def openpgp_signer(self, private_key: bytes, passphrase: str | None) -> Signer:
+        """The same with an OpenPGP key, armoured. Raises CredentialError."""
+        _bound("git.asc", len(private_key), _OPENPGP)
+        _bound("passphrase", len(passphrase or ""), _PASSPHRASE)
+        made: Signer = await self._once("the signing key of the Secret", read_openpgp, private_key, passphrase)
+        return made
+
+    async def openpgp_public(self, files: Mapping[str, str]) -> tuple[openpgp.PublicKey, ...]:
+        """The public keys of armoured files by name. Raises BadFile, and CredentialError where they take too long to read."""
+        largest, size = max(files, key=lambda name: len(files[name])), sum(map(len, files.values()))
+        if size > _OPENPGP_PUBLIC:
+            words = f"and all others that end in .asc have {size} bytes together, more than {_OPENPGP_PUBLIC}"
+            raise openpgp.BadFile(largest, words)
+        made: tuple[openpgp.PublicKey, ...] | openpgp.BadFile
+        made = await self._once("an OpenPGP key that is to be trusted", read_public, tuple(sorted(files.items())))
+        if isinstance(made, openpgp.BadFile):
+            raise openpgp.BadFile(*made.args)
         return made
 
     async def app(self, pem: str) -> bytes:
         """The RSA key of a GitHub App. Raises CredentialError."""
         _bound("githubAppPrivateKey", len(pem), _KEY)
-        made: bytes = await self._once("githubAppPrivateKey", read_app, pem)
+        made: bytes = await self._once("githubAppPrivateKey of the Secret", read_app, pem)
         return made
 
     async def tls(self, tls: Tls) -> Tls:
@@ -110,7 +136,7 @@ class Keys:
         if tls.key is None and len(tls.ca or "") <= _QUICK:
             read_tls(*astuple(tls))
             return tls
-        key: str | None = await self._once("ca.crt, tls.crt or tls.key", read_tls, *astuple(tls))
+        key: str | None = await self._once("ca.crt, tls.crt or tls.key of the Secret", read_tls, *astuple(tls))
         return replace(tls, key=key)
 
     async def _once(self, what: str, read: Callable[..., R], *args: Any) -> R:
@@ -124,7 +150,7 @@ class Keys:
         return made
 
     async def _tried(self, what: str, read: Callable[..., Any], *args: Any) -> _Known:
-        words = f"{what} of the Secret can't be read within {_SECONDS:g} s of the processor: does it ask for many rounds of its derivation?"
+        words = f"{what} can't be read within {_SECONDS:g} s of the processor: does it ask for many rounds of its derivation?"
         try:
             with self.waits():
                 for run, cpu in ((self._run, _SOON), (self._patient, _SECONDS)):
@@ -133,7 +159,7 @@ class Keys:
         except CredentialError as error:
             return _Known(error)
         except (RemoteUnavailable, LimitExceeded) as error:
-            words = f"{what} of the Secret can't be read: {error.message}"
+            words = f"{what} can't be read: {error.message}"
         return _Known(CredentialError(Reason.InvalidSecret, words, retry=True), self._clock() + _AGAIN)
 
 
@@ -174,6 +200,23 @@ def read_signing(private_key: bytes, passphrase: str | None) -> Signer:
         raise _wrong("identity", f"is of type {algorithm[:64]}, which can't sign commits: {', '.join(_SIGNS)} can")
     public = " ".join(key.export_public_key("openssh").decode().split()[:2])
     return Signer(pem, public, key.get_fingerprint())
+
+
+def read_openpgp(private_key: bytes, passphrase: str | None) -> Signer:
+    """What signs with the key. Raises CredentialError."""
+    try:
+        public, shown = openpgp.read_private(private_key, passphrase)
+    except ValueError as error:
+        raise _wrong("git.asc", str(error)) from None
+    return Signer(private_key, shown, public.fingerprint, openpgp=public, passphrase=passphrase)
+
+
+def read_public(files: tuple[tuple[str, str], ...]) -> tuple[openpgp.PublicKey, ...] | openpgp.BadFile:
+    """The public keys of these files, or the file that is none."""
+    try:
+        return openpgp.public_keys(dict(files))
+    except openpgp.BadFile as bad:
+        return bad
 
 
 def _private(private_key: bytes, passphrase: str | None, called: str) -> tuple[SSHKey, bytes]:

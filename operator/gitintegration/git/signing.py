@@ -1,4 +1,4 @@
-"""Commits signed with an SSH key, as git does it where gpg.format is ssh. What signs runs in a worker.
+"""Commits signed with an SSH key, as git does it where gpg.format is ssh, or with an OpenPGP key. What signs runs in a worker.
 
 asyncssh takes 0.1 to 0.3 s to import, so only who signs does, and its task is not broken off for that. A string in place of bytes is a file's name to it: bytes go in.
 """
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from gitintegration import messages
 from gitintegration.errors import CredentialError, Reason
+from gitintegration.git import openpgp
+from gitintegration.git.openpgp import PublicKey
 from gitintegration.git.slices import uncounted
 
 if TYPE_CHECKING:
@@ -22,16 +24,27 @@ _WHO = "git"
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A key that commits are signed with. `key`: PKCS #8 without a passphrase, `public`: the line that a forge is given."""
+    """A key that commits are signed with. `key`: PKCS #8 without a passphrase, `public`: the line that a forge is given.
+
+    With `openpgp`, its public half, both are armoured OpenPGP, and there may be a passphrase: what a worker unlocked stays there.
+    """
 
     key: bytes = field(repr=False)
     public: str
     fingerprint: str
     secret: str = ""
     """Name of the Secret that it is out of."""
+    openpgp: PublicKey | None = None
+    passphrase: str | None = field(default=None, repr=False)
+
+    @property
+    def own(self) -> str | PublicKey:
+        """What its signatures are verified with."""
+        return self.openpgp or self.public
 
     def to_status(self) -> dict[str, str]:
-        return {"type": "ssh", "fingerprint": self.fingerprint, "publicKey": self.public}
+        kind = "openpgp" if self.openpgp else "ssh"
+        return {"type": kind, "fingerprint": self.fingerprint, "publicKey": self.public}
 
 
 def sign(commit: Commit, signer: Signer) -> None:
@@ -39,18 +52,23 @@ def sign(commit: Commit, signer: Signer) -> None:
     with uncounted():
         import asyncssh
 
+    data = commit.as_raw_string()
     try:
-        key = asyncssh.import_private_key(signer.key)
-        commit.gpgsig = asyncssh.create_sshsig(key, commit.as_raw_string(), namespace=_NAMESPACE).rstrip(b"\n")
-        good = is_signed(commit.as_raw_string(), signer.public)
+        if signer.openpgp:
+            commit.gpgsig = openpgp.sign(data, signer.key, signer.passphrase)
+        else:
+            key = asyncssh.import_private_key(signer.key)
+            commit.gpgsig = asyncssh.create_sshsig(key, data, namespace=_NAMESPACE).rstrip(b"\n")
+        good = is_signed(commit.as_raw_string(), signer.own)
     except (asyncssh.KeyImportError, ValueError):
         good = False
     if not good:
-        words = messages.SECRET_FILE(key="identity", words="makes no signature that its own public key vouches for")
+        name = "git.asc" if signer.openpgp else "identity"
+        words = messages.SECRET_FILE(key=name, words="makes no signature that its own public key vouches for")
         raise CredentialError(Reason.InvalidSecret, words.of_secret(signer.secret))
 
 
-def is_signed(commit: bytes, public: str) -> bool:
+def is_signed(commit: bytes, public: str | PublicKey) -> bool:
     """Whether a raw commit holds just one signature, of git's kind, of this public key."""
     with uncounted():
         import asyncssh
@@ -58,6 +76,11 @@ def is_signed(commit: bytes, public: str) -> bool:
     signed, signatures = unsigned(commit)
     if len(signatures) != 1:
         return False
+    if isinstance(public, PublicKey):
+        try:
+            return openpgp.judge(signed, signatures[0], [public])[2]
+        except ValueError:
+            return False
     allowed = f'{_WHO} namespaces="{_NAMESPACE}" {public}'.encode()
     try:
         return bool(asyncssh.validate_sshsig(signed, signatures[0], _WHO, allowed))

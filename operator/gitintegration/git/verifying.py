@@ -17,6 +17,7 @@ from pathlib import Path
 from gitintegration.api.git_names import identity
 from gitintegration.core.text import decoded, plain
 from gitintegration.core.verdict import OWN, Flaw, Verdict
+from gitintegration.git import openpgp
 from gitintegration.git.objects import Objects
 from gitintegration.git.signing import unsigned
 from gitintegration.git.slices import uncounted
@@ -30,14 +31,15 @@ _COMMITS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whose commits are taken: lines as in OpenSSH's allowed_signers, and patterns of their authors' addresses (none: all).
+    """Whose commits are taken: lines as in OpenSSH's allowed_signers, OpenPGP keys, and patterns of their authors' addresses (none: all).
 
     `own`: the public key of the operator's own commits, whose authors are whoever edited in the cluster.
     """
 
     signers: str
     authors: tuple[str, ...] = ()
-    own: str = ""
+    own: str | openpgp.PublicKey = ""
+    keys: tuple[openpgp.PublicKey, ...] = ()
 
 
 def verify(directory: Path, head: str, since: str | None, trust: Trust) -> Verdict:
@@ -67,7 +69,7 @@ def _chain(store: Objects, head: str, since: str | None) -> Iterator[str]:
 def keys_of(trust: Trust) -> Mapping[bytes, Sequence[tuple[str, bytes]]]:
     """By the key itself, the principals and the line of each entry, which holds for commits alone. Raises ValueError for a line that is none."""
     found: dict[bytes, list[tuple[str, bytes]]] = {}
-    own = [f"{OWN} {trust.own}"] if trust.own else []
+    own = [f"{OWN} {trust.own}"] if trust.own and isinstance(trust.own, str) else []
     for number, text in enumerate([*trust.signers.splitlines(), *own], start=1):
         line = text.strip()
         if not line or line.startswith("#"):
@@ -109,46 +111,85 @@ def _options(rest: str) -> tuple[str, str, str]:
     return options, words[0], words[1]
 
 
-def verdict(sha: str, raw: bytes, trust: Trust, keys: Mapping[bytes, Sequence[tuple[str, bytes]]]) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What a signature is. `key`: the fingerprint of who made it, `signer`: whose that is, where it is trusted."""
+
+    key: str = ""
+    signer: str = ""
+    is_own: bool = False
+    flaw: Flaw | None = None
+    words: str = ""
+
+
+_Lines = Mapping[bytes, Sequence[tuple[str, bytes]]]
+_UNREADABLE = _Signed(flaw=Flaw.SignatureInvalid, words="has a signature that can't be read")
+_UNTRUSTED = "is signed by a key that is not trusted"
+_BROKEN = "has a signature that does not hold: the commit or it was changed, or the key's time is over"
+_WEAK = ", it was revoked, or the hash is too weak"
+
+
+def verdict(sha: str, raw: bytes, trust: Trust, keys: _Lines) -> Verdict:
     """Of one commit."""
+    author = _author(raw)
+    found = _signed(*unsigned(raw), trust, keys)
+    flaw, words = found.flaw, found.words
+    address = author.rpartition("<")[2].rstrip(">")
+    allowed = not trust.authors or found.is_own or any(fnmatchcase(address, pattern) for pattern in trust.authors)
+    if flaw is None and not allowed:
+        flaw, words = Flaw.AuthorNotAllowed, "is by an author who is not allowed"
+    return Verdict(sha, author, found.key, found.signer, flaw, words)
+
+
+def _signed(signed: bytes, signatures: Sequence[bytes], trust: Trust, keys: _Lines) -> _Signed:
+    if not signatures:
+        return _Signed(flaw=Flaw.Unsigned, words="is not signed")
+    if len(signatures) > 1:
+        return _Signed(flaw=Flaw.SignatureInvalid, words="has more than one signature")
+    if signatures[0].startswith(_BEGIN):
+        return _by_ssh(signed, signatures[0], trust, keys)
+    if signatures[0].startswith(openpgp.BEGIN):
+        return _by_openpgp(signed, signatures[0], trust)
+    return _Signed(flaw=Flaw.UntrustedKey, words="is signed by something else than an SSH key or an OpenPGP key")
+
+
+def _by_ssh(signed: bytes, signature: bytes, trust: Trust, keys: _Lines) -> _Signed:
     with uncounted():
         import asyncssh
 
-    author = _author(raw)
-    signed, signatures = unsigned(raw)
-
-    def bad(flaw: Flaw, words: str, key: str = "", signer: str = "") -> Verdict:
-        return Verdict(sha, author, key, signer, flaw, words)
-
-    if not signatures:
-        return bad(Flaw.Unsigned, "is not signed")
-    if len(signatures) > 1:
-        return bad(Flaw.SignatureInvalid, "has more than one signature")
-    if not signatures[0].startswith(_BEGIN):
-        return bad(Flaw.UntrustedKey, "is signed by something else than an SSH key")
-    parts = _parts(signatures[0])
+    parts = _parts(signature)
     if parts is None:
-        return bad(Flaw.SignatureInvalid, "has a signature that can't be read")
+        return _UNREADABLE
     public, namespace = parts
-    print_of = "SHA256:" + base64.b64encode(hashlib.sha256(public).digest()).decode().rstrip("=")
+    key = "SHA256:" + base64.b64encode(hashlib.sha256(public).digest()).decode().rstrip("=")
     if public not in keys:
-        return bad(Flaw.UntrustedKey, "is signed by a key that is not trusted", print_of)
+        return _Signed(key, flaw=Flaw.UntrustedKey, words=_UNTRUSTED)
     signer = plain(keys[public][0][0])[:200]
     if namespace != b"git":
-        return bad(Flaw.SignatureInvalid, "has a signature that was not made for git", print_of, signer)
+        return _Signed(key, signer, flaw=Flaw.SignatureInvalid, words="has a signature that was not made for git")
     lines = b"\n".join(line for _, line in keys[public])
     try:
-        good = asyncssh.validate_sshsig(signed, signatures[0] + b"\n", "signer", lines)
+        good = asyncssh.validate_sshsig(signed, signature + b"\n", "signer", lines)
     except (asyncssh.KeyImportError, ValueError):
         good = False
     if not good:
-        words = "has a signature that does not hold: the commit or it was changed, or the key's time is over"
-        return bad(Flaw.SignatureInvalid, words, print_of, signer)
-    address = author.rpartition("<")[2].rstrip(">")
-    is_own = trust.own.split()[1:2] == [base64.b64encode(public).decode()]
-    if trust.authors and not is_own and not any(fnmatchcase(address, pattern) for pattern in trust.authors):
-        return bad(Flaw.AuthorNotAllowed, "is by an author who is not allowed", print_of, signer)
-    return Verdict(sha, author, print_of, signer)
+        return _Signed(key, signer, flaw=Flaw.SignatureInvalid, words=_BROKEN)
+    own = trust.own if isinstance(trust.own, str) else ""
+    return _Signed(key, signer, own.split()[1:2] == [base64.b64encode(public).decode()])
+
+
+def _by_openpgp(signed: bytes, signature: bytes, trust: Trust) -> _Signed:
+    own = [trust.own] if isinstance(trust.own, openpgp.PublicKey) else []
+    try:
+        key, trusted, good = openpgp.judge(signed, signature, [*own, *trust.keys])
+    except ValueError:
+        return _UNREADABLE
+    if trusted is None:
+        return _Signed(key, flaw=Flaw.UntrustedKey, words=_UNTRUSTED)
+    signer = OWN if trusted in own else trusted.who if trusted.who != OWN else trusted.fingerprint
+    if not good:
+        return _Signed(key, signer, flaw=Flaw.SignatureInvalid, words=_BROKEN + _WEAK)
+    return _Signed(key, signer, trusted in own)
 
 
 def _author(raw: bytes) -> str:

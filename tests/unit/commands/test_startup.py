@@ -26,6 +26,7 @@ HEAVY = {
     "kopf",
     "kubernetes",
     "orjson",
+    "pysequoia",
     "pydantic",
     "yaml",
 }

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from gitintegration.api.integration import GitIntegrationSpec, Provider
-from gitintegration.controller.remotes import app_of, build_remote, proxy_of
+from gitintegration.controller.remotes import (
+    app_of,
+    build_remote,
+    openpgp_files,
+    openpgp_key_of,
+    proxy_of,
+    signing_key_of,
+    trust_of,
+)
 from gitintegration.errors import CredentialError, GitIntegrationError, SpecError
 from gitintegration.forge.client import ForgeHttp
 from gitintegration.forge.target import target_of
 from gitintegration.git.client import GitClient
 from gitintegration.git.egress import Egress
+from gitintegration.git.openpgp import BadFile
 from gitintegration.git.remote import Bearer, Proxy
 
 APP = {"githubAppID": "1", "githubAppInstallationID": "2", "githubAppPrivateKey": "key"}
@@ -136,3 +146,51 @@ async def test_plain_http_is_refused_where_tls_is_required() -> None:
     egress.check_proxy(Proxy("http://127.0.0.1:1"))
     egress.check_scheme("https", "x")
     egress.check_scheme("ssh", "x")
+
+
+PRIVATE, OWN = "-----BEGIN PGP PRIVATE KEY BLOCK-----", "ssh-ed25519 AAAA"
+
+
+@pytest.mark.parametrize(
+    ("secret", "openpgp"),
+    [
+        ({"identity": "ssh", "passphrase": "p"}, None),
+        ({"git.asc": "pgp"}, (b"pgp", None)),
+        ({"git.asc": "pgp", "passphrase": "p"}, (b"pgp", "p")),
+        ({"git.asc": "pgp", "identity": "of the login", "password": "of the login"}, (b"pgp", None)),
+    ],
+)
+def test_which_key_signs(secret: dict[str, str], openpgp: object) -> None:
+    """A Secret that logs in by SSH as well has that key as `identity`."""
+    assert openpgp_key_of(secret) == openpgp
+
+
+@pytest.mark.parametrize("near", ["git-asc", "identity.pem"])
+def test_a_signing_key_by_another_name(near: str) -> None:
+    with pytest.raises(CredentialError, match=f"it has `{near}`: is that meant for"):
+        signing_key_of({near: "x"})
+
+
+def test_which_files_hold_keys_that_are_trusted() -> None:
+    """As Flux has them, and not the key that the operator signs with, where one Secret has both."""
+    data = {"ann.asc": "a", "bob.asc": "b", "ann.pub": "c", "asc": "d", "git.asc": f"x\n{PRIVATE}"}
+    assert openpgp_files(data) == {"ann.asc": "a", "bob.asc": "b"}
+    assert openpgp_files({"git.asc": "public", "ann.asc": PRIVATE}) == {"git.asc": "public", "ann.asc": PRIVATE}
+    trust = trust_of({"ann.asc": "a"}, ["*@a"], OWN)
+    assert (trust.signers, trust.authors, trust.own) == ("", ("*@a",), OWN)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"git.asc": PRIVATE}, r"is not there, and no key that ends in `\.asc`$"),
+        ({"allowedSigners": ""}, "it has `allowedSigners`: is that meant for `allowed_signers`"),
+        ({"allowed_signers": f"ann {OWN}\nann nonsense", "ann.asc": "a"}, "line 2"),
+    ],
+    ids=["private", "near", "nonsense"],
+)
+def test_what_trusts_nobody_is_told(data: dict[str, str], words: str) -> None:
+    with pytest.raises(BadFile) as error:
+        trust_of(data, [], "")
+    assert error.value.args[0] == "allowed_signers"
+    assert re.search(words, error.value.args[1])

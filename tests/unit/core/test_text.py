@@ -41,6 +41,12 @@ def test_no_control_character_of_a_server_or_a_file_stands_in_a_status() -> None
     assert build_status(status, outcome, datetime(2026, 1, 1, tzinfo=UTC)) == status
 
 
+def test_a_public_key_in_a_status_has_its_lines() -> None:
+    key = {"type": "openpgp", "fingerprint": "1", "publicKey": "-----BEGIN\n\nAAAA\n=AAAA\n-----END\n"}
+    told = build_status({}, Outcome(1, "Bidirectional", signing_key=key), datetime(2026, 1, 1, tzinfo=UTC))
+    assert told["signingKey"] == key
+
+
 def _texts(value: object) -> str:
     if isinstance(value, dict):
         return "".join(map(_texts, value.values()))

@@ -126,7 +126,7 @@ def test_what_only_looks_like_a_signature(repository: Path) -> None:
     ):
         assert verdict("x", wrong, trust, keys).flaw is Flaw.SignatureInvalid
     for other in (
-        b"-----BEGIN PGP SIGNATURE-----\n\n-----END PGP SIGNATURE-----",
+        b"-----BEGIN PGP MESSAGE-----",
         b"-----BEGIN SIGNED MESSAGE-----",
         b"",
     ):
