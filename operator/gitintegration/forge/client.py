@@ -130,7 +130,7 @@ class ForgeHttp:
         except UnknownHost as error:
             self._observe(method, 0)
             raise RemoteUnavailable(Reason.NetworkUnreachable, f"the name {error} can't be resolved") from None
-        except NO_ANSWER as error:
+        except _NO_ANSWER as error:
             self._observe(method, 0)
             said = f"no answer from {host}: {type(error).__name__}"
             raise RemoteUnavailable(Reason.NetworkUnreachable, said) from None
@@ -139,7 +139,7 @@ class ForgeHttp:
             return _read(answer, about)
 
 
-NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, UnicodeError)
+_NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, UnicodeError)
 """What httpx raises where a request has no answer that can be read. It looks where a redirect leads, though it follows none."""
 
 

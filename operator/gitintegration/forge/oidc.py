@@ -18,7 +18,6 @@ import orjson
 import structlog
 
 from gitintegration.api.integration import Oidc
-from gitintegration.forge.client import NO_ANSWER
 
 WELL_KNOWN = ("https://token.actions.githubusercontent.com", "https://gitlab.com")
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
@@ -76,7 +75,7 @@ class Issuers:
             if age > _FRESH or (kid not in keys and age > _AGAIN):
                 try:
                     keys = await self._fetch(issuer)
-                except (*NO_ANSWER, TimeoutError, ValueError, LookupError, TypeError) as error:
+                except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, LookupError, TypeError) as error:
                     self._log.warning("the keys of an issuer can't be had", issuer=issuer, error=type(error).__name__)
                 self._keys[issuer] = (self._now(), keys)
             return keys.get(kid)
