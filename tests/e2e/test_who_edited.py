@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from tests.bed.cluster import ROOT
 from tests.bed.controlplane import ControlPlane
@@ -92,6 +93,42 @@ def edit(w: World, user: str, name: str, patch: dict[str, Any], *more: str) -> N
 
 def authors(w: World, number: int) -> list[str]:
     return w.repo.log(f"-{number}", "--format=%an <%ae>").splitlines()
+
+
+def test_a_kind_without_a_spec_is_stamped_by_what_it_says(make: MakeWorld, plane: ControlPlane) -> None:
+    """As the page has it: its group and resource are added to the rules, here to those of a policy beside ours."""
+    w = make()
+    policy, binding = yaml.safe_load_all((ROOT / "manifests/authors/policy.yaml").read_text())
+    for one in (policy, binding):
+        one["metadata"]["name"] = f"of-{w.namespace}"
+    rule = {"apiGroups": [""], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": ["configmaps"]}
+    here = {"matchLabels": {"kubernetes.io/metadata.name": w.namespace}}
+    policy["spec"]["matchConstraints"] = {"resourceRules": [rule], "namespaceSelector": here}
+    binding["spec"]["policyName"] = policy["metadata"]["name"]
+    editor = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]}
+    named = {"apiVersion": f"{_RBAC}/v1", "metadata": {"name": "editors"}}
+    people = [{"kind": "User", "name": name, "apiGroup": _RBAC} for name in ("ann@example.com", "bob")]
+    ref = {"kind": "Role", "name": "editors", "apiGroup": _RBAC}
+    w.apply(
+        {**named, "kind": "Role", "rules": [editor]},
+        {**named, "kind": "RoleBinding", "roleRef": ref, "subjects": people},
+    )
+    plane.apply(policy, binding)
+    try:
+
+        def write(user: str, *words: str) -> str | None:
+            return stamp(json.loads(w.kubectl(*words, f"--as={user}", "-o", "json")))
+
+        eventually(lambda: write("bob", "create", "configmap", "probe", "--dry-run=server") == "bob")
+        assert write("ann@example.com", "create", "configmap", "one", "--from-literal=a=1") == "ann@example.com"
+        patch = ("patch", "configmap", "one", "--type=merge", "-p")
+        assert write("bob", *patch, '{"data": {"a": "1"}}') == "ann@example.com", "nothing is edited"
+        assert write("bob", *patch, '{"data": {"a": "2"}}') == "bob"
+        assert write("ann@example.com", *patch, '{"data": null}') == "ann@example.com"
+        assert write("bob", *patch, '{"binaryData": {"b": "AA=="}}') == "bob"
+        assert write("ann@example.com", *patch, json.dumps({"metadata": {"annotations": {STAMP: "mallory"}}})) == "bob"
+    finally:
+        plane.kubectl("delete", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", policy["metadata"]["name"])
 
 
 def test_the_author_is_the_person_and_the_committer_the_operator(make: MakeWorld) -> None:
