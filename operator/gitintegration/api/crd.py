@@ -11,13 +11,11 @@ from pydantic import BaseModel
 
 from gitintegration.api.base_model import GROUP, VERSION
 from gitintegration.api.git_names import IDENT_RULE, PREFIX_RULE
-from gitintegration.api.integration import (
-    GitIntegrationBaseSpec,
-    GitIntegrationSpec,
-    GitIntegrationStatus,
-    PipelineSpec,
-)
+from gitintegration.api.integration import GitIntegrationSpec
+from gitintegration.api.integration_base import GitIntegrationBaseSpec
+from gitintegration.api.integration_status import GitIntegrationStatus
 from gitintegration.api.operation import GitOperationPlanSpec, GitOperationSpec, GitOperationStatus, OperationKind
+from gitintegration.api.pipeline import PipelineSpec
 from gitintegration.api.syncable import NEVER, NEVER_GROUPS, OWN
 
 _DROPPED = {"title", "examples", "discriminator", "$defs", "additionalProperties"}

@@ -9,14 +9,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gitintegration.api import git_names
 from gitintegration.api.base_model import Model
-from gitintegration.api.integration import (
+from gitintegration.api.integration import Credentials, Name
+from gitintegration.api.integration_status import (
     Condition,
     ConflictStatus,
-    Credentials,
     GitAuthor,
     HistoryEntry,
     LiveAuthor,
-    Name,
     PullRequestStatus,
 )
 

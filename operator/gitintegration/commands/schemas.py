@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter
 
 from gitintegration.api.base_model import GROUP, Model
 from gitintegration.api.crd import render_crds
-from gitintegration.api.integration import HistoryEntry
+from gitintegration.api.integration_status import HistoryEntry
 from gitintegration.api.operation import BlamedField, BlameStatus, PlannedChange, PlannedFile
 from gitintegration.commands.diagnosis import State
 from gitintegration.commands.inspection import Report
