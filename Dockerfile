@@ -15,6 +15,8 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=
  && /tools/bin/pip --python /venv/bin/python install --no-cache-dir --no-compile --only-binary=:all: --require-hashes -r requirements.lock
 # The kubernetes client has a module for each kind and each API, which are imported as they are named: we name none.
 RUN find /venv/lib/python3.*/site-packages/kubernetes -path '*/client/*/*.py' ! -name __init__.py -delete
+# The text of the one licence that a package does not bring itself: NOTICE
+RUN install -D -m 644 /usr/share/common-licenses/LGPL-2 /venv/licenses/LGPL-2
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY operator ./operator
 RUN /tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation -w /dist . \

@@ -280,7 +280,7 @@ def test_a_pull_writes_the_kinds_of_its_integration(tenant: Tenant) -> None:
     denied = 'may not create resource "configmaps" in API group "", which this pull would have done'
     assert denied.replace(",", f' in namespace "{tenant.w.namespace}",') in pull(tenant)
     other = {**operation("pull"), "integrationRef": {"name": "another"}}
-    assert "created" in tenant.create("GitOperation", "op", other)
+    eventually(lambda: "created" in tenant.create("GitOperation", "op", other))  # the API server may not know it yet
     tenant.may(WRITE, "configmaps", group="")
     eventually(lambda: "created" in pull(tenant))
 
