@@ -11,7 +11,7 @@ from tests.bed.cluster import Cluster
 from tests.bed.gitserver import WRITER, GitServer, Repo
 
 API = "planasonix.com/v1alpha1"
-WAIT = 20.0
+WAIT = 60.0
 _OURS = ("pipelines", "gitintegrations", "gitoperations", "gitoperationplans", "gitintegrationbases")
 _SHORT = {"gi": "gitintegrations", "gitop": "gitoperations", "pl": "pipelines"}
 
