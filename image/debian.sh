@@ -25,7 +25,7 @@ slim() {
   cd "$root"
   cat usr/share/ca-certificates/mozilla/*.crt >"$work/ca.crt"
   # of /usr, Python, its libraries and the licences stay; of /etc, the names of protocols
-  find usr/share -mindepth 1 -maxdepth 1 ! -name doc ! -name common-licenses ! -name zoneinfo -exec rm -rf {} +
+  find usr/share -mindepth 1 -maxdepth 1 ! -name doc ! -name zoneinfo -exec rm -rf {} +
   find usr/share/doc -type f ! -name copyright -delete
   find usr/share/doc -type l -delete
   find usr/bin -mindepth 1 ! -name 'python3.11' -delete
