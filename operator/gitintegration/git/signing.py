@@ -49,18 +49,12 @@ class Signer:
 
 def sign(commit: Commit, signer: Signer) -> None:
     """Sign a commit. Raises CredentialError where the key's own public half does not vouch for what is sent then."""
-    with uncounted():
-        import asyncssh
-
     data = commit.as_raw_string()
     try:
-        if signer.openpgp:
-            commit.gpgsig = openpgp.sign(data, signer.key, signer.passphrase)
-        else:
-            key = asyncssh.import_private_key(signer.key)
-            commit.gpgsig = asyncssh.create_sshsig(key, data, namespace=_NAMESPACE).rstrip(b"\n")
+        made = openpgp.sign(data, signer.key, signer.passphrase) if signer.openpgp else _by_ssh(data, signer.key)
+        commit.gpgsig = made
         good = is_signed(commit.as_raw_string(), signer.own)
-    except (asyncssh.KeyImportError, ValueError):
+    except ValueError:
         good = False
     if not good:
         name = "git.asc" if signer.openpgp else "identity"
@@ -68,24 +62,34 @@ def sign(commit: Commit, signer: Signer) -> None:
         raise CredentialError(Reason.InvalidSecret, words.of_secret(signer.secret))
 
 
-def is_signed(commit: bytes, public: str | PublicKey) -> bool:
-    """Whether a raw commit holds just one signature, of git's kind, of this public key."""
+def _by_ssh(data: bytes, private_key: bytes) -> bytes:
     with uncounted():
         import asyncssh
 
+    key = asyncssh.import_private_key(private_key)
+    made: bytes = asyncssh.create_sshsig(key, data, namespace=_NAMESPACE)
+    return made.rstrip(b"\n")
+
+
+def is_signed(commit: bytes, public: str | PublicKey) -> bool:
+    """Whether a raw commit holds just one signature, of git's kind, of this public key."""
     signed, signatures = unsigned(commit)
     if len(signatures) != 1:
         return False
-    if isinstance(public, PublicKey):
-        try:
-            return openpgp.judge(signed, signatures[0], [public])[2]
-        except ValueError:
-            return False
-    allowed = f'{_WHO} namespaces="{_NAMESPACE}" {public}'.encode()
     try:
-        return bool(asyncssh.validate_sshsig(signed, signatures[0], _WHO, allowed))
-    except (asyncssh.KeyImportError, ValueError):
+        if isinstance(public, PublicKey):
+            return openpgp.judge(signed, signatures[0], [public])[2]
+        return _is_by_ssh(signed, signatures[0], public)
+    except ValueError:
         return False
+
+
+def _is_by_ssh(signed: bytes, signature: bytes, public: str) -> bool:
+    with uncounted():
+        import asyncssh
+
+    allowed = f'{_WHO} namespaces="{_NAMESPACE}" {public}'.encode()
+    return bool(asyncssh.validate_sshsig(signed, signature, _WHO, allowed))
 
 
 def unsigned(commit: bytes) -> tuple[bytes, list[bytes]]:
